@@ -1,0 +1,1 @@
+"""One thin module per command: options, configuration, one call, an exit status."""
