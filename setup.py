@@ -23,7 +23,7 @@ def version() -> str:
     """The version, from the one place that states it; read, since importing needs the dependencies."""
     match = re.search(r'^__version__ = "([^"]+)"', read("apelcommon", "__init__.py"), re.MULTILINE)
     if match is None:
-        raise RuntimeError("apelcommon/__init__.py has no line __version__ = \"...\"")
+        raise RuntimeError('apelcommon/__init__.py has no line __version__ = "..."')
     return match.group(1)
 
 

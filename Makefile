@@ -1,0 +1,28 @@
+# What CI runs, by name. Needs the tools of tests/constraints/lint.txt and the package's [test] extra.
+
+PYTHON ?= python3
+CODE = apel ssm apelcommon setup.py $(wildcard bin/* runtests quickstart)
+ALL = $(CODE) tests $(wildcard bench)
+
+.PHONY: check lint format test bench clean
+
+check: lint test
+
+lint:
+	$(PYTHON) -m ruff format --check $(ALL)
+	$(PYTHON) -m ruff check $(ALL)
+	$(PYTHON) -m mypy
+	$(PYTHON) -m vermin --target=3.6- --violations --no-tips --eval-annotations --quiet $(CODE)
+
+format:
+	$(PYTHON) -m ruff format $(ALL)
+	$(PYTHON) -m ruff check --fix $(ALL)
+
+test:
+	$(PYTHON) -m pytest
+
+bench:
+	$(PYTHON) -m bench
+
+clean:
+	rm -rf build dist *.egg-info .venv-test .mypy_cache .ruff_cache .pytest_cache .hypothesis
