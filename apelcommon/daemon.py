@@ -1,0 +1,168 @@
+"""What a daemon needs beside its work: signals, a pid file, systemd, and a loop of steps."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+from typing import Any, Callable, Dict, Iterator, Optional
+
+from apelcommon.backoff import Backoff
+from apelcommon.errors import ServiceError, Transient
+
+log = logging.getLogger(__name__)
+
+Handler = Optional[Callable[[], None]]
+
+
+class Stop:
+    """Whether the process should end: set by SIGTERM or SIGINT, waited on between steps."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask the work to end after the item in hand."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether the work should end."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but wake at once when asked to end; whether that was so."""
+        return self._event.wait(seconds)
+
+
+@contextlib.contextmanager
+def stop_signals(reload: Handler = None) -> Iterator[Stop]:
+    """SIGTERM and SIGINT set the Stop that is given; SIGHUP calls `reload`. Old handlers come back after."""
+    stop = Stop()
+
+    def on_stop(number: int, _frame: Optional[FrameType]) -> None:
+        stop.set()
+
+    def on_hangup(number: int, _frame: Optional[FrameType]) -> None:
+        if reload is not None:
+            reload()
+
+    wanted: Dict[int, Any] = {signal.SIGTERM: on_stop, signal.SIGINT: on_stop, signal.SIGHUP: on_hangup}
+    old = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+class PidFile:
+    """A pid file as a context manager.
+
+    One of a live process is respected (ServiceError), one left by a dead process or with garbage in
+    it is taken over with a warning. An empty path means no pid file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> "PidFile":
+        if self.path:
+            self._take_over()
+            self._write()
+        return self
+
+    def _take_over(self) -> None:
+        try:
+            with open(self.path, encoding="utf-8", errors="replace") as stream:
+                text = stream.read().strip()
+        except FileNotFoundError:
+            return
+        except OSError as err:
+            raise ServiceError("Cannot read the pid file %s: %s" % (self.path, err.strerror)) from err
+        if not text.isdigit():
+            log.warning("The pid file %s holds %r, no process id; taking it over.", self.path, text[:40])
+        elif int(text) == os.getpid():
+            return
+        elif is_running(int(text)):
+            raise ServiceError(
+                "Already running: process %s holds %s. Stop it first; if that process is "
+                "something else, remove the file." % (text, self.path)
+            )
+        else:
+            log.warning("The pid file %s is of process %s, which is gone; taking it over.", self.path, text)
+
+    def _write(self) -> None:
+        try:
+            with open(self.path, "w", encoding="utf-8") as stream:
+                stream.write("%d\n" % os.getpid())
+        except OSError as err:
+            raise ServiceError("Cannot write the pid file %s: %s" % (self.path, err.strerror)) from err
+
+    def __exit__(self, *_: object) -> None:
+        if self.path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process with that id is alive (a zombie is not)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def notify(message: str) -> None:
+    """Tell systemd something (`READY=1`, `WATCHDOG=1`, `STATUS=…`), if it started us; else nothing."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(message.encode(), address)
+
+
+def run_steps(step: Callable[[], Any], interval: float, stop: Stop) -> None:
+    """Call `step` every `interval` seconds until asked to stop.
+
+    A step that raises Transient is tried again with growing waits, for ever; anything else ends the loop.
+    """
+    backoff = Backoff(max(1.0, interval), 300.0)
+    notify("READY=1")
+    while not stop.is_set():
+        wait = interval
+        try:
+            step()
+            backoff.reset()
+        except Transient as err:
+            wait = backoff.next()
+            log.warning("%s Trying again in %.0f seconds.", err, wait)
+        notify("WATCHDOG=1")
+        stop.wait(wait)
+    notify("STOPPING=1")
+
+
+def go_background() -> None:
+    """Detach from the terminal: fork twice, new session, standard streams to /dev/null."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)

@@ -1,0 +1,90 @@
+"""Files that are whole or absent, and locks that die with their process."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import tempfile
+from typing import IO, Iterator, Optional
+
+from apelcommon.errors import ServiceError
+
+
+def fsync_directory(path: str) -> None:
+    """Make the names in a directory durable (a rename is not, until then)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Write `data` to `path` so that a reader, or a crash, sees the old file or the new one, whole."""
+    folder = os.path.dirname(os.path.abspath(path))
+    descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    fsync_directory(folder)
+
+
+class Lock:
+    """One process at a time: a context manager on a lock file.
+
+    The kernel's lock ends with its process, so a lock file left by a crash is simply taken over.
+    Raises ServiceError naming the process that holds it.
+    """
+
+    def __init__(self, path: str, what: str = "") -> None:
+        self.path = path
+        self.what = what or os.path.basename(path)
+        self._stream: Optional[IO[str]] = None
+
+    def __enter__(self) -> "Lock":
+        stream = self._open()
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            holder = stream.read().strip() or "unknown"
+            stream.close()
+            if err.errno not in (errno.EAGAIN, errno.EACCES):
+                raise ServiceError("Cannot lock %s: %s" % (self.path, err)) from err
+            raise ServiceError(
+                "%s is already running (process %s holds %s); this run ends now and has changed nothing."
+                % (self.what, holder, self.path)
+            ) from err
+        stream.seek(0)
+        stream.truncate()
+        stream.write("%d\n" % os.getpid())
+        stream.flush()
+        self._stream = stream
+        return self
+
+    def _open(self) -> IO[str]:
+        try:
+            return os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+")
+        except OSError as err:
+            raise ServiceError("Cannot open the lock file %s: %s" % (self.path, err.strerror)) from err
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def lines_of(path: str) -> Iterator[str]:
+    """The stripped lines of a small UTF-8 text file, without blank and `#` lines."""
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            text = line.strip()
+            if text and not text.startswith("#"):
+                yield text
