@@ -84,20 +84,22 @@ class PidFile:
             raise ServiceError("Cannot read the pid file %s: %s" % (self.path, err.strerror)) from err
         if not text.isdigit():
             log.warning("The pid file %s holds %r, no process id; taking it over.", self.path, text[:40])
-        elif int(text) == os.getpid():
-            return
-        elif is_running(int(text)):
+        elif int(text) != os.getpid() and is_running(int(text)):
             raise ServiceError(
                 "Already running: process %s holds %s. Stop it first; if that process is "
                 "something else, remove the file." % (text, self.path)
             )
         else:
             log.warning("The pid file %s is of process %s, which is gone; taking it over.", self.path, text)
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
 
     def _write(self) -> None:
         try:
-            with open(self.path, "w", encoding="utf-8") as stream:
+            with open(self.path, "x", encoding="utf-8") as stream:
                 stream.write("%d\n" % os.getpid())
+        except FileExistsError as err:
+            raise ServiceError("Another process has just made the pid file %s." % self.path) from err
         except OSError as err:
             raise ServiceError("Cannot write the pid file %s: %s" % (self.path, err.strerror)) from err
 

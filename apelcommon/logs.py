@@ -46,6 +46,7 @@ def _file_handler(path: str) -> logging.Handler:
 
 def close() -> None:
     """Flush and remove the handlers that set_up installed."""
+    logging.captureWarnings(False)
     root = logging.getLogger()
     for handler in list(root.handlers):
         if isinstance(handler, logging.StreamHandler) and type(handler).__module__.startswith("logging"):

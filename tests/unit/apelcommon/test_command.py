@@ -1,0 +1,109 @@
+"""The frame of commands: exit statuses, and what the operator is told."""
+
+import logging
+
+import pytest
+
+from apelcommon import logs
+from apelcommon.command import Command, main
+from apelcommon.config import LOGGING, OptionTable
+from apelcommon.errors import ConfigError, Permanent, ServiceError, Transient
+
+
+class Example(Command):
+    name = "example"
+    version_text = "Example 1"
+    description = "An example."
+    example = "example -c /etc/example.cfg"
+    table = OptionTable("example", LOGGING(""))
+    default_config = "/etc/example.cfg"
+    outcome = 0
+
+    def run(self, args):
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        if args.config != self.default_config:
+            self.settings(args)
+            logging.getLogger("example").info("working")
+        return self.outcome
+
+
+def run(outcome, argv=()):
+    command = Example()
+    command.outcome = outcome
+    return main(command, list(argv))
+
+
+@pytest.mark.parametrize(
+    "outcome, status",
+    [
+        (0, 0),
+        (ServiceError("failed"), 1),
+        (Permanent("refused"), 1),
+        (ConfigError(["a", "b"]), 2),
+        (Transient("later"), 75),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError("oops"), 1),
+    ],
+)
+def test_exit_status_tells_what_happened(outcome, status, capsys):
+    assert run(outcome) == status
+    if status:
+        assert capsys.readouterr().err.startswith("example: ")
+
+
+def test_every_problem_is_said_on_stderr(capsys):
+    run(ConfigError(["first", "second"]))
+    assert capsys.readouterr().err == "example: first\nexample: second\n"
+
+
+def test_unexpected_error_is_logged_with_its_trace(capsys, caplog):
+    assert run(ZeroDivisionError("oops")) == 1
+    assert "Unhandled exception raised!" in caplog.text and "Traceback" in caplog.text
+    assert "internal error: ZeroDivisionError: oops" in capsys.readouterr().err
+
+
+def test_version_and_help_exit_with_zero(capsys):
+    assert run(0, ["--version"]) == 0
+    assert run(0, ["--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Example 1\n") and "Example: example -c" in out
+
+
+def test_unknown_argument_is_usage(capsys):
+    assert run(0, ["--nonsense"]) == 2
+    assert "--nonsense" in capsys.readouterr().err
+
+
+def test_log_goes_to_file_and_console(tmp_path, capsys):
+    log_file = tmp_path / "example.log"
+    config = tmp_path / "example.cfg"
+    config.write_text("[logging]\nlogfile = %s\nconsole = true\n" % log_file)
+    try:
+        assert run(0, ["-c", str(config), "-l", "old.cfg"]) == 0
+    finally:
+        logs.close()
+    assert " - example - INFO - working\n" in log_file.read_text()
+    assert "Separate logging config file option has been deprecated." in log_file.read_text()
+    assert "working" in capsys.readouterr().out
+
+
+def test_log_survives_rotation(tmp_path):
+    """A log that is renamed away is opened anew: no line is lost, and no signal is needed."""
+    log_file = tmp_path / "example.log"
+    logs.set_up(OptionTable("example", LOGGING(str(log_file), False)).defaults().logging)
+    try:
+        logging.getLogger("example").info("before")
+        log_file.rename(tmp_path / "example.log.1")
+        logging.getLogger("example").info("after")
+    finally:
+        logs.close()
+    assert "before" in (tmp_path / "example.log.1").read_text()
+    assert "after" in log_file.read_text()
+
+
+def test_log_file_that_cannot_be_written_is_a_config_error(tmp_path, capsys):
+    config = tmp_path / "example.cfg"
+    config.write_text("[logging]\nlogfile = %s/none/example.log\n" % tmp_path)
+    assert run(0, ["-c", str(config)]) == 2
+    assert "[logging] logfile: cannot write" in capsys.readouterr().err
