@@ -1,0 +1,151 @@
+"""Realistic accounting logs of a made-up site, with the totals a correct pipeline must report.
+
+`write_samples` makes one batch log a day in the batch system's own format (`batch/`), one BLAH log a
+day for the grid half of the jobs (`blah/`), and returns the truth by month and VO. The same arguments
+give the same bytes. Times in the logs are UTC (run the SLURM parser with TZ=UTC).
+"""
+
+import datetime
+import os
+import random
+from collections import defaultdict
+from typing import Any, Callable, DefaultDict, Dict, Iterator, List, NamedTuple
+
+VOS = ["atlas", "cms", "lhcb", "alice", "dteam", "ops", "biomed", "vo.example.eu", "belle", "ska"]
+ROLES = ["Role=production", "Role=pilot", "Role=NULL", "Role=lcgadmin"]
+COUNTRIES = ["UK", "DE", "FR", "IT", "ES", "CERN", "NL", "PL"]
+CES = ["ce0%d.grid.example.org:9619/ce0%d.grid.example.org-batch" % (i, i) for i in range(1, 5)]
+QUEUES = ["grid", "long", "short", "multicore"]
+STATES = ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"]
+
+Job = Dict[str, Any]
+
+
+class SampleOptions(NamedTuple):
+    """What to make: `grid` is the share of jobs with a BLAH record, `end` the day after the last."""
+
+    system: str = "slurm"
+    jobs: int = 10000
+    users: int = 300
+    days: int = 45
+    end: str = "2026-11-15"
+    seed: int = 1
+    grid: float = 1.0
+
+
+def write_samples(folder: str, options: SampleOptions) -> Dict[str, Dict[str, int]]:
+    """Write the logs below `folder`; the truth: `{'2026-11 atlas': {'jobs': …, 'wall': s, 'cpu': s}}`."""
+    batch: DefaultDict[str, List[str]] = defaultdict(list)
+    blah: DefaultDict[str, List[str]] = defaultdict(list)
+    truth: DefaultDict[str, Dict[str, int]] = defaultdict(lambda: {"jobs": 0, "wall": 0, "cpu": 0})
+    for job in sample_jobs(options):
+        ended = _utc(job["end"])
+        batch[ended.strftime("%Y%m%d")].append(FORMATS[options.system](job))
+        if job["grid"]:
+            blah[_utc(job["start"] - 60).strftime("%Y%m%d")].append(blah_line(job))
+            total = truth["%s %s" % (ended.strftime("%Y-%m"), job["vo"])]
+            total["jobs"] += 1
+            total["wall"] += job["wall"]
+            total["cpu"] += job["cpu"]
+    _write_days(os.path.join(folder, "batch"), LOG_NAMES[options.system], batch)
+    _write_days(os.path.join(folder, "blah"), "blahp.log-%s", blah)
+    return dict(truth)
+
+
+def _write_days(folder: str, name: str, days: Dict[str, List[str]]) -> None:
+    os.makedirs(folder, exist_ok=True)
+    for day, lines in days.items():
+        with open(os.path.join(folder, name % day), "w", encoding="utf-8") as stream:
+            stream.write("\n".join(lines) + "\n")
+
+
+def sample_jobs(options: SampleOptions) -> Iterator[Job]:
+    """The jobs behind the logs, oldest first."""
+    rng = random.Random(options.seed)
+    first = datetime.datetime.strptime(options.end, "%Y-%m-%d").replace(tzinfo=datetime.timezone.utc)
+    end, span = int(first.timestamp()), options.days * 86400
+    users = []
+    for i in range(options.users):
+        vo = rng.choice(VOS)
+        country = rng.choice(COUNTRIES)
+        users.append(("/C=%s/O=eScience/OU=Site%02d/CN=user number %04d" % (country, i % 40, i), vo))
+    for n in range(options.jobs):
+        yield _job(rng, n, users, end - span, options)
+
+
+def _job(rng: random.Random, n: int, users: List[Any], begin: int, options: SampleOptions) -> Job:
+    who = rng.randrange(options.users)
+    dn, vo = users[who]
+    cores = rng.choices([1, 4, 8, 16], [70, 5, 20, 5])[0]
+    wall = min(int(rng.lognormvariate(8.6, 1.3)) + 1, 345600)
+    cpu = int(wall * cores * min(0.99, max(0.05, rng.gauss(0.85, 0.15))))
+    end = begin + int(options.days * 86400 * (n + rng.random()) / options.jobs)
+    number = 1000000 + n
+    return {
+        "id": number,
+        "lrms": lrms_id(options.system, number),
+        "name": "job_%09d" % rng.randrange(10**9),
+        "user": "%s%03d" % (vo.split(".")[0][:5], who % 500),
+        "group": vo.split(".")[0][:8],
+        "start": end - wall,
+        "end": end,
+        "wall": wall,
+        "cpu": cpu,
+        "cores": cores,
+        "nodes": (cores + 7) // 8,
+        "queue": rng.choice(QUEUES),
+        "rss": rng.randrange(20000, 8000000),
+        "vms": rng.randrange(8000000, 16000000),
+        "state": rng.choices(STATES, [90, 5, 3, 2])[0],
+        "dn": dn,
+        "vo": vo,
+        "role": ROLES[who % len(ROLES)],
+        "ce": CES[who % len(CES)],
+        "grid": rng.random() < options.grid,
+    }
+
+
+def lrms_id(system: str, number: int) -> str:
+    """The id of a job in the form its batch system gives it."""
+    if system == "pbs":
+        return "%d.pbs.grid.example.org" % number
+    if system == "htcondor":
+        return "ce01.grid.example.org#%d.0#%d" % (number, number * 7 % 999983)
+    return str(number)
+
+
+def blah_line(job: Job) -> str:
+    """The line a CE writes into its BLAH log a minute before the job starts."""
+    return (
+        '"timestamp=%s" "userDN=%s" '
+        '"userFQAN=/%s/%s/Capability=NULL" "userFQAN=/%s/Role=NULL/Capability=NULL" '
+        '"ceID=%s" "jobID=CREAM%09d" "lrmsID=%s" "localUser=%d" "clientID=cream_%d"'
+    ) % (
+        _utc(job["start"] - 60).strftime("%Y-%m-%d %H:%M:%S"),
+        job["dn"], job["vo"], job["role"], job["vo"], job["ce"], job["id"], job["lrms"],
+        11000 + job["id"] % 500, job["id"],
+    )  # fmt: skip
+
+
+def slurm_line(job: Job) -> str:
+    """A line of `sacct -P -n` with the fifteen columns that sites dump."""
+    return "|".join([
+        str(job["id"]), job["name"], job["user"], job["group"],
+        _utc(job["start"]).strftime("%Y-%m-%dT%H:%M:%S"), _utc(job["end"]).strftime("%Y-%m-%dT%H:%M:%S"),
+        _days_hms(job["wall"]), str(job["cpu"]), job["queue"], str(job["cores"]), str(job["nodes"]),
+        "wn%03d" % (job["id"] % 400), "%dK" % job["rss"], "%dK" % job["vms"], job["state"],
+    ])  # fmt: skip
+
+
+def _utc(epoch: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)
+
+
+def _days_hms(seconds: int) -> str:
+    days, rest = divmod(seconds, 86400)
+    text = "%02d:%02d:%02d" % (rest // 3600, rest % 3600 // 60, rest % 60)
+    return "%d-%s" % (days, text) if days else text
+
+
+FORMATS: Dict[str, Callable[[Job], str]] = {"slurm": slurm_line}
+LOG_NAMES = {"slurm": "slurm_acc.%s"}
