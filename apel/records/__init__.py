@@ -1,0 +1,19 @@
+"""What a record is: each field declared once, with its rules; no I/O."""
+
+from apel.records.base import Record
+from apel.records.fields import Field, Value
+from apel.records.jobs import JobRecord
+from apel.records.site import BlahdRecord, EventRecord, ProcessedFile
+from apel.records.summaries import SummaryRecord, SyncRecord
+
+__all__ = [
+    "BlahdRecord",
+    "EventRecord",
+    "Field",
+    "JobRecord",
+    "ProcessedFile",
+    "Record",
+    "SummaryRecord",
+    "SyncRecord",
+    "Value",
+]

@@ -1,0 +1,238 @@
+"""The kinds of field a record can have: what each accepts, and how each stands in a text message.
+
+A field is declared in the body of a record class:
+
+    Site = text(required=True)
+    Month = integer(required=True, between=(1, 12))
+
+`read` turns wire text into a value, `clean` checks a value, `write` turns a value into wire text.
+Absence is None everywhere. All three raise RecordError naming the field, and nothing else.
+"""
+
+import math
+import re
+from decimal import Decimal
+from typing import Any, Callable, Optional, Tuple, Union
+
+from apel.errors import RecordError, shown
+from apel.times import END_OF_TIME, epoch_from_text
+
+Value = Union[str, int, float, None]
+
+#: Says what is wrong with a value, or None.
+Check = Callable[[Any], Optional[str]]
+
+#: Words that stand for absence, in messages and in databases.
+NULL_WORDS = frozenset(["", "none", "null"])
+
+#: The separator of records in a text message, which no value may hold.
+SEPARATOR = "%%"
+
+MOST_INTEGER = 2**63 - 1
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+# C0, DEL, C1, the Unicode line and paragraph separators, and surrogates (not encodable as UTF-8).
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def is_null(text: str) -> bool:
+    """Whether the text is one of the words for absence, in any case."""
+    return len(text) <= 4 and text.lower() in NULL_WORDS
+
+
+# -- checks -------------------------------------------------------------------------------------
+
+
+def at_least(least: float) -> Check:
+    return lambda value: f"{value} is less than {least}" if value < least else None
+
+
+def at_most(most: float) -> Check:
+    return lambda value: f"{value} is more than {most}" if value > most else None
+
+
+def no_longer_than(length: int) -> Check:
+    return lambda value: f"{len(value)} characters, at most {length} allowed" if len(value) > length else None
+
+
+def one_line(value: str) -> Optional[str]:
+    """Text that would break the message it stands in, or the terminal that shows it."""
+    if not value.isprintable():
+        found = _UNPRINTABLE.search(value)
+        if found:
+            return f"control character {found.group()!a} in the value"
+    return f"'{SEPARATOR}', the separator of records, in the value" if SEPARATOR in value else None
+
+
+# -- kinds of field -----------------------------------------------------------------------------
+
+
+class Field:
+    """One field of a record. `canonical` is a pattern of its usual wire forms (see messages/columns.py)."""
+
+    kind = ""
+    canonical = ".*"
+
+    def __init__(self, required: bool, checks: Tuple[Check, ...]) -> None:
+        self.name = ""
+        self.required = required
+        self.checks = checks
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
+    def error(self, reason: str) -> RecordError:
+        return RecordError(self.name, reason)
+
+    def clean(self, value: Any) -> Value:
+        """The value in the type of this field, after all its checks."""
+        value = None if value is None else self.convert(value)
+        if value is None:
+            if self.required:
+                raise self.error("mandatory, and absent")
+            return None
+        for check in self.checks:
+            reason = check(value)
+            if reason:
+                raise self.error(reason)
+        return value
+
+    def read(self, raw: Optional[str]) -> Value:
+        """The value of wire text; None for a line that isn't there."""
+        if raw is None or is_null(raw.strip()):
+            return self.clean(None)
+        return self.clean(self.from_text(raw.strip()))
+
+    def convert(self, value: Any) -> Any:
+        raise NotImplementedError
+
+    def from_text(self, raw: str) -> Any:
+        raise NotImplementedError
+
+    def write(self, value: Value) -> Optional[str]:
+        """Wire text of a value that `clean` has returned; None where the line is to be left out."""
+        return "None" if value is None else str(value)
+
+
+class Text(Field):
+    """A name: one line, trimmed, never blank."""
+
+    kind = "text"
+
+    def __init__(self, required: bool, max_length: int) -> None:
+        super().__init__(required, (no_longer_than(max_length), one_line))
+        self.max_length = max_length
+
+    def convert(self, value: Any) -> Optional[str]:
+        if not isinstance(value, str):
+            raise self.error(f"a {type(value).__name__} where text belongs")
+        value = value.strip()
+        return None if is_null(value) else value
+
+    def from_text(self, raw: str) -> str:
+        return raw
+
+
+class Integer(Field):
+    """A whole number of at most 63 bits."""
+
+    kind = "integer"
+    canonical = "-?[0-9]{1,18}|None"
+
+    def __init__(self, required: bool, least: Optional[int], most: Optional[int]) -> None:
+        self.least = -MOST_INTEGER if least is None else least
+        self.most = MOST_INTEGER if most is None else most
+        super().__init__(required, (at_least(self.least), at_most(self.most)))
+
+    def convert(self, value: Any) -> int:
+        # A database driver gives sums as Decimal.
+        whole = isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value())
+        if not whole or isinstance(value, bool):
+            raise self.error(f"Invalid int value {shown(repr(value))}")
+        return int(value)
+
+    def from_text(self, raw: str) -> int:
+        if not _INTEGER.fullmatch(raw):
+            raise self.error(f"Invalid int value '{shown(raw)}'")
+        return int(raw)
+
+
+class Number(Field):
+    """A finite decimal number."""
+
+    kind = "number"
+
+    def __init__(self, required: bool, least: Optional[float], most: Optional[float]) -> None:
+        self.least = -math.inf if least is None else least
+        self.most = math.inf if most is None else most
+        super().__init__(required, (at_least(self.least), at_most(self.most)))
+
+    def convert(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+            raise self.error(f"Invalid float value {shown(repr(value))}")
+        try:
+            number = float(value)
+        except (OverflowError, ValueError) as err:
+            raise self.error(f"Invalid float value {shown(repr(value))}") from err
+        if not math.isfinite(number):
+            raise self.error(f"{number} is not a finite number")
+        return number
+
+    def from_text(self, raw: str) -> float:
+        if not _NUMBER.fullmatch(raw):
+            raise self.error(f"Invalid float value '{shown(raw)}'")
+        return float(raw)
+
+    def write(self, value: Value) -> Optional[str]:
+        """The shortest decimal form that reads back the same, with at least one decimal."""
+        return "None" if value is None else repr(value)
+
+
+class Timestamp(Integer):
+    """Whole epoch seconds, UTC, from 1970 to the end of 2105; left out of a message where absent."""
+
+    kind = "timestamp"
+    canonical = "[0-9]{1,10}|None"
+
+    def __init__(self, required: bool) -> None:
+        super().__init__(required, 0, END_OF_TIME - 1)
+
+    def from_text(self, raw: str) -> int:
+        if _INTEGER.fullmatch(raw):
+            return int(raw)
+        try:
+            return epoch_from_text(raw)
+        except ValueError as err:
+            raise self.error(f"Invalid time '{shown(raw)}': {err}") from err
+
+    def write(self, value: Value) -> Optional[str]:
+        return None if value is None else str(value)
+
+
+# -- how a record class declares them (Any, because reading the attribute of a record gives a value) ---
+
+
+def text(required: bool = False, max_length: int = 255) -> Any:
+    return Text(required, max_length)
+
+
+def integer(
+    required: bool = False, ge: Optional[int] = None, between: Optional[Tuple[int, int]] = None
+) -> Any:
+    least, most = between or (ge, None)
+    return Integer(required, least, most)
+
+
+def number(
+    required: bool = False, ge: Optional[float] = None, between: Optional[Tuple[float, float]] = None
+) -> Any:
+    least, most = between or (ge, None)
+    return Number(required, least, most)
+
+
+def timestamp(required: bool = False) -> Any:
+    return Timestamp(required)

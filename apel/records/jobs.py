@@ -1,0 +1,45 @@
+"""A finished job as a site reports it to the centre."""
+
+from apel.records.base import Record
+from apel.records.fields import integer, number, text, timestamp
+from apel.records.rules import (
+    benchmark_is_known,
+    benchmark_is_whole,
+    job_ends_after_it_starts,
+    job_has_ended,
+)
+
+#: DECIMAL(10,3) in every schema.
+MOST_BENCHMARK = 9999999.999
+
+
+class JobRecord(Record):
+    """One job: durations in seconds (CPU over all cores), memory in kB."""
+
+    __slots__ = ()
+
+    Site = text(required=True)
+    SubmitHost = text()
+    MachineName = text()
+    Queue = text()
+    LocalJobId = text(required=True)
+    LocalUserId = text()
+    GlobalUserName = text()
+    FQAN = text()
+    VO = text()
+    VOGroup = text()
+    VORole = text()
+    WallDuration = integer(required=True, ge=0)
+    CpuDuration = integer(required=True, ge=0)
+    Processors = integer(ge=0)
+    NodeCount = integer(ge=0)
+    StartTime = timestamp(required=True)
+    EndTime = timestamp(required=True)
+    InfrastructureDescription = text(max_length=100)
+    InfrastructureType = text(max_length=20)
+    MemoryReal = integer(ge=0)
+    MemoryVirtual = integer(ge=0)
+    ServiceLevelType = text(max_length=50)
+    ServiceLevel = number(between=(0.0, MOST_BENCHMARK))
+
+    rules = (job_ends_after_it_starts, job_has_ended, benchmark_is_whole, benchmark_is_known)

@@ -1,0 +1,68 @@
+"""The rules of records that need more than one field, each a small function of (record, now)."""
+
+from typing import Any
+
+from apel.errors import RecordError
+from apel.times import DAY, month_bounds
+
+#: How far a sender's clock may be ahead of ours.
+FUTURE_ALLOWED = 2 * DAY
+
+#: Benchmarks a job may be scaled by, in order of preference.
+BENCHMARK_TYPES = ("hepscore23", "hepspec", "si2k")
+
+#: What a job without a benchmark is scaled by.
+NO_BENCHMARK = ("custom", 1.0)
+
+
+def job_ends_after_it_starts(record: Any, now: int) -> None:
+    if record.EndTime < record.StartTime:
+        raise RecordError("EndTime", f"{record.EndTime} is before StartTime {record.StartTime}")
+
+
+def job_has_ended(record: Any, now: int) -> None:
+    if record.EndTime > now + FUTURE_ALLOWED:
+        raise RecordError("EndTime", f"{record.EndTime} is more than 2 days in the future")
+
+
+def event_ends_after_it_starts(record: Any, now: int) -> None:
+    if record.StopTime < record.StartTime:
+        raise RecordError("StopTime", f"{record.StopTime} is before StartTime {record.StartTime}")
+
+
+def benchmark_is_whole(record: Any, now: int) -> None:
+    """Type and value, both or neither."""
+    if (record.ServiceLevelType is None) != (record.ServiceLevel is None):
+        given, missing = "type", "value"
+        if record.ServiceLevelType is None:
+            given, missing = missing, given
+        raise RecordError("ServiceLevel", f"a benchmark {given} but no {missing}")
+
+
+def benchmark_is_known(record: Any, now: int) -> None:
+    """One of BENCHMARK_TYPES in any case; or `custom` with value 1, which says that there is none."""
+    name = record.ServiceLevelType
+    if name is None or name.lower() in BENCHMARK_TYPES:
+        return
+    if (name.lower(), record.ServiceLevel) != NO_BENCHMARK:
+        raise RecordError("ServiceLevelType", f"ScalingFactorUnit {name} not valid.")
+
+
+def month_has_begun(record: Any, now: int) -> None:
+    if month_bounds(record.Year, record.Month)[0] > now:
+        raise RecordError("Month", f"{record.Year}-{record.Month:02d} is in the future")
+
+
+def end_times_are_in_the_month(record: Any, now: int) -> None:
+    """Inside [first of month, first of next month], both included as the incumbent has it."""
+    first, last = month_bounds(record.Year, record.Month)
+    for name in ("EarliestEndTime", "LatestEndTime"):
+        time = getattr(record, name)
+        if time is not None and not first <= time <= last:
+            raise RecordError(name, f"{time} is not in {record.Year}-{record.Month:02d}")
+
+
+def end_times_are_in_order(record: Any, now: int) -> None:
+    earliest, latest = record.EarliestEndTime, record.LatestEndTime
+    if earliest is not None and latest is not None and earliest > latest:
+        raise RecordError("EarliestEndTime", f"{earliest} is after LatestEndTime {latest}")

@@ -1,0 +1,76 @@
+"""What a site keeps before there is a job record: batch events, grid users and files read."""
+
+from apel.records.base import Record
+from apel.records.fields import integer, text, timestamp
+from apel.records.rules import event_ends_after_it_starts
+
+
+class EventRecord(Record):
+    """A job as the batch system logged it: durations in seconds (CPU over all cores), memory in kB."""
+
+    __slots__ = ()
+
+    Site = text(required=True)
+    JobName = text(required=True)
+    LocalUserID = text()
+    LocalUserGroup = text()
+    WallDuration = integer(required=True, ge=0)
+    CpuDuration = integer(required=True, ge=0)
+    StartTime = timestamp(required=True)
+    StopTime = timestamp(required=True)
+    Infrastructure = text(max_length=100)
+    MachineName = text(required=True)
+    Queue = text()
+    MemoryReal = integer(ge=0)
+    MemoryVirtual = integer(ge=0)
+    Processors = integer(ge=0)
+    NodeCount = integer(ge=0)
+
+    rules = (event_ends_after_it_starts,)
+
+
+class BlahdRecord(Record):
+    """Who submitted a batch job through a computing element.
+
+    MachineName (the batch server of the parser that read the log) is ours: the incumbent can't tell
+    apart two batch systems of one site that use the same job ids.
+    """
+
+    __slots__ = ()
+
+    TimeStamp = timestamp(required=True)
+    GlobalUserName = text()
+    FQAN = text()
+    VO = text()
+    VOGroup = text()
+    VORole = text()
+    CE = text()
+    GlobalJobId = text()
+    LrmsId = text(required=True)
+    Site = text(required=True)
+    ValidFrom = timestamp()
+    ValidUntil = timestamp()
+    Processed = integer(ge=0)
+    MachineName = text()
+
+
+class ProcessedFile(Record):
+    """How far a log file has been read, and how to know it again.
+
+    StopLine counts lines and Parsed records. From Position on it is ours: Position and Size in bytes,
+    HeadLength the bytes that Hash covers, ModifiedNs the file's mtime in nanoseconds.
+    """
+
+    __slots__ = ()
+
+    HostName = text(required=True)
+    FileName = text(required=True)
+    Hash = text(required=True, max_length=64)
+    StopLine = integer(required=True, ge=0)
+    Parsed = integer(required=True, ge=0)
+    Position = integer(ge=0)
+    HeadLength = integer(ge=0)
+    TailHash = text(max_length=64)
+    Size = integer(ge=0)
+    ModifiedNs = integer()
+    Inode = integer()

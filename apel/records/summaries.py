@@ -1,0 +1,51 @@
+"""Monthly sums, and the counts that let a site check that its jobs arrived."""
+
+from apel.records.base import Record
+from apel.records.fields import integer, number, text, timestamp
+from apel.records.jobs import MOST_BENCHMARK
+from apel.records.rules import end_times_are_in_order, end_times_are_in_the_month, month_has_begun
+
+YEARS = (1970, 2105)
+
+
+class SummaryRecord(Record):
+    """The jobs of one month that agree in all of its names; durations in seconds.
+
+    The benchmark type is any text, as in the incumbent: a summary is of jobs that are accepted already.
+    """
+
+    __slots__ = ()
+
+    Site = text(required=True)
+    Month = integer(required=True, between=(1, 12))
+    Year = integer(required=True, between=YEARS)
+    GlobalUserName = text()
+    VO = text()
+    VOGroup = text()
+    VORole = text()
+    SubmitHost = text()
+    InfrastructureType = text(max_length=20)
+    InfrastructureDescription = text(max_length=100)
+    ServiceLevelType = text(max_length=50)
+    ServiceLevel = number(required=True, between=(0.0, MOST_BENCHMARK))
+    NodeCount = integer(required=True, ge=0)
+    Processors = integer(required=True, ge=0)
+    EarliestEndTime = timestamp()
+    LatestEndTime = timestamp()
+    WallDuration = integer(required=True, ge=0)
+    CpuDuration = integer(required=True, ge=0)
+    NumberOfJobs = integer(required=True, ge=0)
+
+    rules = (month_has_begun, end_times_are_in_the_month, end_times_are_in_order)
+
+
+class SyncRecord(Record):
+    """How many jobs of a month a site's own database holds for one submit host."""
+
+    __slots__ = ()
+
+    Site = text(required=True)
+    SubmitHost = text()
+    NumberOfJobs = integer(required=True, ge=0)
+    Month = integer(required=True, between=(1, 12))
+    Year = integer(required=True, between=YEARS)
