@@ -39,7 +39,7 @@ def shared_files(*folders: str) -> list:
     return found
 
 
-TEST = ["pytest>=6.2", "hypothesis>=6.10", "defusedxml"]
+TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml"]
 
 setup(
     name="apel",
