@@ -52,7 +52,7 @@ setup(
     python_requires=">=3.6",
     packages=find_packages(include=["apel", "apel.*", "ssm", "ssm.*", "apelcommon", "apelcommon.*"]),
     scripts=sorted(glob(os.path.join("bin", "*"))),
-    data_files=shared_files("schemas", "conf", "samples"),
+    data_files=shared_files("schemas", "conf"),
     install_requires=[
         "PyMySQL>=0.9.3",
         # 9.0.0 never notices that a TLS peer has gone, and hangs in connect when the broker refuses us.

@@ -1,6 +1,6 @@
 """Finds the schemas and samples that come with the suite, in a checkout or wherever it was installed.
 
-setup.py installs the folders `schemas`, `conf` and `samples` below PREFIX/share/apel. The prefix is an
+setup.py installs the folders `schemas` and `conf` below PREFIX/share/apel. The prefix is an
 ancestor of the installed package, whether that is a virtual environment, ~/.local, /usr or a --target
 folder; and in a checkout the folders stand beside the packages. So one rule serves all: look upwards.
 """
