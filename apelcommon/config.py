@@ -9,7 +9,7 @@ import difflib
 import os
 import textwrap
 from types import SimpleNamespace
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from apelcommon.errors import ConfigError
 from apelcommon.logs import LEVELS
@@ -50,7 +50,8 @@ class OptionTable:
     """All options of one configuration file.
 
     `obsolete` maps (section, option) of old files, which are accepted, to a hint that is kept in
-    `Settings.hints`; `optional_sections` may be missing as a whole even if they have required options.
+    `Settings.hints`; `check` looks at options together and says what is wrong with them. It is asked even
+    when single options are wrong, whose values are None then, so that everything is said at once.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class OptionTable:
         options: Iterable[Option],
         obsolete: Optional[Mapping[Tuple[str, str], str]] = None,
         introduction: str = "",
+        check: Optional[Callable[[Settings], Iterable[str]]] = None,
     ) -> None:
         self.program = program
+        self.check = check
         self.options: List[Option] = list(options)
         self.obsolete = dict(obsolete or {})
         self.introduction = introduction
@@ -91,6 +94,8 @@ class OptionTable:
         written = {name: dict(parser.items(name)) for name in parser.sections()}
         reader = _Reader(self, written, path)
         settings = reader.settings()
+        if self.check is not None:
+            reader.problems += ["%s: %s" % (path, problem) for problem in self.check(settings)]
         if reader.problems:
             raise ConfigError(reader.problems)
         return settings

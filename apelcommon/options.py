@@ -21,7 +21,7 @@ class Option(
         [
             ("section", str),
             ("name", str),
-            ("kind", str),
+            ("kind", Any),
             ("default", Any),
             ("help", str),
             ("choices", Tuple[str, ...]),
@@ -29,7 +29,8 @@ class Option(
         ],
     )
 ):
-    """An option: `kind` is a key of KINDS; `default` REQUIRED means that the file must give it.
+    """An option: `kind` is a key of KINDS, or a function that reads the text and raises ValueError with words
+    for the admin; `default` REQUIRED means that the file must give it.
 
     A name that ends in `#` stands for numbered options (`manual_spec1`, `manual_spec2`, …), read as a
     list of (name, value). `sample` is what the sample file shows where that isn't the default.
@@ -41,13 +42,13 @@ class Option(
         cls,
         section: str,
         name: str,
-        kind: str,
+        kind: Any,
         default: Any = REQUIRED,
         help: str = "",
         choices: Sequence[str] = (),
         sample: Optional[str] = None,
     ) -> "Option":
-        if kind not in KINDS:
+        if not callable(kind) and kind not in KINDS:
             raise ValueError("%s.%s: no such kind of option: %s" % (section, name, kind))
         return super().__new__(cls, section, name, kind, default, help, tuple(choices), sample)
 
@@ -63,7 +64,8 @@ class Option(
 
     def read(self, text: str) -> Any:
         """The value of the text in a file. Raises ValueError with words for the admin."""
-        value = KINDS[self.kind](text.strip())
+        read = self.kind if callable(self.kind) else KINDS[self.kind]
+        value = read(text.strip())
         if self.choices and value is not None:
             return self._chosen(value)
         return value
