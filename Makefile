@@ -1,7 +1,7 @@
 # What CI runs, by name. Needs the tools of tests/constraints/lint.txt and the package's [test] extra.
 
 PYTHON ?= python3
-CODE = apel ssm apelcommon setup.py $(wildcard bin/* runtests quickstart)
+CODE = apel ssm apelcommon setup.py $(wildcard bin/* runtests)
 ALL = $(CODE) tests $(wildcard bench)
 
 .PHONY: check lint format test bench clean
