@@ -103,9 +103,8 @@ class Field:
 
     def read(self, raw: Optional[str]) -> Value:
         """The value of wire text; None for a line that isn't there."""
-        if raw is None or is_null(raw.strip()):
-            return self.clean(None)
-        return self.clean(self.from_text(raw.strip()))
+        raw = "" if raw is None else raw.strip()
+        return self.clean(None if is_null(raw) else self.from_text(raw))
 
     def convert(self, value: Any) -> Any:
         raise NotImplementedError

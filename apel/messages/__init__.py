@@ -1,0 +1,12 @@
+"""Records on the wire: each text format a line of a table, one grammar for all of them.
+
+message = decode(text)            # message.records, message.rejected
+text = encode(records, "job v0.3")
+"""
+
+from apel.messages.base import Message, Rejected
+from apel.messages.decoding import decode
+from apel.messages.encoding import encode
+from apel.messages.formats import FORMATS, TextFormat
+
+__all__ = ["FORMATS", "Message", "Rejected", "TextFormat", "decode", "encode"]
