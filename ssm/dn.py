@@ -1,0 +1,72 @@
+"""One written form for the name in a certificate, so that names can be compared as text.
+
+The form is OpenSSL's one-line form (`-nameopt compat`), which the grid uses: `/C=UK/O=eScience/CN=host`,
+parts in the order of the certificate, short type names, bytes outside printable ASCII as `\\xNN`.
+"""
+
+import re
+
+from asn1crypto import core, x509
+
+# OpenSSL's short names; a type without one is written as its dotted number.
+SHORT_NAMES = {
+    "2.5.4.3": "CN",
+    "2.5.4.4": "SN",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "street",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.12": "title",
+    "2.5.4.13": "description",
+    "2.5.4.14": "searchGuide",
+    "2.5.4.15": "businessCategory",
+    "2.5.4.16": "postalAddress",
+    "2.5.4.17": "postalCode",
+    "2.5.4.18": "postOfficeBox",
+    "2.5.4.19": "physicalDeliveryOfficeName",
+    "2.5.4.20": "telephoneNumber",
+    "2.5.4.41": "name",
+    "2.5.4.42": "GN",
+    "2.5.4.43": "initials",
+    "2.5.4.44": "generationQualifier",
+    "2.5.4.45": "x500UniqueIdentifier",
+    "2.5.4.46": "dnQualifier",
+    "2.5.4.65": "pseudonym",
+    "2.5.4.72": "role",
+    "2.5.4.97": "organizationIdentifier",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.3": "mail",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "1.2.840.113549.1.9.1": "emailAddress",
+    "1.2.840.113549.1.9.2": "unstructuredName",
+    "1.2.840.113549.1.9.8": "unstructuredAddress",
+    "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
+    "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST",
+    "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
+}
+
+ESCAPED = re.compile(r"\\x[0-9A-Fa-f]{2}")
+
+
+def distinguished_name(name: x509.Name) -> str:
+    """The slash form of a name, from its encoded bytes. Raises ValueError for a name that isn't DER."""
+    parts = []
+    for relative in name.chosen:
+        for part in relative:
+            kind, value = part["type"].dotted, part["value"]
+            # Most types are a choice of string types; an e-mail address or a DC is one type only.
+            text = value.chosen.contents if isinstance(value, core.Choice) else value.contents
+            parts.append("/%s=%s" % (SHORT_NAMES.get(kind, kind), _escape(text)))
+    return "".join(parts)
+
+
+def canonical(text: str) -> str:
+    """A name written by hand in the form that `distinguished_name` gives: UTF-8 letters as `\\xNN`."""
+    return ESCAPED.sub(lambda match: "\\x" + match.group()[2:].upper(), _escape(text.strip().encode("utf-8")))
+
+
+def _escape(value: bytes) -> str:
+    return "".join(chr(byte) if 0x20 <= byte <= 0x7E else "\\x%02X" % byte for byte in value)

@@ -1,0 +1,86 @@
+"""The steps on disk from which the queues are made."""
+
+import contextlib
+import os
+import random
+import re
+import time
+from typing import List, Union
+
+from apelcommon.files import fsync_directory
+
+Data = Union[str, bytes]
+
+FOLDER = re.compile(r"[0-9a-f]{8}$")
+ELEMENT = re.compile(r"[0-9a-f]{14}$")
+
+
+def as_bytes(data: Data) -> bytes:
+    """What is written to disk for a text or bytes."""
+    return data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+
+
+def new_name() -> str:
+    """A name for a new element: 8 hex digits of seconds, 5 of microseconds, 1 at random."""
+    seconds, microseconds = divmod(int(time.time() * 1000000), 1000000)
+    return "%08x%05x%01x" % (seconds, microseconds, random.randrange(16))
+
+
+def folders_in(path: str) -> List[str]:
+    """The names of the intermediate folders of a queue, oldest first."""
+    return sorted(name for name in os.listdir(path) if FOLDER.match(name))
+
+
+def names_in(path: str) -> List[str]:
+    """The names in a directory; none if it is gone."""
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
+def subfolders(path: str) -> int:
+    """How many folders a directory holds."""
+    links = os.stat(path).st_nlink
+    # Where a directory has one link only (btrfs, overlays), links don't count what is in it.
+    return links - 2 if links > 2 else len(os.listdir(path))
+
+
+def make_folder(path: str) -> None:
+    """Make a directory, durably, unless it is there."""
+    if not os.path.isdir(path):
+        os.makedirs(path, exist_ok=True)
+        fsync_directory(os.path.dirname(path))
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write a new file and sync it. Raises FileExistsError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def is_older(path: str, before: float) -> bool:
+    """Whether a path is there and was last changed before a time (epoch seconds)."""
+    try:
+        return os.lstat(path).st_mtime < before
+    except FileNotFoundError:
+        return False
+
+
+def remove_file(path: str) -> bool:
+    """Remove a file; whether it was there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+        return True
+    return False
+
+
+def remove_folder(path: str) -> bool:
+    """Remove an empty directory; whether it was there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(path)
+        return True
+    return False

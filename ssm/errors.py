@@ -1,0 +1,23 @@
+"""What can go wrong in the messenger, by what is to be done about it."""
+
+from apelcommon.errors import Permanent, Transient
+
+
+class CryptoError(Permanent):
+    """A message that doesn't verify; the text is the reason, fit for the reject queue."""
+
+
+class SigningError(Permanent):
+    """Our own certificate or key can't be used: nothing can be sent until that is put right."""
+
+
+class QueueError(Permanent):
+    """An element of a queue that isn't what its schema says."""
+
+
+class StorageError(Transient):
+    """The disk under a queue refuses to write (full, read-only, failing): nothing may be acknowledged."""
+
+
+class TransportError(Transient):
+    """The broker or hand-over directory doesn't answer, or refuses: messages stay where they are."""
