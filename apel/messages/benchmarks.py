@@ -1,15 +1,13 @@
 """The benchmarks of a v0.4 message: `{HEPscore23: 11.25, hepspec: 10.2}`, of which one is used."""
 
-import re
 from typing import Any, Dict, Tuple
 
 from apel.errors import RecordError, shown
+from apel.records.fields import is_number
 from apel.records.rules import BENCHMARK_TYPES, NO_BENCHMARK
 
 #: The type written where the database holds a value without one.
 DEFAULT_TYPE = "HEPSPEC"
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def read_benchmarks(key: str, raw: str) -> Tuple[str, str]:
@@ -37,7 +35,7 @@ def _pairs(key: str, raw: str) -> Dict[str, str]:
     pairs: Dict[str, str] = {}
     for pair in inner.split(","):
         name, colon, value = (part.strip() for part in pair.partition(":"))
-        if not (name and colon and _NUMBER.fullmatch(value)):
+        if not (name and colon and is_number(value)):
             raise RecordError(key, f"Expecting dictionary-like value. Got '{shown(raw)}'")
         if name in pairs:
             raise RecordError(key, f"Duplicate keys found in '{shown(raw)}'")

@@ -1,7 +1,7 @@
 """Text to records: each record judged by itself, a large message by columns."""
 
 import re
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from apel import times
 from apel.errors import RecordError, shown
@@ -10,6 +10,7 @@ from apel.messages.benchmarks import read_benchmarks
 from apel.messages.columns import Columns, each_once, identify, read_column
 from apel.messages.formats import FORMATS, TextFormat, format_of
 from apel.records import Record
+from apel.records.fields import is_null
 from apel.records.rules import NO_BENCHMARK
 
 Raws = Tuple[Optional[str], ...]
@@ -39,7 +40,7 @@ def decode(text: str, now: Optional[int] = None) -> Message:
     outcomes = _Decoder(FORMATS[name], times.now() if now is None else now).outcomes(chunks)
     records = [outcome for _, outcome in outcomes if not isinstance(outcome, RecordError)]
     rejected = [
-        Rejected(number, f"{header}\n{chunks[number - 1].strip()}\n%%\n", outcome)
+        Rejected(number, f"{header}\n{chunks[number - 1]}%%\n", outcome)
         for number, outcome in outcomes
         if isinstance(outcome, RecordError)
     ]
@@ -91,7 +92,7 @@ class _Decoder:
 
     def _lines(self, chunk: str) -> Raws:
         """The raw values of a record in any order of lines and any spacing; a repeated key's last counts."""
-        raw = {}
+        raw: Dict[str, str] = {}
         for line in chunk.strip().split("\n"):
             key, colon, value = line.partition(":")
             if not colon:
@@ -100,16 +101,9 @@ class _Decoder:
         for key in raw:
             if key not in self.format.known:
                 raise RecordError("", f"Unknown field: {shown(key)}")
-        if self.format.dict_benchmark and self._type_is_first(list(raw)):
-            del raw["ServiceLevelType"]
+        if self.format.dict_benchmark:
+            _drop_overridden_type(raw)
         return tuple(map(raw.get, self.format.record_class.names))
-
-    @staticmethod
-    def _type_is_first(keys: List[str]) -> bool:
-        """Of a literal type and the type within the benchmark, whichever comes later counts."""
-        return {"ServiceLevelType", "ServiceLevel"} <= set(keys) and (
-            keys.index("ServiceLevelType") < keys.index("ServiceLevel")
-        )
 
     def _convert(self, rows: List[Row], canonical: bool) -> List[Outcome]:
         """All rows at once; if one is bad, halves of them, until the bad ones stand alone."""
@@ -163,6 +157,15 @@ class _Decoder:
                 NO_BENCHMARK if pair == (None, None) else pair for pair in zip(columns[kind], columns[level])
             ]
             columns[kind], columns[level] = (list(column) for column in zip(*pairs))
+
+
+def _drop_overridden_type(raw: Dict[str, str]) -> None:
+    """Of a literal type and the type within the benchmark, whichever comes later counts."""
+    keys = list(raw)
+    if "ServiceLevelType" in raw and "ServiceLevel" in raw:
+        overridden = keys.index("ServiceLevelType") < keys.index("ServiceLevel")
+        if overridden or is_null(raw["ServiceLevelType"]):
+            del raw["ServiceLevelType"]
 
 
 def _read_level(raw: Optional[str]) -> Tuple[str, str]:

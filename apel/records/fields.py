@@ -41,6 +41,11 @@ def is_null(text: str) -> bool:
     return len(text) <= 4 and text.lower() in NULL_WORDS
 
 
+def is_number(text: str) -> bool:
+    """Whether the text is a decimal number, exponent or not. `nan`, `inf` and a page of digits are none."""
+    return len(text) <= 64 and _NUMBER.fullmatch(text) is not None
+
+
 # -- checks -------------------------------------------------------------------------------------
 
 
@@ -179,10 +184,10 @@ class Number(Field):
             raise self.error(f"Invalid float value {shown(repr(value))}") from err
         if not math.isfinite(number):
             raise self.error(f"{number} is not a finite number")
-        return number
+        return number + 0.0  # -0.0 is not a name for 0.0
 
     def from_text(self, raw: str) -> float:
-        if not _NUMBER.fullmatch(raw):
+        if not is_number(raw):
             raise self.error(f"Invalid float value '{shown(raw)}'")
         return float(raw)
 
