@@ -1,0 +1,25 @@
+"""One module for each kind of log: a line in, a record or a reason out; no I/O."""
+
+from typing import Dict, Tuple, Type
+
+from apel.parsers.base import Failed, Outcome, Parser, ParserOptions, Skipped
+from apel.parsers.blah import BlahParser
+from apel.parsers.slurm import SlurmParser
+
+#: The batch systems this version reads, by the name that [batch] type has for them.
+BATCH_PARSERS: Dict[str, Type[Parser]] = {parser.type_name: parser for parser in (SlurmParser,)}
+
+#: Every batch system there is a name for; some are not read yet.
+BATCH_TYPES: Tuple[str, ...] = ("LSF", "PBS", "SGE", "SLURM", "HTCondor")
+
+__all__ = [
+    "BATCH_PARSERS",
+    "BATCH_TYPES",
+    "BlahParser",
+    "Failed",
+    "Outcome",
+    "Parser",
+    "ParserOptions",
+    "Skipped",
+    "SlurmParser",
+]

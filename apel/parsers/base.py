@@ -1,0 +1,120 @@
+"""What all log parsers share: a line goes in, a record or a named reason comes out; no I/O."""
+
+import abc
+from collections import Counter
+from typing import Callable, ClassVar, Dict, Iterable, List, NamedTuple, Optional, TypeVar, Union
+
+from apel.errors import ParseError, RecordError
+from apel.records import EventRecord, Record
+from apel.records.fields import is_null
+
+#: Values shorter than this fit any column.
+SHORT = 256
+
+#: Numbers up to this fit any column; larger ones are looked at again.
+SMALL_NUMBER = 2**31
+
+R = TypeVar("R", bound=Record)
+V = TypeVar("V")
+
+
+class Skipped(NamedTuple):
+    """A line that is understood and holds nothing to account; reasons are few, to be counted."""
+
+    reason: str
+
+
+class Failed(NamedTuple):
+    """A line that is not understood, or that breaks a rule of records."""
+
+    reason: str
+
+
+Outcome = Union[Record, Skipped]
+
+
+class ParserOptions(NamedTuple):
+    """Whose logs they are, and the options of [batch] that some batch systems heed.
+
+    parallel: count cores and hosts (PBS, SGE, LSF). scale_host_factor: LSF. ge_ms_timestamps: SGE.
+    """
+
+    site: str
+    machine_name: str
+    parallel: bool = False
+    scale_host_factor: bool = False
+    ge_ms_timestamps: bool = False
+
+
+BLANK = Skipped("blank line")
+HEADER = Skipped("header line")
+
+
+class Remembered(Dict[str, V]):
+    """Text -> what `read` makes of it, kept because logs say the same few things again and again.
+
+    Forgets all at `most` texts, so that no log can fill the memory. What `read` raises is not kept.
+    """
+
+    def __init__(self, read: Callable[[str], V], most: int = 10000) -> None:
+        super().__init__()
+        self._read = read
+        self._most = most
+
+    def __missing__(self, text: str) -> V:
+        if len(self) >= self._most:
+            self.clear()
+        self[text] = value = self._read(text)
+        return value
+
+
+def name(text: str) -> Optional[str]:
+    """A name in a log as records have it: None for the words that mean absence."""
+    text = text.strip()
+    return None if is_null(text) else text
+
+
+class Parser(abc.ABC):
+    """Reads the lines of one kind of log.
+
+    `doubts` counts, by reason, the lines whose record lacks or guesses something. `version` changes
+    whenever lines that failed may parse now: rejected lines of another version are tried again.
+    """
+
+    type_name: ClassVar[str] = ""
+    version: ClassVar[str] = ""
+    record_class: ClassVar[type] = EventRecord
+
+    def __init__(self, options: ParserOptions) -> None:
+        self.options = options
+        self.doubts: Dict[str, int] = Counter()
+
+    @abc.abstractmethod
+    def parse(self, line: str) -> Outcome:
+        """The record of a line (without line end), or why it has none. Raises ParseError, RecordError."""
+
+    def parse_lines(self, lines: Iterable[str]) -> List[Union[Record, Skipped, Failed]]:
+        """The outcome of each line, in order. Lines that belong together may complete each other."""
+        parse = self.parse
+        outcomes: List[Union[Record, Skipped, Failed]] = []
+        for line in lines:
+            try:
+                outcomes.append(parse(line))
+            except (ParseError, RecordError) as err:
+                outcomes.append(Failed(str(err)))
+        return outcomes
+
+    def continues(self, line: str) -> bool:
+        """Whether the line may complete the record of the one before: best parsed together with it."""
+        return False
+
+    def doubt(self, reason: str) -> None:
+        """Count a record that lacks or guesses something."""
+        self.doubts[reason] += 1
+
+
+def checked(record: R, line: str, longest: int) -> R:
+    """The record of a line whose values have at most `longest` characters, checked where that may matter."""
+    if longest < SHORT and line.isprintable() and "%%" not in line:
+        return record
+    return record.check()

@@ -1,0 +1,136 @@
+"""BLAH: who submitted each batch job, as CREAM, ARC and HTCondor-CE log it: `"key=value" "key=value" …`."""
+
+import re
+from typing import Dict, List, Optional, Tuple
+
+from apel.errors import ParseError
+from apel.identity import parse_fqan
+from apel.parsers.base import BLANK, Outcome, Parser, ParserOptions, Remembered, Skipped, checked, name
+from apel.parsers.clock import Clock, utc_offset
+from apel.records import BlahdRecord
+from apel.times import DAY
+
+#: A batch id may be used again; the entry is for jobs that end from a day before it to 28 days after it.
+VALID_BEFORE = DAY
+VALID_AFTER = 28 * DAY
+
+REQUIRED = ("timestamp", "lrmsID", "ceID")
+
+NO_LRMS_ID = Skipped("no lrmsID")
+
+NO_USER = "no userDN, recorded without it"
+NO_FQAN = "no userFQAN, recorded without VO"
+NO_JOB_ID = "no jobID, recorded without it"
+
+_ITEM = re.compile(r'\s*"((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r'\\(["\\])')
+
+Identity = Tuple[Optional[str], Optional[str], Optional[str], Optional[str]]
+
+
+def _name(text: str) -> Optional[str]:
+    """As for all logs; HTCondor-CE has one more word for what isn't there."""
+    return None if text.strip().lower() == "undefined" else name(text)
+
+
+def _identity(text: str) -> Identity:
+    """FQAN as logged -> (FQAN, VO, group, role) as recorded."""
+    fqan = _name(text)
+    return (None, None, None, None) if fqan is None else (fqan, *parse_fqan(fqan))
+
+
+class BlahParser(Parser):
+    """BlahdRecords of BLAH lines. Times are UTC on every host; the first of several FQANs counts.
+
+    A token job may have no DN and no FQAN: its record is kept, and says what is known.
+    """
+
+    type_name = "BLAH"
+    version = "BLAH/1"
+    record_class = BlahdRecord
+
+    def __init__(self, options: ParserOptions) -> None:
+        super().__init__(options)
+        self._clock = Clock(utc_offset)
+        self._names = Remembered(_name)
+        self._identities = Remembered(_identity)
+
+    def parse(self, line: str) -> Outcome:
+        """The BlahdRecord of a line; Skipped for one that names no batch job."""
+        values = _values(line)
+        if values is None:
+            return BLANK
+        for key in REQUIRED:
+            if key not in values:
+                raise ParseError("%s is missing" % key)
+        names, get = self._names, values.get
+        time = self._epoch(values["timestamp"])
+        lrms_id, ce = name(values["lrmsID"]), names[values["ceID"]]
+        if lrms_id is None:
+            return NO_LRMS_ID
+        if ce is None:
+            raise ParseError("ceID is empty")
+        user, job_id = names[get("userDN", "")], name(get("jobID", ""))
+        fqan, vo, group, role = self._identities[get("userFQAN", "")]
+        if user is None or fqan is None or job_id is None:
+            self._note_absence(user, fqan, job_id)
+        record = BlahdRecord.make(
+            (
+                time,
+                user,
+                fqan,
+                vo,
+                group,
+                role,
+                ce,
+                job_id,
+                lrms_id,
+                self.options.site,
+                max(0, time - VALID_BEFORE),
+                time + VALID_AFTER,
+                0,
+                self.options.machine_name,
+            )
+        )
+        return checked(record, line, max(map(len, values.values())))
+
+    def _epoch(self, text: str) -> int:
+        try:
+            return self._clock.epochs(text.strip())[0]
+        except ValueError:
+            raise ParseError("timestamp is not a time") from None
+
+    def _note_absence(self, user: Optional[str], fqan: Optional[str], job_id: Optional[str]) -> None:
+        for value, reason in ((user, NO_USER), (fqan, NO_FQAN), (job_id, NO_JOB_ID)):
+            if value is None:
+                self.doubt(reason)
+
+
+def _values(line: str) -> Optional[Dict[str, str]]:
+    """The values of a line by key, the first of each key; None for a blank line. Raises ParseError."""
+    line = line.strip()
+    items = line[1:-1].split('" "')
+    # The plain form of almost every line: nothing escaped, one blank between items.
+    plain = line[:1] == line[-1:] == '"' and "\\" not in line and line.count('"') == 2 * len(items)
+    if not plain:
+        if not line:
+            return None
+        items = _items(line)
+    items.reverse()
+    try:
+        return dict([item.split("=", 1) for item in items])
+    except ValueError:
+        raise ParseError("an item without =") from None
+
+
+def _items(line: str) -> List[str]:
+    """The items of a line with odd blanks, or with quotes and backslashes escaped by a backslash."""
+    items = []
+    place = 0
+    while place < len(line):
+        found = _ITEM.match(line, place)
+        if found is None:
+            raise ParseError("text outside of quotes, or an unpaired quote")
+        items.append(_ESCAPED.sub(r"\1", found.group(1)))
+        place = found.end()
+    return items

@@ -1,0 +1,243 @@
+"""SLURM: lines of `sacct -P -n`, fifteen fields between bars (docs/parsers.md has the command).
+
+JobID|JobName|User|Group|Start|End|Elapsed|CPUTimeRAW or TotalCPU|
+Partition|NCPUS|NNodes|NodeList|MaxRSS|MaxVMSize|State
+"""
+
+import itertools
+from typing import FrozenSet, Iterable, List, Optional, Tuple, Union
+
+from apel.errors import ParseError, shown
+from apel.parsers import units
+from apel.parsers.base import (
+    BLANK,
+    HEADER,
+    SMALL_NUMBER,
+    Failed,
+    Outcome,
+    Parser,
+    ParserOptions,
+    Remembered,
+    Skipped,
+    checked,
+    name,
+)
+from apel.parsers.clock import Clock, Offset, host_offset
+from apel.records import EventRecord, Record
+from apel.times import END_OF_TIME
+
+FIELDS = 15
+AFTER_NAME = FIELDS - 2
+
+INFRASTRUCTURE = "APEL-CREAM-SLURM"
+
+#: States of jobs that have ended and may have used resources.
+ENDED: FrozenSet[str] = frozenset(
+    ["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "CANCELLED", "OUT_OF_MEMORY", "DEADLINE"]
+)
+
+#: States of jobs that have not ended; sacct prints them again when they have.
+NOT_ENDED: FrozenSet[str] = frozenset(
+    ["PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "COMPLETING", "STOPPED", "SIGNALING", "STAGE_OUT"]
+).union(["SPECIAL_EXIT", "RESV_DEL_HOLD", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING"])
+
+#: States of jobs that ended without running here: the boot failed, or another cluster took the job.
+NEVER_RAN: FrozenSet[str] = frozenset(["BOOT_FAIL", "REVOKED"])
+
+#: What stands for a time that has not come.
+NO_TIME: FrozenSet[str] = frozenset(["Unknown", "None", "", "N/A"])
+
+NOT_STARTED = Skipped("never started")
+
+CANCELLED_BY = "CANCELLED by "
+
+NO_MEMORY = "memory of unknown form, recorded without it"
+NO_CPU = "no CPU time, wall time x CPUs taken for it"
+
+
+class Step(Skipped):
+    """A job step: never a job of its own, but its memory may complete its job's."""
+
+    job: str
+    memory: Tuple[str, str]
+
+
+class SlurmParser(Parser):
+    """EventRecords of sacct lines. Times are of the host's zone (`offset_at`) unless they name another."""
+
+    type_name = "SLURM"
+    version = "SLURM/1"
+
+    def __init__(self, options: ParserOptions, offset_at: Offset = host_offset) -> None:
+        super().__init__(options)
+        self._clock = Clock(offset_at)
+        self._days = self._clock.days
+        self._times = self._clock.times
+        self._names = Remembered(name)
+        self._counts = Remembered(units.whole)
+        self._durations = Remembered(units.seconds, most=100000)
+
+    def parse(self, line: str) -> Outcome:
+        """The EventRecord of a job that ended; Skipped for a step, or a job that didn't run or end."""
+        fields = line.split("|")
+        if len(fields) != FIELDS:
+            if not line.strip():
+                return BLANK
+            fields = _refitted(fields)
+        job, _, user, group, began, ended, elapsed, used, queue, cpus, nodes, _, real, virtual, state = fields
+        job = job.strip()
+        if "." in job:
+            return _step(job, real, virtual)
+        if state not in ENDED or began in NO_TIME:
+            skipped = _not_accounted(state, began, elapsed)
+            if skipped is not None:
+                return skipped
+        try:
+            wall = self._durations[elapsed]
+            cores = self._counts[cpus]
+            hosts = self._counts[nodes]
+            cpu = int(used) if used.isdecimal() else self._cpu_seconds(used, wall * cores)
+        except ValueError:
+            raise ParseError(_unreadable(elapsed, used, cpus, nodes)) from None
+        start, stop = self._times_of(began, ended, wall)
+        names = self._names
+        record = EventRecord.make(
+            (
+                self.options.site,
+                job,
+                names[user],
+                names[group],
+                wall,
+                cpu,
+                start,
+                stop,
+                INFRASTRUCTURE,
+                self.options.machine_name,
+                names[queue],
+                self._memory(real) if real else None,
+                self._memory(virtual) if virtual else None,
+                cores,
+                hosts,
+            )
+        )
+        if not job[:1].isdecimal():
+            raise ParseError("JobID is no number")
+        if wall > SMALL_NUMBER or cpu > SMALL_NUMBER:
+            return record.check()
+        return checked(record, line, len(line))
+
+    def parse_lines(self, lines: Iterable[str]) -> List[Union[Record, Skipped, Failed]]:
+        """As for every parser; and a job's memory is the most of its line and of its steps after it."""
+        outcomes = super().parse_lines(lines)
+        place, job = 0, None
+        for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, EventRecord):
+                place, job = number, outcome
+            elif isinstance(outcome, Step) and job is not None:
+                outcomes[place] = job = self._completed(job, outcome)
+        return outcomes
+
+    def continues(self, line: str) -> bool:
+        """Whether the line is of a job step."""
+        return "." in line.partition("|")[0]
+
+    def _completed(self, job: EventRecord, step: Step) -> EventRecord:
+        if step.job != job.JobName:
+            return job
+        real, virtual = (self._memory(text) if text else None for text in step.memory)
+        return job.replace(
+            MemoryReal=_most(job.MemoryReal, real), MemoryVirtual=_most(job.MemoryVirtual, virtual)
+        )
+
+    def _cpu_seconds(self, text: str, all_cores: int) -> int:
+        if text.strip():
+            return units.seconds(text)
+        self.doubt(NO_CPU)
+        return all_cores
+
+    def _memory(self, text: str) -> Optional[int]:
+        try:
+            return units.memory_kb(text)
+        except ValueError:
+            self.doubt(NO_MEMORY)
+            return None
+
+    def _times_of(self, began: str, ended: str, wall: int) -> Tuple[int, int]:
+        """(start, stop); on a day with a change of the clocks, such that the job took `wall` seconds."""
+        try:
+            first, last = self._days[began[:11]], self._days[ended[:11]]
+            if first is not None and last is not None:
+                start, stop = first + self._times[began[11:]], last + self._times[ended[11:]]
+            else:
+                start, stop = self._best_times(began, ended, wall)
+        except ValueError:  # no plain local time: perhaps one of the other forms
+            start, stop = self._best_times(began, ended, wall)
+        if stop < start:
+            raise ParseError("End is before Start")
+        if start < 0 or stop >= END_OF_TIME:
+            raise ParseError("Start or End is out of range")
+        return start, stop
+
+    def _best_times(self, began: str, ended: str, wall: int) -> Tuple[int, int]:
+        pairs = itertools.product(self._epochs("Start", began), self._epochs("End", ended))
+        return min(pairs, key=lambda pair: abs(pair[1] - pair[0] - wall))
+
+    def _epochs(self, name: str, text: str) -> Tuple[int, ...]:
+        try:
+            return self._clock.epochs(text)
+        except ValueError:
+            raise ParseError("%s is not a time" % name) from None
+
+
+def _refitted(fields: List[str]) -> List[str]:
+    """Fifteen fields of more, which bars in the job's name have made (or the last bar of `sacct -p`)."""
+    if len(fields) > FIELDS and not fields[-1]:
+        fields = fields[:-1]
+    if len(fields) < FIELDS:
+        raise ParseError("fewer than %d fields" % FIELDS)
+    return [fields[0], "|".join(fields[1:-AFTER_NAME]), *fields[-AFTER_NAME:]]
+
+
+def _step(job: str, real: str, virtual: str) -> Step:
+    step = Step("job step")
+    step.job = job.partition(".")[0]
+    step.memory = (real, virtual)
+    return step
+
+
+def _not_accounted(state: str, began: str, elapsed: str) -> Optional[Skipped]:
+    """Why a job with this state is not accounted; None if it is. Raises ParseError for an unknown state."""
+    if state in NOT_ENDED:
+        return Skipped("state %s: not ended" % state)
+    if state in NEVER_RAN:
+        return Skipped("state %s: never ran" % state)
+    if state == "State":
+        return HEADER
+    if state not in ENDED and not state.startswith(CANCELLED_BY):
+        return _strange(state)
+    if began in NO_TIME:
+        return NOT_STARTED
+    return Skipped("cancelled before it ran") if not elapsed.strip("0:") else None
+
+
+def _strange(state: str) -> Skipped:
+    """'CANCELLED+' (sacct without -P) can't be told; but a state that a newer SLURM has must not be lost."""
+    word = state.rstrip("+").upper()
+    if state != word and any(known.startswith(word) for known in ENDED | NOT_ENDED | NEVER_RAN):
+        return Skipped("state cut short or in lower case")
+    raise ParseError("unknown state %s" % shown(state, 30))
+
+
+def _unreadable(elapsed: str, used: str, cpus: str, nodes: str) -> str:
+    """Which of a job's numbers can't be read."""
+    for field, text in (("Elapsed", elapsed), ("NCPUS", cpus), ("NNodes", nodes), ("CPU time", used)):
+        try:
+            units.seconds(text) if field in ("Elapsed", "CPU time") else units.whole(text)
+        except ValueError:
+            return "%s is of unknown form" % field if text.strip() else "%s is empty" % field
+    return "a number is out of range"
+
+
+def _most(one: Optional[int], other: Optional[int]) -> Optional[int]:
+    known = [value for value in (one, other) if value is not None]
+    return max(known) if known else None

@@ -1,0 +1,54 @@
+"""The numbers of batch logs: durations and memory sizes in all the forms that batch systems print."""
+
+from typing import Dict
+
+#: What fits the BIGINT columns of the database.
+MOST = 2**63 - 1
+
+_KB_PER_UNIT: Dict[str, int] = {"K": 1, "M": 1024, "G": 1024**2, "T": 1024**3, "P": 1024**4}
+_SECONDS_PER_PART = (1, 60, 3600)
+
+
+def whole(text: str) -> int:
+    """'123' -> 123. ValueError for anything but decimal digits, or a number that no column can hold."""
+    if not (text.isdecimal() and len(text) < 19):
+        raise ValueError("not a whole number")
+    return int(text)
+
+
+def seconds(text: str) -> int:
+    """Seconds, rounded, of '90', 'mm:ss', 'hh:mm:ss', 'd-hh:mm:ss', 'd-mm:ss', each with or without '.fff'.
+
+    Parts may have any number of digits and any value ('00:90:00' is 5400). Raises ValueError.
+    """
+    days, dash, clock = text.rpartition("-")
+    parts = clock.split(":")
+    if len(parts) > 3 or (dash and len(parts) == 1):
+        raise ValueError("not a duration")
+    last, dot, fraction = parts[-1].partition(".")
+    if dot and not fraction.isdecimal():
+        raise ValueError("not a duration")
+    parts[-1] = last
+    total = whole(days) * 86400 if dash else 0
+    for size, part in zip(_SECONDS_PER_PART, reversed(parts)):
+        total += size * whole(part)
+    return total + 1 if fraction[:1] >= "5" else total
+
+
+def memory_kb(text: str) -> int:
+    """KB, rounded down, of '2097152K', '1.5G' (steps of 1024) or plain bytes ('4096'). Raises ValueError."""
+    unit = _KB_PER_UNIT.get(text[-1:])
+    if unit is None:
+        return _scaled(text, 1) // 1024
+    return _scaled(text[:-1], unit)
+
+
+def _scaled(text: str, unit: int) -> int:
+    """`text`, a decimal number, times `unit`, rounded down; exact however long the number."""
+    integral, dot, fraction = text.partition(".")
+    value = whole(integral) * unit
+    if dot:
+        value += whole(fraction) * unit // 10 ** len(fraction)
+    if value > MOST:
+        raise ValueError("too large")
+    return value

@@ -1,0 +1,60 @@
+"""Whatever stands in a log: a record, Skipped, ParseError or RecordError, and nothing else."""
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from apel.errors import ParseError, RecordError
+from apel.parsers import BlahParser, ParserOptions, Skipped, SlurmParser
+
+SLURM = (
+    "48211|cream_77|grid004|gridgrp|2025-03-07T09:00:00|2025-03-07T11:30:05|02:30:05|4-00:00:10|grid|40|2|"
+    "wn[11-12]|1.5G|16?|COMPLETED"
+)
+BLAH = (
+    '"timestamp=2025-03-07 08:58:40" "userDN=/CN=Ada \\"R\\"" "userFQAN=/atlas/Role=production" '
+    '"ceID=ce02" "jobID=5511" "lrmsID=90117" "localUser=cms003"'
+)
+PIECES = ["|", '"', " ", "=", "\\", ":", "-", "0", "9" * 20, "Unknown", "\x00", "\udc80", "%%", "٣", "²", "K"]
+
+
+@st.composite
+def mutated(draw, original):
+    """The line with up to five pieces cut out, put in or doubled."""
+    text = original
+    for _ in range(draw(st.integers(1, 5))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 12)))
+        piece = draw(st.one_of(st.sampled_from(PIECES), st.text(max_size=4), st.just(text[start:end] * 2)))
+        text = text[:start] + piece + text[end:]
+    return text
+
+
+def outcome(parser, text):
+    try:
+        return parser.parse(text)
+    except (ParseError, RecordError) as err:
+        assert str(err).isprintable()
+        return err
+
+
+@pytest.mark.parametrize("parser_class, original", [(SlurmParser, SLURM), (BlahParser, BLAH)])
+@given(data=st.data())
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_mutated_lines(parser_class, original, data):
+    parser = parser_class(ParserOptions("s", "m"))
+    result = outcome(parser, data.draw(mutated(original)))
+    if isinstance(result, parser.record_class):
+        assert result.check() == result
+    else:
+        assert isinstance(result, (Skipped, ParseError, RecordError))
+
+
+@pytest.mark.parametrize("parser_class", [SlurmParser, BlahParser])
+@given(text=st.text(max_size=200))
+@example(text="|" * 14)
+@example(text="\ud800")
+@settings(deadline=None, max_examples=100)
+def test_any_text(parser_class, text):
+    result = outcome(parser_class(ParserOptions("s", "m")), text)
+    assert isinstance(result, (Skipped, ParseError, RecordError))
