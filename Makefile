@@ -1,4 +1,4 @@
-# What CI runs, by name. Needs the tools of tests/constraints/lint.txt and the package's [test] extra.
+# What CI runs, by name. Needs the extras [test,lint] of setup.py, as pinned in tests/constraints/newest.txt.
 
 PYTHON ?= python3
 CODE = apel ssm apelcommon setup.py $(wildcard bin/* runtests)

@@ -40,6 +40,7 @@ def shared_files(*folders: str) -> list:
 
 
 TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml"]
+LINT = ["ruff", "mypy", "vermin", "types-PyMySQL", "types-tqdm"]
 
 setup(
     name="apel",
@@ -69,6 +70,7 @@ setup(
         # MySQL 8 wants a password encrypted with its RSA key where the connection has no TLS.
         "mysql": ["PyMySQL[rsa]>=0.9.3"],
         "test": TEST,
+        "lint": LINT,
     },
     zip_safe=False,
     classifiers=[

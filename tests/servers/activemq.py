@@ -10,7 +10,7 @@ from servers.pki import PKI, openssl
 from servers.process import Server, find_program, free_port, lend, private_folder
 
 PACKAGE = "activemq"
-HOME = "/usr/share/activemq"
+HOME = os.environ.get("ACTIVEMQ_HOME", "/usr/share/activemq")
 STORE_PASSWORD = "password"
 
 # %(...)s are filled in by ActiveMQ._configure. Every queue and topic is open to every known user.

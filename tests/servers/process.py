@@ -1,6 +1,7 @@
 """What every private server needs: a folder, a port, another user than root, a start, an end."""
 
 import os
+import pwd
 import random
 import re
 import shutil
@@ -77,7 +78,7 @@ def lend(path: str, user: str) -> None:
         return
     for folder, _, files in os.walk(path):
         for name in [folder] + [os.path.join(folder, name) for name in files]:
-            shutil.chown(name, user)
+            shutil.chown(name, known_user(user))
 
 
 class Server:
@@ -163,8 +164,14 @@ def as_user(user: str) -> List[str]:
     if b"--pdeathsig" in subprocess.run([setpriv, "--help"], stdout=subprocess.PIPE, check=True).stdout:
         words += ["--pdeathsig", "KILL"]
     if os.getuid() == 0:
+        user = known_user(user)
         words += ["--reuid", user, "--regid", _main_group(user), "--clear-groups"]
     return words if len(words) > 1 else []
+
+
+def known_user(user: str) -> str:
+    """The user a package made for its server, or nobody where the server was installed by hand."""
+    return user if user in {entry.pw_name for entry in pwd.getpwall()} else "nobody"
 
 
 def _main_group(user: str) -> str:
