@@ -235,7 +235,8 @@ def jobs(args):
 def blah(j):
     stamp = dt.datetime.fromtimestamp(j["start"] - 60, dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     return (
-        '"timestamp=%s" "userDN=%s" "userFQAN=/%s/%s/Capability=NULL" "userFQAN=/%s/Role=NULL/Capability=NULL" '
+        '"timestamp=%s" "userDN=%s" "userFQAN=/%s/%s/Capability=NULL" '
+        '"userFQAN=/%s/Role=NULL/Capability=NULL" '
         '"ceID=%s" "jobID=CREAM%09d" "lrmsID=%s" "localUser=%d" "clientID=cream_%d"'
     ) % (
         stamp,

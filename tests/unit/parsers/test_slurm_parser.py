@@ -283,9 +283,7 @@ def test_wide_values_are_whole(slurm):
     assert record.CpuDuration == 999 * 86400 * 100000 > 2**31
 
 
-@pytest.mark.parametrize(
-    "changes", [{"JobID": "1" * 300}, {"User": "a\x00b"}, {"CPU": "9" * 30}, {"JobID": ""}]
-)
+@pytest.mark.parametrize("changes", [{"JobID": "1" * 300}, {"User": "a\x00b"}, {"CPU": "9" * 30}])
 def test_values_no_column_can_hold(slurm, changes):
     """P22, P7: refused by name, not by the database."""
     with pytest.raises(RecordError):
