@@ -1,0 +1,64 @@
+"""Months whose sums must be made again: who marks them, who claims them. Shared by site and centre.
+
+Every writer of job records or received summaries leaves a row in ChangedMonths, with a random Mark, in
+its own transaction (apel.db.tables.mark_months). The summariser makes a marked month again as a whole,
+and deletes the marks it had read in the same transaction. No clock is asked: a writer who commits after
+the marks were read leaves a mark of its own, and the month is made again next time.
+"""
+
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+from apel.db import Database
+
+#: SQL and its parameters.
+Statement = Tuple[str, Sequence[Any]]
+
+
+class SiteMonth(NamedTuple):
+    """A month of a site, by the site's id in Sites."""
+
+    site_id: int
+    year: int
+    month: int
+
+
+def changed_months(db: Database) -> Dict[SiteMonth, List[int]]:
+    """The marked months, each with its marks, in order of site and time."""
+
+    def read(tx: Any) -> List[Tuple[int, int, int, int]]:
+        return tx.rows("SELECT SiteID, Year, Month, Mark FROM ChangedMonths ORDER BY SiteID, Year, Month")
+
+    marks: Dict[SiteMonth, List[int]] = {}
+    for site_id, year, month, mark in db.run(read):
+        marks.setdefault(SiteMonth(site_id, year, month), []).append(mark)
+    return marks
+
+
+def recompute(db: Database, month: SiteMonth, marks: Sequence[int], statements: Sequence[Statement]) -> bool:
+    """Run `statements`, which make the month again, and delete `marks`, in one transaction.
+
+    The marks are deleted first: that claims the month. A second summariser waits there until the first
+    has committed, finds the marks gone, and leaves the month alone: False.
+    """
+
+    def work(tx: Any) -> bool:
+        if not _claim(tx, month, marks):
+            return False
+        for sql, parameters in statements:
+            tx.execute(sql, parameters)
+        return True
+
+    return bool(db.run(work))
+
+
+def _claim(tx: Any, month: SiteMonth, marks: Sequence[int]) -> int:
+    claimed = 0
+    for start in range(0, len(marks), 500):
+        some = marks[start : start + 500]
+        holders = ", ".join(["%s"] * len(some))
+        claimed += tx.execute(
+            "DELETE FROM ChangedMonths WHERE SiteID = %%s AND Year = %%s AND Month = %%s AND Mark IN (%s)"
+            % holders,
+            [*month, *some],
+        )
+    return claimed
