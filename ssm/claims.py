@@ -97,22 +97,16 @@ def free_the_dead(folder: str, unlock: Unlock) -> int:
 
 
 def _free_one(path: str, unlock: Unlock) -> int:
-    try:
-        stream = open(path, encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return 0
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return 0
+    # Gone meanwhile, or locked by its living writer: nothing of ours.
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path, encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Some seconds of grace: between noting a lock and making it, the process may have been asleep.
         freed = [element for element, when in _held_in(stream.read()).items() if unlock(element, when + 5)]
         for element in freed:
             log.warning("%s was locked by a process that is gone; it is free again.", element)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        os.unlink(path)
         return len(freed)
+    return 0
 
 
 def _held_in(text: str) -> Dict[str, float]:

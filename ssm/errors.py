@@ -19,5 +19,9 @@ class StorageError(Transient):
     """The disk under a queue refuses to write (full, read-only, failing): nothing may be acknowledged."""
 
 
+class TrustError(Transient):
+    """The CA directory is gone or empty: no verdict on any signer is possible until it is back."""
+
+
 class TransportError(Transient):
     """The broker or hand-over directory doesn't answer, or refuses: messages stay where they are."""

@@ -333,9 +333,9 @@ class MessageQueue(Queue):
         """The bytes of an element by key. Raises QueueError if a required file is missing."""
         values: Dict[str, bytes] = {}
         for key in self.schema:
-            with contextlib.suppress(FileNotFoundError):
-                with open(os.path.join(self._at(element), key), "rb") as stream:
-                    values[key] = stream.read()
+            path = os.path.join(self._at(element), key)
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+                values[key] = stream.read()
         missing = [key for key in self.required if key not in values]
         if missing:
             raise QueueError("%s: the element %s has no %s" % (self.path, element, ", ".join(missing)))

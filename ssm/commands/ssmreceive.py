@@ -1,0 +1,112 @@
+"""ssmreceive: take messages from the broker, verify them, and queue them for whoever loads them."""
+
+import argparse
+import logging
+import os
+from typing import Any, List, Optional
+
+from apelcommon import __version__
+from apelcommon.command import Command
+from apelcommon.command import main as run_command
+from apelcommon.config import Settings
+from apelcommon.daemon import PidFile, go_background, stop_signals
+from apelcommon.errors import EXIT_DONE, ConfigError
+from ssm.dnlist import DnList
+from ssm.options import RECEIVER, check_receiver
+from ssm.receiver import receive
+
+log = logging.getLogger("ssmreceive")
+
+
+class ReceiveCommand(Command):
+    """Receive for ever, or until the broker's queue is drained."""
+
+    name = "ssmreceive"
+    version_text = "SSM %s" % __version__
+    description = ("Receives messages, verifies and authorises them, and queues them: accepted ones in "
+                   "incoming, others in reject.\nRuns in the foreground unless --daemon is given.")
+    example = "ssmreceive -c /etc/apel/receiver.cfg -d /etc/apel/dns"
+    table = RECEIVER
+    default_config = "/etc/apel/receiver.cfg"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's own arguments."""
+        parser.add_argument("-d", "--dn_file", default="/etc/apel/dns", metavar="FILE",
+                            help="the DNs whose messages are accepted, one a line (default: %(default)s)")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--daemon", action="store_true",
+                         help="run in the background, with the pid file of the configuration")
+        how.add_argument("--once", action="store_true",
+                         help="end when no message has come for the --timeout; for cron and tests")
+        how.add_argument("--check-config", action="store_true",
+                         help="check the configuration and the DN file, and receive nothing")
+        parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS",
+                            help="with --once: how long to wait for a next message (default: %(default)s; "
+                                 "a hand-over directory is left as soon as it is empty)")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Receive."""
+        # Absolute before a daemon leaves the working directory.
+        args.config, args.dn_file = os.path.abspath(args.config), os.path.abspath(args.dn_file)
+        if args.check_config:
+            return self._check(args)
+        settings = self.settings(args)
+        check_receiver(settings)
+        if not args.daemon:
+            return self._receive(settings, args)
+        # What would stop it is said while there is still a terminal to say it on.
+        DnList(args.dn_file)
+        with PidFile(settings.daemon.pidfile):
+            pass
+        go_background()
+        with PidFile(settings.daemon.pidfile):
+            return self._receive(settings, args)
+
+    def _receive(self, settings: Settings, args: argparse.Namespace) -> int:
+        while True:
+            hangup = _Hangup()
+            with stop_signals(hangup.came) as stop:
+                hangup.stop = stop
+                done = receive(settings, args.dn_file, stop, args.timeout if args.once else None)
+            log.info("Messages: %d stored, %d rejected.", done.accepted, done.rejected)
+            if not hangup.again:
+                return EXIT_DONE
+            settings = self._read_again(settings, args)
+
+    def _read_again(self, settings: Settings, args: argparse.Namespace) -> Settings:
+        try:
+            changed = self.settings(args)
+            check_receiver(changed)
+        except ConfigError as err:
+            log.error("The changed configuration is wrong, the old one stays in force: %s", err)
+            return settings
+        log.info("Configuration read again.")
+        return changed
+
+    def _check(self, args: argparse.Namespace) -> int:
+        settings = RECEIVER.read(args.config)
+        check_receiver(settings)
+        names = DnList(args.dn_file)
+        if not os.path.isdir(settings.certificates.capath):
+            raise ConfigError("%s: [certificates] capath: no directory %s"
+                              % (args.config, settings.certificates.capath))
+        print("%s is right; %s has %d DNs" % (args.config, args.dn_file, len(names)))
+        return EXIT_DONE
+
+
+class _Hangup:
+    """SIGHUP: end what runs, and begin again with the configuration as it is now."""
+
+    def __init__(self) -> None:
+        self.again = False
+        self.stop: Any = None
+
+    def came(self) -> None:
+        self.again = True
+        if self.stop is not None:
+            self.stop.set()
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run ssmreceive; its exit status."""
+    return run_command(ReceiveCommand(), argv)

@@ -1,0 +1,114 @@
+"""The list of signers whose messages are accepted, re-read when its file changes."""
+
+import logging
+import os
+import time
+from typing import FrozenSet, List, NamedTuple, Optional, Tuple
+
+from apelcommon.errors import ConfigError
+from ssm.dn import canonical
+
+log = logging.getLogger(__name__)
+
+SETTLED_SECONDS = 2.0
+UNFINISHED_SECONDS = 30.0
+LOOK_SECONDS = 1.0
+
+State = Optional[Tuple[int, int, int]]
+
+
+class _Read(NamedTuple):
+    names: FrozenSet[str]
+    finished: bool
+
+
+class DnList:
+    """The names in a DN file: lines that begin with `/`; blank and `#` lines are ignored, others warned of.
+
+    A changed file is taken up once it has stayed the same for two seconds (half a minute if its last
+    line has no end, as a half-written file's). One that is gone, unreadable or holds no name leaves the
+    last good list in force, with a warning.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Raises ConfigError if there is no name to begin with."""
+        self.path = path
+        self._state: State = None
+        self._pending: Tuple[State, float] = (None, 0.0)
+        self._next_look = 0.0
+        self._warned: State = (-1, -1, -1)
+        self._names: FrozenSet[str] = frozenset()
+        self._load_first()
+
+    def __contains__(self, name: object) -> bool:
+        self.refresh()
+        return name in self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def refresh(self) -> None:
+        """Look whether the file has changed, at most once a second, and take a settled change up."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        state = _state(self.path)
+        if state == self._state:
+            return
+        if state != self._pending[0]:
+            self._pending = (state, now)
+        self._take_up(state, now - self._pending[1])
+
+    def _take_up(self, state: State, unchanged_for: float) -> None:
+        if unchanged_for < SETTLED_SECONDS:
+            return
+        try:
+            read = _read(self.path)
+        except OSError as err:
+            self._keep(state, "can't be read (%s)" % err.strerror)
+            return
+        if not read.names:
+            self._keep(state, "holds no name")
+        elif read.finished or unchanged_for >= UNFINISHED_SECONDS:
+            log.info("DN list %s: %d names (%d before)", self.path, len(read.names), len(self._names))
+            self._names, self._state = read.names, state
+
+    def _keep(self, state: State, trouble: str) -> None:
+        if state != self._warned:
+            self._warned = state
+            log.error("DN LIST %s %s; the last good list of %d names stays in force.",
+                      self.path, trouble, len(self._names))
+
+    def _load_first(self) -> None:
+        self._state = _state(self.path)
+        try:
+            read = _read(self.path)
+        except OSError as err:
+            raise ConfigError("Cannot read the DN file %s: %s" % (self.path, err.strerror)) from err
+        if not read.names:
+            raise ConfigError(
+                "No valid DN in %s: no message could be accepted. "
+                "Write one name a line, like /C=UK/O=Org/CN=host" % self.path)
+        self._names = read.names
+
+
+def _state(path: str) -> State:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(path: str) -> _Read:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        text = stream.read()
+    names: List[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.strip()
+        if line.startswith("/"):
+            names.append(canonical(line))
+        elif line and not line.startswith("#"):
+            log.warning("%s line %d is no DN (it does not begin with /): %s", path, number, line[:100])
+    return _Read(frozenset(names), text.endswith("\n"))

@@ -1,0 +1,196 @@
+"""Takes messages off the transport, verifies and authorises them, and queues them before it says so."""
+
+import logging
+import os
+from typing import Any, Callable, Dict, NamedTuple, Optional, Union
+
+from apelcommon.backoff import Backoff
+from apelcommon.daemon import notify
+from apelcommon.errors import Transient
+from ssm import smime
+from ssm.dnlist import DnList
+from ssm.errors import CryptoError, TransportError
+from ssm.options import check_receiver
+from ssm.queues import INCOMING, REJECT, MessageQueue
+from ssm.transport import Delivery, Transport, open_transport
+from ssm.trust import TrustStore
+
+log = logging.getLogger("ssmreceive")
+
+PING = "ping"
+NO_ID = "noid"
+NO_SIGNER = "Not available."
+EMPTY = "Empty text passed to _handle_msg."
+POLL_SECONDS = 1.0
+
+
+class Verdict(NamedTuple):
+    """What becomes of a message: its text and signer, and why it is rejected ("": it isn't)."""
+
+    body: Union[str, bytes]
+    signer: str
+    error: str = ""
+
+
+class Received(NamedTuple):
+    """What a run did."""
+
+    accepted: int
+    rejected: int
+
+
+class Receiver:
+    """Judges messages and puts them into `incoming` or `reject` below [messaging] path."""
+
+    def __init__(self, base: str, trust: TrustStore, allowed: Union[DnList, frozenset]) -> None:
+        self.incoming = MessageQueue(os.path.join(base, "incoming"), INCOMING)
+        self.reject = MessageQueue(os.path.join(base, "reject"), REJECT)
+        self.trust = trust
+        self.allowed = allowed
+        self.accepted = 0
+        self.rejected = 0
+        for queue in (self.incoming, self.reject):
+            queue.purge()
+
+    def judge(self, body: bytes) -> Verdict:
+        """Verify and authorise a message. Raises TrustError if no verdict is possible now."""
+        if not body.strip():
+            return Verdict(body, NO_SIGNER, EMPTY)
+        try:
+            signed = smime.verify(body)
+            signer = self.trust.check(signed.certificate, signed.others)
+        except CryptoError as err:
+            return Verdict(body, NO_SIGNER, "Failed to verify message: %s" % err)
+        if signer not in self.allowed:
+            return Verdict(body, signer, "Signer not in valid DNs list: %s" % signer)
+        if not signed.text:
+            return Verdict(body, signer, EMPTY)
+        return Verdict(signed.text, signer)
+
+    def take(self, delivery: Delivery) -> None:
+        """Put a message, durably, where it belongs; returns when it may be acknowledged.
+
+        Raises Transient (disk, CA directory): then it must not be acknowledged.
+        """
+        if delivery.id == PING:
+            log.info("Received ping message.")
+            return
+        identifier = delivery.id or NO_ID
+        self._store(identifier, self._judge_anything(identifier, delivery.body))
+
+    def _judge_anything(self, identifier: str, body: bytes) -> Verdict:
+        try:
+            return self.judge(body)
+        except Transient:
+            raise
+        except Exception as err:  # the edge: whatever a message does to us, it must not come again for ever
+            log.exception("Message %s: internal error while it was verified", identifier)
+            return Verdict(body, NO_SIGNER, "Failed to verify message: internal error: %r" % err)
+
+    def _store(self, identifier: str, verdict: Verdict) -> None:
+        element: Dict[str, Union[str, bytes]] = {
+            "body": verdict.body, "signer": verdict.signer, "empaid": identifier}
+        if verdict.error:
+            name = self.reject.add({**element, "error": verdict.error})
+            self.rejected += 1
+            log.warning("Message %s from %s rejected (reject/%s): %s",
+                        identifier, verdict.signer, name, verdict.error)
+        else:
+            name = self.incoming.add(element)
+            self.accepted += 1
+            log.info("Message %s from %s stored (incoming/%s).", identifier, verdict.signer, name)
+
+    def result(self) -> Received:
+        """What was done so far."""
+        return Received(self.accepted, self.rejected)
+
+
+def open_receiver(settings: Any, dn_file: str) -> Receiver:
+    """A receiver as receiver.cfg and the DN file say. Raises ConfigError."""
+    check_receiver(settings)
+    own = settings.certificates
+    return Receiver(settings.messaging.path, TrustStore(own.capath, own.check_crls), DnList(dn_file))
+
+
+def receive(settings: Any, dn_file: str, stop: Any, idle: Optional[float] = None) -> Received:
+    """Receive until `stop`, reconnecting for ever; with `idle`, until no message came for that many seconds.
+
+    Raises ConfigError; and TransportError only with `idle`, where the connection fails.
+    """
+    receiver = open_receiver(settings, dn_file)
+    transport = open_transport(settings.receiver.protocol, settings)
+    loop = _Loop(receiver, transport, stop, idle)
+    if idle is None:
+        loop.run_for_ever()
+    else:
+        loop.run_once()
+    return receiver.result()
+
+
+class _Loop:
+    """Moves messages from the transport to the receiver."""
+
+    def __init__(self, receiver: Receiver, transport: Transport, stop: Any, idle: Optional[float]) -> None:
+        self.receiver = receiver
+        self.transport = transport
+        self.stop = stop
+        self.idle = 0.0 if idle is not None and transport.empty_is_drained else idle
+        self.backoff = Backoff(1.0, 60.0)
+
+    def run_for_ever(self) -> None:
+        """Connect and pump until asked to stop, whatever the broker does."""
+        while not self.stop.is_set():
+            try:
+                self.run_once()
+            except TransportError as err:
+                wait = self.backoff.next()
+                log.warning("%s Trying again in %.0f seconds.", err, wait)
+                self._pause(wait)
+        notify("STOPPING=1")
+
+    def run_once(self) -> None:
+        """Connect, and pump until idle or asked to stop. Raises TransportError."""
+        try:
+            self.transport.connect()
+            notify("READY=1")
+            self._pump()
+        finally:
+            self.transport.close()
+
+    def _pump(self) -> None:
+        quiet = 0.0
+        wait = POLL_SECONDS if self.idle is None else min(POLL_SECONDS, self.idle)
+        while not self.stop.is_set():
+            delivery = self.transport.receive(wait)
+            notify("WATCHDOG=1")
+            self.backoff.reset()
+            if delivery is not None:
+                quiet = 0.0
+                self._handle(delivery)
+                continue
+            quiet += wait
+            if self.idle is not None and quiet >= self.idle:
+                return
+
+    def _handle(self, delivery: Delivery) -> None:
+        if self._insist(lambda: self.receiver.take(delivery)):
+            self.transport.acknowledge(delivery)
+
+    def _insist(self, work: Callable[[], None]) -> bool:
+        """Do the work, waiting out a full disk or a missing CA directory; whether it was done."""
+        backoff = Backoff(1.0, 60.0)
+        while True:
+            try:
+                work()
+                return True
+            except Transient as err:
+                wait = backoff.next()
+                log.error("%s Nothing is acknowledged; trying again in %.0f seconds.", err, wait)
+                if self.idle is not None:
+                    raise
+                if self._pause(wait):
+                    return False
+
+    def _pause(self, seconds: float) -> bool:
+        notify("WATCHDOG=1")
+        return bool(self.stop.wait(seconds))

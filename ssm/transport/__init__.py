@@ -1,0 +1,57 @@
+"""How messages travel: one small interface, and one module for each way, with its client library."""
+
+from typing import Any, List, NamedTuple, Optional
+
+from ssm.options import DIRECTORY
+
+__all__ = ["Delivery", "Transport", "open_transport"]
+
+
+class Delivery(NamedTuple):
+    """A message that arrived: its id ("" if it came without), its bytes, and what acknowledges it."""
+
+    id: str
+    body: bytes
+    token: Any
+
+
+class Transport:
+    """A way for messages. Every method may raise TransportError, after which `close` and start again."""
+
+    # Whether "nothing there" means that there is nothing, rather than nothing yet.
+    empty_is_drained = False
+
+    def connect(self) -> None:
+        """Open the way. Whether it can be used for sending, receiving or both is a matter of rights."""
+        raise NotImplementedError
+
+    def send(self, identifier: str, body: bytes) -> None:
+        """Hand a message over; it counts as sent only when `confirmed` has returned its id."""
+        raise NotImplementedError
+
+    def confirmed(self, timeout: float) -> List[str]:
+        """Ids of messages that the other side now has durably; waits up to `timeout` s for the first."""
+        raise NotImplementedError
+
+    def receive(self, timeout: float) -> Optional[Delivery]:
+        """The next message, or None if none came within `timeout` seconds."""
+        raise NotImplementedError
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Say that a message is durably ours; without, it comes again."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the way, as politely as is quick. Never raises."""
+        raise NotImplementedError
+
+
+def open_transport(protocol: str, settings: Any) -> Transport:
+    """The transport for a protocol, not yet connected."""
+    if protocol == DIRECTORY:
+        from ssm.transport.directory import DirectoryTransport
+
+        return DirectoryTransport(settings.messaging.destination)
+    from ssm.transport.stomp import StompTransport
+
+    return StompTransport(settings)

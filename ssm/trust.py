@@ -1,0 +1,125 @@
+"""Whether a signer's certificate is to be trusted: its chain to the CA directory, dates, CRLs, key usage."""
+
+import hashlib
+import logging
+import os
+import re
+import time
+from typing import Dict, Iterable, List, NamedTuple, Tuple
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.backends import default_backend
+from OpenSSL import crypto
+
+from ssm.dn import distinguished_name
+from ssm.errors import CryptoError, TrustError
+from ssm.smime import MALFORMED
+
+log = logging.getLogger(__name__)
+
+REMEMBERED_SECONDS = 60.0
+MOST_REMEMBERED = 10000
+CA_FILE = re.compile(r"^[0-9a-f]{8}\.\d+$")
+WEAK_DIGESTS = ("md2", "md4", "md5", "sha1")
+
+
+class _Verdict(NamedTuple):
+    name: str
+    until: float
+
+
+class TrustStore:
+    """The certificate authorities in a directory of hash-named files (`<hash>.0`, CRLs `<hash>.r0`).
+
+    A certificate that verified is remembered for a minute, as long as the directory doesn't change, so
+    that a message costs one signature check. The store itself is made anew for each check: OpenSSL keeps
+    the CRLs it has once read, and would not see a newer one.
+    """
+
+    def __init__(self, ca_directory: str, check_crls: bool = False) -> None:
+        self.ca_directory = ca_directory
+        self.check_crls = check_crls
+        self._remembered: Dict[bytes, _Verdict] = {}
+
+    def check(self, certificate: bytes, others: Iterable[bytes] = ()) -> str:
+        """The name (slash form) in a signer's certificate (DER) that is trusted.
+
+        `others` are certificates that may complete the chain. Raises CryptoError with the reason, or
+        TrustError if the CA directory itself is unusable.
+        """
+        key = hashlib.sha256(certificate).digest() + repr(self._state()).encode()
+        verdict = self._remembered.get(key)
+        if verdict is not None and verdict.until > time.monotonic():
+            return verdict.name
+        name = self._verify(certificate, others)
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[key] = _Verdict(name, time.monotonic() + REMEMBERED_SECONDS)
+        return name
+
+    def _state(self) -> Tuple[int, int]:
+        try:
+            state = os.stat(self.ca_directory)
+        except OSError as err:
+            raise TrustError("Cannot read the CA directory %s: %s" % (self.ca_directory, err)) from err
+        return state.st_mtime_ns, state.st_ino
+
+    def _verify(self, certificate: bytes, others: Iterable[bytes]) -> str:
+        try:
+            parsed = x509.load_der_x509_certificate(certificate, default_backend())
+            _check_usage(parsed)
+            chain = [x509.load_der_x509_certificate(other, default_backend()) for other in others]
+            self._check_chain(parsed, chain)
+            return distinguished_name(asn1_x509.Certificate.load(certificate).subject)
+        except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, *MALFORMED) as err:
+            raise CryptoError("Unverified signer: the certificate can't be read: %s" % err) from err
+
+    def _check_chain(self, certificate: x509.Certificate, others: List[x509.Certificate]) -> None:
+        context = crypto.X509StoreContext(
+            self._store(), crypto.X509.from_cryptography(certificate),
+            [crypto.X509.from_cryptography(other) for other in others])
+        try:
+            context.verify_certificate()
+        except crypto.X509StoreContextError as err:
+            self._check_directory()
+            raise CryptoError("Unverified signer: %s" % _reason(err)) from err
+        except crypto.Error as err:
+            raise CryptoError("Unverified signer: OpenSSL says %s" % err) from err
+
+    def _check_directory(self) -> None:
+        """A directory without a CA makes every signer look foreign: our trouble, not theirs."""
+        if not any(CA_FILE.search(name) for name in os.listdir(self.ca_directory)):
+            raise TrustError("The CA directory %s holds no hash-named certificate (<hash>.0); "
+                             "run `openssl rehash` on it." % self.ca_directory)
+
+    def _store(self) -> crypto.X509Store:
+        store = crypto.X509Store()
+        store.load_locations(None, self.ca_directory)
+        if self.check_crls:
+            store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
+        return store
+
+
+def _reason(err: crypto.X509StoreContextError) -> str:
+    # args[0] is [code, depth, text] before pyOpenSSL 22.1 and the text since.
+    said = err.args[0]
+    text = said[2] if isinstance(said, (list, tuple)) else said
+    try:
+        subject = err.certificate.to_cryptography().subject.rfc4514_string()
+    except (ValueError, AttributeError):
+        return str(text)
+    return "%s (%s)" % (text, subject)
+
+
+def _check_usage(certificate: x509.Certificate) -> None:
+    """A signer's certificate may be of any purpose, but if it says what its key is for, signing is in it."""
+    digest = certificate.signature_hash_algorithm
+    if digest is not None and digest.name in WEAK_DIGESTS:
+        raise CryptoError("Unverified signer: the certificate is signed with %s" % digest.name)
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    if not (usage.digital_signature or usage.content_commitment):
+        raise CryptoError("Unverified signer: the key usage of the certificate does not allow signing")
