@@ -39,7 +39,7 @@ def shared_files(*folders: str) -> list:
     return found
 
 
-TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml"]
+TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml", "setuptools", "wheel"]
 LINT = ["ruff", "mypy", "vermin", "types-PyMySQL", "types-tqdm"]
 
 setup(

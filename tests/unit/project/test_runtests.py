@@ -1,0 +1,83 @@
+"""runtests must leave the machine as it was, take the right versions, and call no failure a success."""
+
+import importlib.util
+import os
+import sys
+from importlib.machinery import SourceFileLoader
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def runtests(root):
+    loader = SourceFileLoader("runtests_script", os.path.join(root, "runtests"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    loader.exec_module(module)
+    sys.dont_write_bytecode = keep
+    return module
+
+
+@pytest.mark.parametrize("own", [None, "#!/bin/sh\nexit 0\n"])
+def test_the_machines_policy_on_daemons_is_put_back(runtests, monkeypatch, tmp_path, own):
+    policy = tmp_path / "policy-rc.d"
+    if own:
+        policy.write_text(own)
+    monkeypatch.setattr(runtests, "POLICY", str(policy))
+    with pytest.raises(KeyboardInterrupt), runtests.no_daemons():
+        assert "exit 101" in policy.read_text()
+        raise KeyboardInterrupt
+    assert [path.read_text() for path in tmp_path.iterdir()] == ([own] if own else [])
+
+
+@pytest.mark.parametrize(
+    ("version", "file"),
+    [((3, 6, 15), "py36"), ((3, 8, 1), "py36"), ((3, 9, 2), "py39"), ((3, 14, 0), "newest")],
+)
+def test_each_python_has_its_pins(runtests, version, file):
+    path = runtests.constraints(runtests.Interpreter(version, "python"))
+    assert os.path.basename(path) == file + ".txt"
+    assert os.path.exists(path)
+
+
+def test_a_python_that_does_not_run_is_passed_over(runtests, tmp_path):
+    broken = tmp_path / "python3.9"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    assert runtests.version_of(str(broken)) is None
+    assert runtests.version_of(str(tmp_path / "none")) is None
+    assert runtests.version_of(sys.executable) == sys.version_info[:3]
+
+
+def test_missing_pythons_are_named(runtests, capsys):
+    mine = sys.version_info[:2]
+    found = {mine: runtests.Interpreter(sys.version_info[:3], sys.executable)}
+    assert runtests.others(found) == []
+    printed = capsys.readouterr().out
+    assert [name for name in ("3.6", "3.9") if "Python %s was not found" % name in printed] == [
+        name for name in ("3.6", "3.9") if name != "%d.%d" % mine
+    ]
+
+
+def test_failure_on_another_python_has_the_last_word(runtests, monkeypatch, capsys):
+    mine = runtests.Interpreter((3, 11, 0), "mine")
+    older = runtests.Interpreter((3, 6, 0), "older")
+    runs = {mine: (0, "== 9 passed =="), older: (1, "== 1 failed ==")}
+    monkeypatch.setattr(runtests, "others", lambda found: [older])
+    monkeypatch.setattr(runtests, "run_tests", lambda python, words, zone="": runs[python])
+    assert runtests.run_all(mine, {}) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "== 1 failed =="
+
+
+def test_a_run_that_collects_nothing_has_failed(runtests, monkeypatch):
+    monkeypatch.setattr(runtests, "run_tests", lambda python, words, zone="": (5, ""))
+    assert runtests.main(["--no-system", "-k", "no_such_test"]) == 1
+
+
+def test_missing_programs_are_named_to_who_is_not_root(runtests, monkeypatch, capsys):
+    monkeypatch.setattr(
+        runtests, "NEEDS", [runtests.Need("Frobnicator", ("frob-nic",), ("frob",), ("frob",))]
+    )
+    monkeypatch.setattr(runtests.os, "getuid", lambda: 1000)
+    runtests.system_packages()
+    assert "Frobnicator is missing; install it (frob)" in capsys.readouterr().out
