@@ -55,12 +55,12 @@ def _cleaned(records: Sequence[Record], text_format: TextFormat, now: int) -> Li
 
 def _lines(records: Sequence[Record], text_format: TextFormat, leave_out: frozenset, now: int) -> List[str]:
     """Each record as text, with its separator."""
+    columns = dict(zip(text_format.record_class.names, zip(*records)))
+    texts = [_texts(field, columns[field.name], text_format) for field in text_format.written(leave_out)]
     for record in records:
         for rule in text_format.rules:
             rule(record, now)
     template = text_format.template(leave_out)
-    columns = dict(zip(text_format.record_class.names, zip(*records)))
-    texts = [_texts(field, columns[field.name], text_format) for field in text_format.written(leave_out)]
     return [template % row for row in zip(*texts)]
 
 

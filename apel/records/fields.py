@@ -154,10 +154,11 @@ class Integer(Field):
 
     def convert(self, value: Any) -> int:
         # A database driver gives sums as Decimal.
-        whole = isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value())
-        if not whole or isinstance(value, bool):
+        if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
             raise self.error(f"Invalid int value {shown(repr(value))}")
-        return int(value)
+        return value
 
     def from_text(self, raw: str) -> int:
         if not _INTEGER.fullmatch(raw):

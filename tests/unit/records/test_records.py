@@ -177,7 +177,9 @@ def test_text_longer_than_its_column_is_refused(name, most):
     assert (error.field, error.reason) == (name, f"{most + 1} characters, at most {most} allowed")
 
 
-@pytest.mark.parametrize("value", ["12", 1.5, True, [], Decimal("1.5"), float("nan")])
+@pytest.mark.parametrize(
+    "value", ["12", 1.5, True, [], Decimal("1.5"), Decimal("Infinity"), Decimal("sNaN"), float("nan")]
+)
 def test_integers_are_whole(value):
     assert "Invalid int value" in refusal(JobRecord, JOB, WallDuration=value).reason
 
