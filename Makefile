@@ -4,15 +4,24 @@ PYTHON ?= python3
 CODE = apel ssm apelcommon setup.py $(wildcard bin/* runtests)
 ALL = $(CODE) tests $(wildcard bench)
 
-.PHONY: check lint format test bench clean
+.PHONY: check lint layout rules types floor format test bench clean
 
 check: lint test
 
-lint:
+# `make -k lint` goes on to the other three when one fails.
+lint: layout rules types floor
+
+layout:
 	$(PYTHON) -m ruff format --check $(ALL)
+
+rules:
 	$(PYTHON) -m ruff check $(ALL)
+
+types:
 	$(PYTHON) -m mypy
-	$(PYTHON) -m vermin --target=3.6- --violations --no-tips --eval-annotations --quiet $(CODE)
+
+floor:
+	$(PYTHON) -c 'import vermin; vermin.main()' --target=3.6- --violations --no-tips --eval-annotations --quiet $(CODE) tests
 
 format:
 	$(PYTHON) -m ruff format $(ALL)
