@@ -1,0 +1,41 @@
+"""The databases of site and centre: MariaDB, MySQL or SQLite behind one interface."""
+
+from typing import Any
+
+from apel.db.backend import Backend
+from apel.db.database import Database, Transaction
+from apel.db.errors import Conflict, Lost, RowRefused, Unusable
+from apel.db.schema import prepare
+
+__all__ = [
+    "Conflict",
+    "Database",
+    "Lost",
+    "RowRefused",
+    "Transaction",
+    "Unusable",
+    "open_backend",
+    "open_database",
+]
+
+
+def open_backend(settings: Any) -> Backend:
+    """The backend of a [db] section: backend, hostname, port, name, username, password."""
+    # Each driver is only imported where it is used: a SQLite site needs no PyMySQL.
+    if settings.backend == "sqlite":
+        from apel.db.sqlite import SQLite
+
+        return SQLite(settings.name)
+    from apel.db.mysql import MySQL, hosts
+
+    servers = hosts(settings.hostname, settings.port)
+    return MySQL(servers, settings.name, settings.username, settings.password)
+
+
+def open_database(settings: Any, schema: str) -> Database:
+    """A [db] section's database; `schema` is 'client' or 'server'.
+
+    Nothing is connected yet: the first use does that, so a daemon may start before its database. Then SQLite
+    makes its file and schema, and on a server the schema's version is checked.
+    """
+    return Database(open_backend(settings), schema, prepare)

@@ -1,0 +1,236 @@
+"""A database as the rest of the suite sees it: repeated transactions, bulk writes, lookup ids, streams."""
+
+import logging
+import time
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
+
+from apel.db.backend import CONFLICTS, Backend, Expressions, Query, Row
+from apel.db.errors import Conflict, Lost
+from apel.db.lookups import Lookups
+from apelcommon.backoff import Backoff
+from apelcommon.errors import ServiceError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FIRST_WAIT_SECONDS = 0.05
+MOST_WAIT_SECONDS = 4.0
+TRIES = 10
+
+
+class Transaction:
+    """What a unit of work may do. All of it is committed, or none.
+
+    Each statement sees what was committed before it began (READ COMMITTED); SQLite's see one state. Values
+    come as str, int, float or None; times as 'YYYY-MM-DD hh:mm:ss', UTC, which is also how they are given.
+    An UPDATE of your own must set UpdateTime = CURRENT_TIMESTAMP; `insert` and `upsert_select` do so.
+    """
+
+    def __init__(self, backend: Backend, connection: Any) -> None:
+        self._backend = backend
+        self._connection = connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._backend.errors as err:
+            raise self._backend.translate(err) from err
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run a statement with bound parameters (%s); how many rows it touched.
+
+        An UPDATE to equal values touches a row of SQLite's, but none of MySQL's.
+        """
+        with self._translated():
+            cursor = self._backend.execute(self._connection, sql, params)
+            return int(cursor.rowcount)
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> List[Tuple[Any, ...]]:
+        """All rows of a query."""
+        with self._translated():
+            return list(self._backend.execute(self._connection, sql, params).fetchall())
+
+    def row(self, sql: str, params: Sequence[Any] = ()) -> Optional[Tuple[Any, ...]]:
+        """The first row of a query, or None."""
+        found = self.rows(sql, params)
+        return found[0] if found else None
+
+    def value(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """The first value of the first row, or None."""
+        found = self.row(sql, params)
+        return found[0] if found else None
+
+    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row], conflict: str = "error") -> int:
+        """Insert many rows by few statements.
+
+        conflict: what becomes of a row whose key is there already: 'error' raises RowRefused; 'ignore' keeps
+        the old row; 'update' writes over it, and moves its UpdateTime if that changes anything.
+        Returns how many rows are new for 'ignore', else how many were given. RowRefused does not say which
+        row it was.
+        """
+        if conflict not in CONFLICTS:
+            raise ValueError("conflict is %r, but must be one of %s" % (conflict, ", ".join(CONFLICTS)))
+        given = rows if isinstance(rows, list) else list(rows)
+        if not given:
+            return 0
+        with self._translated():
+            return self._backend.insert(self._connection, table, columns, given, conflict)
+
+
+class Database:
+    """One database, and a connection to it that is made when first used. Not for several threads at once."""
+
+    def __init__(self, backend: Backend, schema: str, prepare: Callable[[Backend, Any, str], None]) -> None:
+        self.backend = backend
+        self.schema = schema
+        self.first_wait = FIRST_WAIT_SECONDS
+        self._prepare = prepare
+        self._prepared = False
+        self._connection: Any = None
+        self._working = False
+        self._lookups = Lookups(self)
+
+    @property
+    def sql(self) -> Expressions:
+        """SQL text that differs between dialects."""
+        return self.backend.sql
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next use makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _close(connection, self.backend)
+
+    # -- transactions ---------------------------------------------------------------------------
+
+    def run(self, work: Callable[[Transaction], T], tries: int = TRIES) -> T:
+        """`work(tx)` in one transaction, committed; its result.
+
+        On trouble that passes (Conflict, Lost) the whole of `work` is run again, after a growing wait, at
+        most `tries` times in all. When the connection breaks during the commit, nobody knows whether it was
+        done, so it is done again: `work` must be such that doing it twice is doing it once (natural keys and
+        upserts), and must change nothing but the database.
+        Raises Transient when it is out of tries; Unusable, RowRefused and other Permanents at once.
+        """
+        if self._working:
+            raise RuntimeError("a transaction inside a transaction: use the tx at hand")
+        backoff = Backoff(self.first_wait, MOST_WAIT_SECONDS)
+        for left in range(tries - 1, -1, -1):
+            try:
+                return self._once(work)
+            except (Conflict, Lost) as err:
+                if isinstance(err, Lost):
+                    self.backend.lost()
+                if not left:
+                    raise
+                wait = backoff.next()
+                log.info("Trying again in %.1f s: %s", wait, err)
+                time.sleep(wait)
+        raise AssertionError("tries must be 1 or more")
+
+    def _once(self, work: Callable[[Transaction], T]) -> T:
+        connection = self._connected()
+        self._working = True
+        clean = False
+        try:
+            self._call(self.backend.begin, connection)
+            result = work(Transaction(self.backend, connection))
+            self._call(self.backend.commit, connection)
+            clean = True
+            return result
+        finally:
+            self._working = False
+            if not clean:
+                self._undo()
+
+    def _undo(self) -> None:
+        """Roll back; a connection that can't even do that is given up."""
+        try:
+            self._call(self.backend.rollback, self._connection)
+        except ServiceError as err:
+            log.debug("No rollback: %s", err)
+            self.close()
+
+    def _connected(self) -> Any:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self, stream: bool = False) -> Any:
+        connection = self.backend.connect(stream)
+        if not self._prepared:
+            try:
+                self._call(self._prepare, self.backend, connection, self.schema)
+            except ServiceError:
+                _close(connection, self.backend)
+                raise
+            self._prepared = True
+        return connection
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return function(*args)
+        except self.backend.errors as err:
+            raise self.backend.translate(err) from err
+
+    # -- lookup ids -----------------------------------------------------------------------------
+
+    def ids(self, table: str, names: Iterable[Optional[str]]) -> Dict[Optional[str], int]:
+        """The ids of names in a lookup table, made where they are missing; None is the name 'None'.
+
+        Names are made in a transaction of their own, before yours: two writers that meet a new name at once
+        get the same id, and neither waits for the other's long transaction. So don't call it inside one.
+        Raises RowRefused for a name that is too long, Transient.
+        """
+        return self._lookups.ids(table, names)
+
+    # -- streams --------------------------------------------------------------------------------
+
+    def stream(self, sql: str, params: Sequence[Any] = ()) -> Iterator[Tuple[Any, ...]]:
+        """The rows of a query one by one, in flat memory, as of one moment, on a connection of its own."""
+        return self._streamed(lambda connection: self.backend.stream(connection, sql, params))
+
+    def stream_text(
+        self,
+        source: str,
+        columns: Sequence[str],
+        where: str = "",
+        params: Sequence[Any] = (),
+        order: str = "",
+    ) -> Iterator[Sequence[Optional[str]]]:
+        """As `stream`, every value as text or None, times as epoch seconds: several times as fast.
+
+        source is a table or view, `where` and `order` SQL without the keywords.
+        """
+        query = Query(source, columns, where, params, order)
+        return self._streamed(lambda connection: self.backend.stream_text(connection, query))
+
+    def _streamed(self, start: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
+        connection = self._connect(stream=True)
+        rows = None
+        try:
+            rows = start(connection)
+            yield from rows
+        except self.backend.errors as err:
+            error = self.backend.translate(err)
+            if isinstance(error, Lost):
+                self.backend.lost()
+            raise error from err
+        finally:
+            _close(connection, self.backend)
+
+
+def _close(connection: Any, backend: Backend) -> None:
+    try:
+        connection.close()
+    except backend.errors as err:
+        log.debug("Closing a connection: %s", err)

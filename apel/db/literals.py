@@ -1,0 +1,90 @@
+"""Rows as the text of SQL literals for MySQL and MariaDB, built by the column: twice as fast as the driver.
+
+Right only under the session settings of apel/db/mysql.py: utf8mb4, and a sql_mode without
+NO_BACKSLASH_ESCAPES and ANSI_QUOTES. Then a quote and a backslash are all that needs escaping.
+"""
+
+from typing import Any, Iterable, Iterator, List, Sequence
+
+from apel.db.errors import RowRefused
+
+#: What `repr` writes as SQL reads it.
+PLAIN_TYPES = {int, float}
+LONGEST_SHOWN = 200
+
+
+def quoted(text: str) -> str:
+    """A string literal."""
+    return "'%s'" % text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def literal(value: Any) -> str:
+    """One value: None, text, a number, a truth value or bytes."""
+    if value is None:
+        return "NULL"
+    kind = type(value)
+    if kind is str:
+        return quoted(value)
+    if kind is float and value - value != 0:
+        raise RowRefused("not a finite number: %r" % value)
+    if kind in PLAIN_TYPES:
+        return repr(value)
+    if kind is bool:
+        return "1" if value else "0"
+    if kind is bytes:
+        return "x'%s'" % value.hex() if value else "''"
+    if isinstance(value, int):
+        return repr(int(value))
+    return quoted(str(value))
+
+
+def _column(values: Sequence[Any]) -> Iterable[str]:
+    """The literals of a column; what columns mostly are (all numbers, all harmless text) goes fastest."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return map(repr, values)
+    if kinds == {str}:
+        together = "".join(values)
+        if "'" not in together and "\\" not in together:
+            return ["'%s'" % value for value in values]
+    return map(literal, values)
+
+
+def row_texts(rows: Sequence[Sequence[Any]]) -> Iterator[bytes]:
+    """`(1,'a',NULL)` for each row, in UTF-8. Raises RowRefused for text that isn't Unicode."""
+    columns: List[Iterable[str]] = [_column(values) for values in zip(*rows)]
+    for texts in zip(*columns):
+        text = "(%s)" % ",".join(texts)
+        try:
+            yield text.encode("utf-8")
+        except UnicodeEncodeError as err:
+            raise RowRefused("not Unicode text: %s" % ascii(text[:LONGEST_SHOWN])) from err
+
+
+def value_lists(rows: Sequence[Sequence[Any]], most_rows: int, most_bytes: int) -> Iterator[bytes]:
+    """The rows as VALUES lists, each of at most so many rows and bytes.
+
+    Raises RowRefused for a row that is larger than that alone.
+    """
+    for start in range(0, len(rows), most_rows):
+        texts = list(row_texts(rows[start : start + most_rows]))
+        whole = b",".join(texts)
+        if len(whole) <= most_bytes:
+            yield whole
+        else:
+            yield from _packed(texts, most_bytes)
+
+
+def _packed(texts: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
+    held: List[bytes] = []
+    size = 0
+    for text in texts:
+        if len(text) > most_bytes:
+            raise RowRefused("a row of %d bytes; the server takes %d" % (len(text), most_bytes))
+        if size + len(text) + 1 > most_bytes:
+            yield b",".join(held)
+            held, size = [], 0
+        held.append(text)
+        size += len(text) + 1
+    if held:
+        yield b",".join(held)

@@ -1,0 +1,70 @@
+"""Names and their ids: found many at a time, remembered, and made by whoever meets them first."""
+
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Set
+
+from apel.db.errors import Conflict
+
+if TYPE_CHECKING:
+    from apel.db.database import Database, Transaction
+
+#: The tables whose ids `Database.ids` gives.
+TABLES = ("Sites", "DNs", "SubmitHosts", "MachineNames", "Queues", "VOs", "VOGroups", "VORoles")
+
+#: The name that stands for none.
+NONE = "None"
+
+MOST_REMEMBERED = 200000
+NAMES_PER_QUERY = 500
+
+
+class Lookups:
+    """The names of one database seen so far. Rows of lookup tables never change or go, so ids stay true."""
+
+    def __init__(self, db: "Database") -> None:
+        self._db = db
+        self._known: Dict[str, Dict[str, int]] = {}
+
+    def ids(self, table: str, names: Iterable[Optional[str]]) -> Dict[Optional[str], int]:
+        """See Database.ids."""
+        if table not in TABLES:
+            raise ValueError("%s is no lookup table" % table)
+        wanted = set(names)
+        texts = {NONE if name is None else name for name in wanted}
+        known = self._known.setdefault(table, {})
+        missing = texts - known.keys()
+        if missing:
+            if len(known) + len(missing) > MOST_REMEMBERED:
+                known.clear()
+                missing = texts
+            known.update(self._find_or_make(table, missing))
+        found: Dict[Optional[str], int] = {text: known[text] for text in texts}
+        if None in wanted:
+            found[None] = known[NONE]
+        return found
+
+    def _find_or_make(self, table: str, names: Set[str]) -> Dict[str, int]:
+        # In order, so that two writers with the same new names don't lock them crosswise.
+        ordered = sorted(names)
+        found = self._db.run(lambda tx: _select(tx, table, ordered))
+        new = [name for name in ordered if name not in found]
+        if new:
+            found.update(self._db.run(lambda tx: _make(tx, table, new)))
+        return found
+
+
+def _make(tx: "Transaction", table: str, names: Sequence[str]) -> Dict[str, int]:
+    tx.insert(table, ("name",), [(name,) for name in names], conflict="ignore")
+    found = _select(tx, table, names)
+    if len(found) != len(names):
+        raise Conflict("a new name in %s is not to be seen yet" % table)
+    return found
+
+
+def _select(tx: "Transaction", table: str, names: Sequence[str]) -> Dict[str, int]:
+    found: Dict[str, int] = {}
+    for start in range(0, len(names), NAMES_PER_QUERY):
+        some: List[Any] = list(names[start : start + NAMES_PER_QUERY])
+        holders = ", ".join(["%s"] * len(some))
+        query = "SELECT name, id FROM %s WHERE name IN (%s)" % (table, holders)
+        found.update((name, int(number)) for name, number in tx.rows(query, some))
+    return found

@@ -1,0 +1,120 @@
+"""The versions of our schemas: making one, and finding out what a database lacks."""
+
+import logging
+from typing import Any, Dict, List, Tuple
+
+from apel.db.backend import Backend
+from apel.db.errors import Unusable
+from apelcommon import __version__
+
+log = logging.getLogger(__name__)
+
+#: The version of each schema that this software works with. Older ones, and the incumbent's, need an upgrade.
+VERSIONS: Dict[str, int] = {"client": 1, "server": 1}
+
+VERSION_TABLE = "SchemaVersion"
+
+
+def expected(schema: str) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
+    """The tables and the views a schema has, each with its columns in order."""
+    from apel.db.sqlite import blueprint
+
+    return blueprint(schema)
+
+
+def problems(backend: Backend, connection: Any, schema: str) -> List[str]:
+    """What a database lacks, or has otherwise than the schema; empty if it may be used."""
+    found = backend.relations(connection)
+    wrong: List[str] = []
+    tables, views = expected(schema)
+    for name, columns in [*tables.items(), *views.items()]:
+        if name not in found:
+            wrong.append("%s is missing" % name)
+        elif found[name] != columns:
+            wrong += _differences(name, columns, found[name])
+    version = versions(backend, connection).get(schema) if VERSION_TABLE in found else None
+    if version is None:
+        wrong.append("nothing says that schema %s was completed here" % schema)
+    elif version != VERSIONS[schema]:
+        wrong.append("schema %s has version %d, not %d" % (schema, version, VERSIONS[schema]))
+    return wrong
+
+
+def _differences(name: str, wanted: List[str], found: List[str]) -> List[str]:
+    wrong = ["%s lacks column %s" % (name, column) for column in wanted if column not in found]
+    wrong += ["%s has an unknown column %s" % (name, column) for column in found if column not in wanted]
+    return wrong or ["the columns of %s stand in another order: %s" % (name, ", ".join(found))]
+
+
+def versions(backend: Backend, connection: Any) -> Dict[str, int]:
+    """The schemas this database holds, each with its version."""
+    query = "SELECT SchemaName, MAX(Version) FROM %s GROUP BY SchemaName" % VERSION_TABLE
+    return {name: int(version) for name, version in backend.execute(connection, query, ()).fetchall()}
+
+
+def is_there(backend: Backend, connection: Any, schema: str) -> bool:
+    """Whether the database holds this version of the schema. Raises Unusable if it holds something else."""
+    found = backend.relations(connection)
+    if VERSION_TABLE not in found:
+        return False
+    have = versions(backend, connection)
+    if have and schema not in have:
+        raise Unusable(
+            "This is a %s database, and the program needs a %s database: check [db] name."
+            % (" and ".join(sorted(have)), schema)
+        )
+    if schema in have and have[schema] != VERSIONS[schema]:
+        raise Unusable(
+            "The database has version %d of schema %s, this software works with version %d."
+            % (have[schema], schema, VERSIONS[schema])
+        )
+    return schema in have
+
+
+def foreign(backend: Backend, connection: Any, schema: str) -> List[str]:
+    """What is in the way of making the schema: tables of its names with other columns."""
+    found = backend.relations(connection)
+    wrong: List[str] = []
+    for name, columns in expected(schema)[0].items():
+        if name in found and found[name] != columns:
+            wrong += _differences(name, columns, found[name])
+    return wrong
+
+
+def make(backend: Backend, connection: Any, schema: str) -> bool:
+    """Make what is missing of a schema; False if nothing was.
+
+    May be repeated, and goes on where it was interrupted: the version row comes last. Raises Unusable, having
+    changed nothing, where tables of another make have our names.
+    """
+    if is_there(backend, connection, schema) and not problems(backend, connection, schema):
+        return False
+    wrong = foreign(backend, connection, schema)
+    if wrong:
+        raise Unusable(
+            "Nothing was changed: there are tables of another version here (%s). Use an empty database, or"
+            " upgrade this one." % "; ".join(wrong)
+        )
+    backend.make_schema(connection, schema)
+    row = (schema, VERSIONS[schema], __version__)
+    backend.insert(connection, VERSION_TABLE, ("SchemaName", "Version", "Software"), [row], "ignore")
+    return True
+
+
+def prepare(backend: Backend, connection: Any, schema: str) -> None:
+    """What is done at the first connection: SQLite makes its schema, all others must have it."""
+    if is_there(backend, connection, schema):
+        return
+    if not backend.makes_itself:
+        raise Unusable(
+            "%r has no %s schema yet: run `apeldb init` with this configuration." % (backend, schema)
+        )
+    backend.begin(connection)
+    try:
+        # Whoever was first has made it while we waited for the lock.
+        if not is_there(backend, connection, schema):
+            make(backend, connection, schema)
+    except BaseException:
+        backend.rollback(connection)
+        raise
+    backend.commit(connection)
