@@ -1,0 +1,350 @@
+"""Joins batch jobs with the grid records that say whose they were, and makes job records of them.
+
+Whatever needs a decision is an event with Status 0: that is what the parser stores, what a new grid
+record makes of the events it may belong to, and what waiting for a benchmark falls back to at the start
+of each run. A run empties that set in chunks, each in one transaction that stores the job records, the
+new status of exactly the events it has read, and a mark for each month it has touched. So cost follows
+what is new; jobs that wait for a grid record cost nothing until there is one; and a run that dies goes
+on where it was.
+
+A decision needs few columns, so only these pass through Python (apel/client/choice.py). What was chosen
+goes back through the table JoinWork, and one statement makes the job records from it.
+"""
+
+import logging
+from collections import Counter
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set
+
+from apel.client.benchmarks import read_histories
+from apel.client.choice import (
+    GRID,
+    LOCAL,
+    NEW,
+    WAITS_FOR_BENCHMARK,
+    WAITS_FOR_GRID_RECORD,
+    Decision,
+    Event,
+    GridRecord,
+    Rules,
+    decide,
+)
+from apel.db import Conflict, Database
+from apel.db.tables import mark_months
+from apel.summaries import SiteMonth
+from apel.times import month_bounds, utc_text
+from apel.unloader import hold_off_unloader, prepare_writers
+from apelcommon.daemon import Stop
+from apelcommon.progress import Progress
+
+log = logging.getLogger(__name__)
+
+CHUNK = 5000
+GRID_PUBLISHER, LOCAL_PUBLISHER = "apelclient", "local"
+
+EVENT_KEY = ("MachineNameID", "JobName", "EndTime")
+WORK_COLUMNS = (*EVENT_KEY, "Status", "CEID", "TimeStamp", "VOID", "ServiceLevelType", "ServiceLevel")
+JOB_KEY = ("MachineNameID", "LocalJobId", "EndTime")
+
+#: The last time stamp of the next `%s` grid records that the joiner hasn't looked at.
+LAST_OF_UNPROCESSED = """
+SELECT CAST(MAX(TimeStamp) AS CHAR) FROM (
+    SELECT TimeStamp FROM BlahdRecords WHERE Processed = 0 ORDER BY TimeStamp LIMIT %s) AS Next
+"""
+
+#: Events, decided about already, that one of these grid records may belong to.
+EVENTS_OF_UNPROCESSED = """
+SELECT DISTINCT E.MachineNameID, E.JobName, CAST(E.EndTime AS CHAR)
+FROM BlahdRecords B CROSS JOIN EventRecords E
+WHERE B.Processed = 0 AND B.TimeStamp <= %s
+  AND E.SiteID = B.SiteID AND E.JobName = B.LrmsId
+  AND B.ValidFrom <= E.EndTime AND E.StartTime < B.ValidUntil AND E.Status <> 0
+"""
+
+#: Some new events, each once for every grid record that may be its. ValidUntil bounds the start, not the
+#: end, so that a job may run for as long as it likes (C4).
+NEW_EVENTS = """
+SELECT E.MachineNameID, E.JobName, CAST(E.EndTime AS CHAR), CAST(E.StartTime AS CHAR), E.SiteID,
+       E.LocalUserGroup, E.WallDuration < 0 OR E.CpuDuration < 0,
+       B.CEID, CAST(B.TimeStamp AS CHAR), B.MachineNameID
+FROM (SELECT MachineNameID, JobName, EndTime, StartTime, SiteID, LocalUserGroup, WallDuration, CpuDuration
+      FROM EventRecords WHERE Status = 0 LIMIT %s) E
+LEFT JOIN BlahdRecords B
+  ON B.SiteID = E.SiteID AND B.LrmsId = E.JobName
+ AND B.ValidFrom <= E.EndTime AND E.StartTime < B.ValidUntil
+"""
+
+#: Months in which jobs of the work set have been counted until now, if their site was another.
+MONTHS_BEFORE = """
+SELECT DISTINCT J.SiteID, J.EndYear, J.EndMonth
+FROM JoinWork W CROSS JOIN JobRecords J
+WHERE J.MachineNameID = W.MachineNameID AND J.LocalJobId = W.JobName AND J.EndTime = W.EndTime
+  AND W.Status IN (1, 2)
+"""
+
+#: Columns of JobRecords, and what is put there: from the event E, its grid record B if there is one, and
+#: the decision W. %s are the ids of names that no record brings, in the order of `_job_parameters`.
+JOB_VALUES = (
+    ("SiteID", "E.SiteID"),
+    ("SubmitHostID", "COALESCE(B.CEID, %s)"),
+    ("MachineNameID", "E.MachineNameID"),
+    ("QueueID", "E.QueueID"),
+    ("LocalJobId", "E.JobName"),
+    ("LocalUserId", "E.LocalUserID"),
+    ("GlobalUserNameID", "COALESCE(B.GlobalUserNameID, %s)"),
+    ("FQAN", "B.FQAN"),
+    ("VOID", "COALESCE(B.VOID, W.VOID)"),
+    ("VOGroupID", "COALESCE(B.VOGroupID, %s)"),
+    ("VORoleID", "COALESCE(B.VORoleID, %s)"),
+    ("WallDuration", "CASE WHEN E.WallDuration < 0 THEN 0 ELSE E.WallDuration END"),
+    ("CpuDuration", "CASE WHEN E.CpuDuration < 0 THEN 0 ELSE E.CpuDuration END"),
+    ("NodeCount", "COALESCE(E.NodeCount, 0)"),
+    ("Processors", "COALESCE(E.Processors, 0)"),
+    ("MemoryReal", "E.MemoryReal"),
+    ("MemoryVirtual", "E.MemoryVirtual"),
+    ("StartTime", "E.StartTime"),
+    ("EndTime", "E.EndTime"),
+    ("EndYear", "CAST(SUBSTR(E.EndTime, 1, 4) AS SIGNED)"),
+    ("EndMonth", "CAST(SUBSTR(E.EndTime, 6, 2) AS SIGNED)"),
+    ("InfrastructureDescription", "E.Infrastructure"),
+    ("InfrastructureType", "CASE WHEN W.Status = 1 THEN 'local' ELSE 'grid' END"),
+    ("ServiceLevelType", "W.ServiceLevelType"),
+    ("ServiceLevel", "W.ServiceLevel"),
+    ("PublisherDNID", "CASE WHEN W.Status = 1 THEN %s ELSE %s END"),
+)
+JOB_COLUMNS = tuple(column for column, _ in JOB_VALUES)
+MADE_JOBS = """
+SELECT %s
+FROM JoinWork W
+JOIN EventRecords E
+  ON E.MachineNameID = W.MachineNameID AND E.JobName = W.JobName AND E.EndTime = W.EndTime
+LEFT JOIN BlahdRecords B
+  ON B.TimeStamp = W.TimeStamp AND B.SiteID = E.SiteID AND B.LrmsId = E.JobName AND B.CEID = W.CEID
+WHERE W.Status IN (1, 2)
+""" % ", ".join(value for _, value in JOB_VALUES)
+
+
+class Joined(NamedTuple):
+    """What a run has done, in jobs, and what is left waiting.
+
+    `without_benchmark` counts by name of compute element (or batch system, for local jobs); `negative`
+    are jobs whose negative duration was taken as 0.
+    """
+
+    grid: int
+    local: int
+    ambiguous: int
+    negative: int
+    without_grid_record: int
+    without_benchmark: Dict[str, int]
+    without_local_benchmark: Dict[str, int]
+
+
+class Tally:
+    """Counts that grow chunk by chunk."""
+
+    def __init__(self) -> None:
+        self.status: "Counter[int]" = Counter()
+        self.ambiguous = 0
+        self.negative = 0
+        self.missing: "Counter[int]" = Counter()
+        self.missing_local: "Counter[int]" = Counter()
+
+    def add(self, work: Sequence["Work"]) -> None:
+        """Count the decisions of a chunk that is committed."""
+        for event, candidates, negative, decision in work:
+            self.status[decision.status] += 1
+            self.ambiguous += candidates > 1
+            self.negative += negative and decision.status in (GRID, LOCAL)
+            if decision.status == WAITS_FOR_BENCHMARK:
+                if decision.ce is None:
+                    self.missing_local[event.machine] += 1
+                else:
+                    self.missing[decision.ce] += 1
+
+
+class Work(NamedTuple):
+    """An event, how many grid records might be its, whether a duration is negative, and the decision."""
+
+    event: Event
+    candidates: int
+    negative: bool
+    decision: Decision
+
+
+class Joiner:
+    """One run over everything that needs a decision."""
+
+    def __init__(
+        self, db: Database, local_jobs: bool, stop: Optional[Stop] = None, chunk: int = CHUNK
+    ) -> None:
+        self.db = db
+        self.local_jobs = local_jobs
+        self.stop = stop
+        self.chunk = chunk
+        self.tally = Tally()
+        self.ids: Dict[str, int] = {}
+
+    def run(self) -> Joined:
+        """Join what can be joined. Raises Transient when the database stays away."""
+        self._resolve_names()
+        prepare_writers(self.db)
+        self.db.run(self._look_again_at_waiting)
+        while not self._stopped() and self.db.run(self._look_again_at_joined):
+            pass
+        with Progress("Joining", self.db.run(_count(NEW)), "jobs") as progress:
+            while not self._stopped():
+                done = self._decide_chunk()
+                if not done:
+                    break
+                progress.advance(done)
+        return self._report()
+
+    def _stopped(self) -> bool:
+        return self.stop is not None and self.stop.is_set()
+
+    def _resolve_names(self) -> None:
+        publishers = self.db.ids("DNs", [GRID_PUBLISHER, LOCAL_PUBLISHER, None])
+        self.ids = {
+            "grid_publisher": publishers[GRID_PUBLISHER],
+            "local_publisher": publishers[LOCAL_PUBLISHER],
+            "user": publishers[None],
+            "host": self.db.ids("SubmitHosts", [None])[None],
+            "group": self.db.ids("VOGroups", [None])[None],
+            "role": self.db.ids("VORoles", [None])[None],
+        }
+
+    def _look_again_at_waiting(self, tx: Any) -> None:
+        """Benchmarks may have come; and with local jobs nothing waits for a grid record."""
+        waiting = [WAITS_FOR_BENCHMARK] + ([WAITS_FOR_GRID_RECORD] if self.local_jobs else [])
+        for status in waiting:
+            tx.execute("UPDATE EventRecords SET Status = %s WHERE Status = %s", (NEW, status))
+
+    def _look_again_at_joined(self, tx: Any) -> bool:
+        """Take some new grid records, and make the events new again that they may belong to (C7).
+
+        Events that are new already need nothing: whoever decides about one reads all grid records.
+        """
+        last = tx.value(LAST_OF_UNPROCESSED, (self.chunk,))
+        if last is None:
+            return False
+        seen = tx.value("SELECT COUNT(*) FROM BlahdRecords WHERE Processed = 0 AND TimeStamp <= %s", (last,))
+        events = tx.rows(EVENTS_OF_UNPROCESSED, (last,))
+        if events:
+            tx.insert("JoinWork", (*EVENT_KEY, "Status"), [(*key, NEW) for key in set(events)])
+            tx.execute(self.db.sql.update_from("EventRecords", "JoinWork", EVENT_KEY, ("Status",)))
+            tx.execute("DELETE FROM JoinWork")
+        taken = tx.execute(
+            "UPDATE BlahdRecords SET Processed = 1 WHERE Processed = 0 AND TimeStamp <= %s", (last,)
+        )
+        if taken != seen:
+            raise Conflict("a parser has just added grid records to those that are being looked at")
+        return True
+
+    def _decide_chunk(self) -> int:
+        """Decide about some new events and store what comes of it; how many they were."""
+        work = self.db.run(self._read_chunk)
+        if work:
+            groups = self.db.ids("VOs", {item.event.group for item in work if item.decision.status == LOCAL})
+            rows = [_work_row(item, groups) for item in work]
+            self.db.run(lambda tx: self._store(tx, work, rows))
+            self.tally.add(work)
+        return len(work)
+
+    def _read_chunk(self, tx: Any) -> List[Work]:
+        rules = Rules(read_histories(tx), self.local_jobs, _batch_systems(tx))
+        events: Dict[Event, List[GridRecord]] = {}
+        negative: Set[Event] = set()
+        for *columns, bad, ce, time, machine in tx.rows(NEW_EVENTS, (self.chunk,)):
+            event = Event._make(columns)._replace(group=columns[-1] or None)
+            candidates = events.setdefault(event, [])
+            if ce is not None:
+                candidates.append(GridRecord(ce, time, machine))
+            if bad:
+                negative.add(event)
+        return [
+            Work(event, len(candidates), event in negative, decide(event, candidates, rules))
+            for event, candidates in events.items()
+        ]
+
+    def _store(self, tx: Any, work: Sequence[Work], rows: Sequence[Sequence[Any]]) -> None:
+        """Job records, marks and statuses of a chunk. Events that have changed since stay as they are."""
+        hold_off_unloader(tx)
+        tx.insert("JoinWork", WORK_COLUMNS, rows)
+        months = {
+            SiteMonth(item.event.site, int(item.event.end[:4]), int(item.event.end[5:7]))
+            for item in work
+            if item.decision.status in (GRID, LOCAL)
+        }
+        months.update(SiteMonth(*row) for row in tx.rows(MONTHS_BEFORE))
+        tx.execute(
+            self.db.sql.upsert_select("JobRecords", JOB_COLUMNS, JOB_KEY, MADE_JOBS), self._job_parameters()
+        )
+        mark_months(tx, months)
+        tx.execute(self.db.sql.update_from("EventRecords", "JoinWork", EVENT_KEY, ("Status",)))
+        tx.execute("DELETE FROM JoinWork")
+
+    def _job_parameters(self) -> List[int]:
+        names = ("host", "user", "group", "role", "local_publisher", "grid_publisher")
+        return [self.ids[name] for name in names]
+
+    def _report(self) -> Joined:
+        tally = self.tally
+        waiting = self.db.run(_count(WAITS_FOR_GRID_RECORD))
+        names = self.db.run(lambda tx: _names(tx, "SubmitHosts", tally.missing))
+        machines = self.db.run(lambda tx: _names(tx, "MachineNames", tally.missing_local))
+        return Joined(
+            grid=tally.status[GRID],
+            local=tally.status[LOCAL],
+            ambiguous=tally.ambiguous,
+            negative=tally.negative,
+            without_grid_record=waiting,
+            without_benchmark={names[ce]: count for ce, count in tally.missing.items()},
+            without_local_benchmark={machines[ce]: count for ce, count in tally.missing_local.items()},
+        )
+
+
+def _batch_systems(tx: Any) -> Dict[int, int]:
+    """Machine name id -> the compute element id under which a benchmark for its local jobs is kept."""
+    return dict(tx.rows("SELECT M.id, H.id FROM MachineNames M JOIN SubmitHosts H ON H.name = M.name"))
+
+
+def _work_row(item: Work, groups: Dict[Optional[str], int]) -> Sequence[Any]:
+    """A row of JoinWork, as WORK_COLUMNS has it."""
+    event, decision = item.event, item.decision
+    grid, benchmark = decision.grid, decision.benchmark
+    return (
+        event.machine,
+        event.job,
+        event.end,
+        decision.status,
+        grid.ce if grid else None,
+        grid.time if grid else None,
+        groups[event.group] if decision.status == LOCAL else None,
+        benchmark.type if benchmark else None,
+        benchmark.value if benchmark else None,
+    )
+
+
+def _count(status: int) -> Any:
+    return lambda tx: tx.value("SELECT COUNT(*) FROM EventRecords WHERE Status = %s", (status,))
+
+
+def _names(tx: Any, table: str, ids: Iterable[int]) -> Dict[int, str]:
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    holders = ", ".join(["%s"] * len(wanted))
+    return dict(tx.rows("SELECT id, name FROM " + table + " WHERE id IN (" + holders + ")", wanted))
+
+
+def rejoin_month(db: Database, year: int, month: int) -> int:
+    """Make all events that ended in a month new again, so that they get today's benchmarks (C8); how many."""
+    first, last = (utc_text(time) for time in month_bounds(year, month))
+    return int(
+        db.run(
+            lambda tx: tx.execute(
+                "UPDATE EventRecords SET Status = 0 WHERE Status <> 0 AND EndTime >= %s AND EndTime < %s",
+                (first, last),
+            )
+        )
+    )

@@ -1,0 +1,170 @@
+"""The options of client.cfg: the incumbent's, with its defaults, and those that are new."""
+
+from typing import Any, Iterator, List
+
+from apel.client.benchmarks import benchmark_type, benchmark_value, manual_benchmark
+from apel.db.options import DATABASE_OPTIONS
+from apel.unloader import USUAL_RECORDS
+from apelcommon.config import LOGGING, Option, OptionTable, Settings
+
+INTERVALS = ("latest", "gap", "all")
+
+SPEC_UPDATER: List[Option] = [
+    Option(
+        "spec_updater",
+        "enabled",
+        "boolean",
+        True,
+        "Whether benchmarks (GLUE 1.3, si2k) are looked up in a BDII. Needs python-ldap.",
+    ),
+    Option("spec_updater", "site_name", "text", "", "The site's name in GOCDB.", sample=""),
+    Option("spec_updater", "ldap_host", "text", "lcg-bdii.egi.eu", "The BDII."),
+    Option("spec_updater", "ldap_port", "integer", 2170, "Its port."),
+    Option("spec_updater", "ldap_timeout", "number", 20.0, "Seconds to wait for each of its answers."),
+    Option(
+        "spec_updater",
+        "lrms_server",
+        "text",
+        None,
+        "Only with local_jobs: the batch system, written as lrms_server in parser.cfg is.",
+        sample="batch.example.org",
+    ),
+    Option(
+        "spec_updater",
+        "spec_type",
+        benchmark_type,
+        None,
+        "Its benchmark: HEPscore23, HEPSPEC, si2k.",
+        sample="HEPscore23",
+    ),
+    Option("spec_updater", "spec_value", benchmark_value, None, "The value of that.", sample="10.0"),
+    Option(
+        "spec_updater",
+        "manual_spec#",
+        manual_benchmark,
+        None,
+        "Benchmarks of compute elements: manual_spec1, manual_spec2 and so on, each CE,type,value. The type "
+        "is HEPscore23, HEPSPEC or si2k, which is also the order in which they are preferred. The CE is "
+        "written as in the BLAH log (ceID). A new value counts from the first run that finds it here.",
+        sample="ce.example.org:9619/ce.example.org-batch,HEPscore23,12.5",
+    ),
+]
+
+UNLOADER: List[Option] = [
+    Option("unloader", "enabled", "boolean", True, "Whether messages are written."),
+    Option(
+        "unloader",
+        "dir_location",
+        "path",
+        "/var/spool/apel/",
+        "Messages go to the queue `outgoing` below it.",
+    ),
+    Option(
+        "unloader",
+        "send_summaries",
+        "boolean",
+        False,
+        "false: every job is sent. true: only monthly summaries.",
+    ),
+    Option(
+        "unloader",
+        "dict_benchmark_type",
+        "boolean",
+        False,
+        "Whether messages are v0.4, with the benchmark's type and value in one field.",
+    ),
+    Option("unloader", "withhold_dns", "boolean", False, "Whether users' names are left out of messages."),
+    Option("unloader", "include_vos", "words", [], "Only these VOs are sent.", sample="atlas,cms"),
+    Option(
+        "unloader",
+        "exclude_vos",
+        "words",
+        [],
+        "All but these are, unless include_vos is set.",
+        sample="dteam",
+    ),
+    Option(
+        "unloader",
+        "interval",
+        "choice",
+        "latest",
+        "latest: what is new since the last run; of summaries, this month and the one before. "
+        "gap: what ended from gap_start to gap_end, both days whole, UTC; of summaries, those months. all.",
+        choices=INTERVALS,
+    ),
+    Option("unloader", "gap_start", "date", None, "Only for gap: its first day.", sample="2026-10-01"),
+    Option("unloader", "gap_end", "date", None, "Only for gap: its last day.", sample="2026-10-31"),
+    Option("unloader", "send_ur", "boolean", False, "Not supported by this release: leave it false."),
+    Option(
+        "unloader", "records_per_message", "integer", USUAL_RECORDS, "From 1 to 5000; AMS takes at most 1 MB."
+    ),
+]
+
+OTHERS: List[Option] = [
+    Option("joiner", "enabled", "boolean", True, "Whether jobs are joined with their grid records."),
+    Option(
+        "joiner",
+        "local_jobs",
+        "boolean",
+        False,
+        "Whether jobs without a grid record are accounted as local jobs, and sent.",
+    ),
+    *UNLOADER,
+    Option("ssm", "enabled", "boolean", True, "Whether messages are sent after that, as sender.cfg says."),
+    Option("client", "interval", "number", 3600.0, "Seconds between runs with --daemon."),
+    Option(
+        "client",
+        "lockfile",
+        "path",
+        "",
+        "What keeps two runs from overlapping. Empty: a file of its own in the temporary directory.",
+    ),
+    *LOGGING("/var/log/apel/client.log"),
+]
+
+
+def problems(settings: Settings) -> Iterator[str]:
+    """What is wrong with options together. Those that are wrong alone are None here."""
+    specs, unloader = settings.spec_updater, settings.unloader
+    yield from _spec_problems(specs, settings.joiner)
+    if unloader.interval == "gap":
+        for name in ("gap_start", "gap_end"):
+            if not getattr(unloader, name):
+                yield "[unloader] %s is missing, and interval is gap" % name
+        if unloader.gap_start and unloader.gap_end and unloader.gap_end < unloader.gap_start:
+            yield "[unloader] gap_end %s is before gap_start %s" % (unloader.gap_end, unloader.gap_start)
+    if unloader.send_ur and unloader.enabled:
+        yield (
+            "[unloader] send_ur: this release can't write usage records in XML (CAR) yet; set it to false to "
+            "send the same jobs as text, which the centre takes just as well"
+        )
+    if settings.client.interval is not None and settings.client.interval < 1:
+        yield "[client] interval must be 1 or more seconds"
+
+
+def _spec_problems(specs: Any, joiner: Any) -> Iterator[str]:
+    if not specs.site_name and (specs.enabled or joiner.enabled or specs.manual_spec):
+        yield "[spec_updater] site_name is missing"
+    if specs.enabled and not specs.ldap_host:
+        yield "[spec_updater] ldap_host is missing, and the BDII look-up is enabled"
+    if joiner.enabled and joiner.local_jobs:
+        if not specs.lrms_server:
+            yield "[spec_updater] lrms_server is missing, and [joiner] local_jobs is true"
+        # A value that was written and wrong is None too, and has been complained of.
+        if (specs.spec_type is None) != (specs.spec_value is None):
+            yield "[spec_updater] spec_type and spec_value belong together"
+    seen = set()
+    for name, benchmark in specs.manual_spec:
+        key = benchmark and (benchmark.ce, benchmark.type)
+        if key in seen:
+            yield "[spec_updater] %s: %s of %s is given twice" % (name, benchmark.type, benchmark.ce)
+        if key:
+            seen.add(key)
+
+
+TABLE = OptionTable(
+    "apelclient",
+    [*DATABASE_OPTIONS, *SPEC_UPDATER, *OTHERS],
+    introduction="Configuration of apelclient, which joins, summarises and sends what the parser has stored.",
+    check=problems,
+)

@@ -1,0 +1,136 @@
+"""One run of the client in its order: benchmarks, join, summaries, messages; and what it says about it."""
+
+import logging
+from typing import Any, List, NamedTuple, Optional
+
+from apel import times
+from apel.client.bdii import Bdii, BdiiUnavailable, published_benchmarks
+from apel.client.benchmarks import Benchmark, History
+from apel.client.choice import NEW, WAITS_FOR_BENCHMARK, WAITS_FOR_GRID_RECORD
+from apel.client.join import Joined, Joiner
+from apel.client.summarise import summarise_site
+from apel.db import Database
+from apel.unloader import Unloaded, Unloader
+from apel.views import Selection
+from apelcommon.config import Settings
+from apelcommon.daemon import Stop
+
+log = logging.getLogger("client")
+
+
+class Done(NamedTuple):
+    """What a run did; `joined` and `unloaded` are None where the step is not enabled."""
+
+    joined: Optional[Joined]
+    months: int
+    unloaded: Optional[Unloaded]
+
+
+def prepare(db: Database, settings: Settings, stop: Optional[Stop] = None) -> Done:
+    """Benchmarks, join and summaries. Raises Transient when the database stays away."""
+    update_benchmarks(db, settings)
+    joined = None
+    if settings.joiner.enabled:
+        joined = Joiner(db, settings.joiner.local_jobs, stop).run()
+        report(joined, settings)
+    months = summarise_site(db)
+    log.info("Summarised %d site-months that had changed", months)
+    return Done(joined, months, None)
+
+
+def update_benchmarks(db: Database, settings: Settings) -> None:
+    """Bring the benchmark history up to the configuration and, if enabled, to the BDII."""
+    specs = settings.spec_updater
+    history, now = History(db, specs.site_name), times.now()
+    manual = [benchmark for _, benchmark in specs.manual_spec]
+    if settings.joiner.enabled and settings.joiner.local_jobs and specs.spec_type is not None:
+        manual.append(Benchmark(specs.lrms_server, specs.spec_type, specs.spec_value))
+    if manual:
+        history.set_manual(manual, now)
+    if specs.enabled:
+        bdii = Bdii(specs.ldap_host, specs.ldap_port, specs.ldap_timeout)
+        try:
+            published = published_benchmarks(bdii, specs.site_name)
+        except BdiiUnavailable as err:
+            log.warning("No benchmarks from the BDII, so those known stay in force. %s", err)
+            return
+        log.info("The BDII has benchmarks of %d compute elements", len(published))
+        if published:
+            history.set_published(published, now)
+
+
+def report(joined: Joined, settings: Settings) -> None:
+    """Say in the log what was joined, and which jobs wait for what (C1)."""
+    log.info("Joined %d grid jobs and %d local jobs", joined.grid, joined.local)
+    if joined.ambiguous:
+        log.info(
+            "%d jobs had more than one grid record of their batch id; each got the nearest before its start",
+            joined.ambiguous,
+        )
+    if joined.negative:
+        log.warning("%d jobs had a negative duration, which counts as 0", joined.negative)
+    if joined.without_grid_record:
+        log.info(
+            "%d jobs wait for a grid record; they are joined when the BLAH log that names them is parsed",
+            joined.without_grid_record,
+        )
+    for advice in missing_benchmarks(joined, settings):
+        log.warning("%s", advice)
+
+
+def missing_benchmarks(joined: Joined, settings: Settings) -> List[str]:
+    """One line for each compute element whose jobs wait for a benchmark, with the line to add."""
+    where = "[spec_updater] of %s" % (settings.path or "the configuration file")
+    number = 1 + max(
+        [int(name[len("manual_spec") :]) for name, _ in settings.spec_updater.manual_spec], default=0
+    )
+    advice = []
+    for ce, count in sorted(joined.without_benchmark.items()):
+        line = "manual_spec%d = %s,HEPscore23,<value>" % (number, ce)
+        advice.append("%d jobs of %s wait for its benchmark; add to %s: %s" % (count, ce, where, line))
+        number += 1
+    for machine, count in sorted(joined.without_local_benchmark.items()):
+        lines = "lrms_server = %s, spec_type = HEPscore23, spec_value = <value>" % machine
+        advice.append(
+            "%d local jobs of %s wait for its benchmark; set in %s: %s" % (count, machine, where, lines)
+        )
+    return advice
+
+
+def selection(settings: Settings) -> Selection:
+    """Which rows the configuration wants to be sent, and how."""
+    unloader = settings.unloader
+    return Selection(
+        interval=unloader.interval,
+        gap=(unloader.gap_start or "", unloader.gap_end or ""),
+        include_vos=unloader.include_vos,
+        exclude_vos=unloader.exclude_vos,
+        local_jobs=settings.joiner.local_jobs,
+        withhold_dns=unloader.withhold_dns,
+        dict_benchmark_type=unloader.dict_benchmark_type,
+    )
+
+
+def unload(db: Database, settings: Settings, queue: Any) -> Unloaded:
+    """Write the messages of a run: jobs or summaries, then sync. Raises what queue.add raises."""
+    unloader = Unloader(db, queue, selection(settings), settings.unloader.records_per_message)
+    view = "VSuperSummaries" if settings.unloader.send_summaries else "VJobRecords"
+    first, sync = unloader.unload(view), unloader.unload_sync()
+    return Unloaded(*(one + other for one, other in zip(first, sync)))
+
+
+def outlook(db: Database, settings: Settings) -> List[str]:
+    """What a run would find to do now, in lines; nothing is changed."""
+
+    def read(tx: Any) -> List[str]:
+        status = dict(tx.rows("SELECT Status, COUNT(*) FROM EventRecords GROUP BY Status"))
+        grid = tx.value("SELECT COUNT(*) FROM BlahdRecords WHERE Processed = 0")
+        months = tx.value("SELECT COUNT(DISTINCT SiteID * 1000000 + Year * 100 + Month) FROM ChangedMonths")
+        return [
+            "%d new jobs, and %d new grid records" % (status.get(NEW, 0), grid),
+            "%d jobs wait for a grid record" % status.get(WAITS_FOR_GRID_RECORD, 0),
+            "%d jobs wait for a benchmark" % status.get(WAITS_FOR_BENCHMARK, 0),
+            "%d site-months to sum up, beside those that new jobs change" % months,
+        ]
+
+    return list(db.run(read))

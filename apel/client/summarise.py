@@ -1,0 +1,60 @@
+"""Keeps SuperSummaries equal to what JobRecords say, site-month by site-month.
+
+Only marked months are made again (apel/summaries.py), each as a whole: rows whose jobs have moved to
+another benchmark, or from local to grid, do not stay behind (C7, C8).
+"""
+
+import logging
+from typing import Any, List, Tuple
+
+from apel.db import Database
+from apel.db.tables import mark_months
+from apel.summaries import SiteMonth, changed_months, recompute
+
+log = logging.getLogger(__name__)
+
+FORGET = "DELETE FROM SuperSummaries WHERE SiteID = %s AND Year = %s AND Month = %s"
+#: Benchmark names that differ only in case are one group, and one name of it must be taken.
+SUM = """
+INSERT INTO SuperSummaries (
+    SiteID, Month, Year, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostId,
+    InfrastructureType, ServiceLevelType, ServiceLevel, NodeCount, Processors,
+    EarliestEndTime, LatestEndTime, WallDuration, CpuDuration, NumberOfJobs)
+SELECT SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostID,
+       COALESCE(InfrastructureType, 'None'), MIN(ServiceLevelType), ServiceLevel, NodeCount, Processors,
+       MIN(EndTime), MAX(EndTime), COALESCE(SUM(WallDuration), 0), COALESCE(SUM(CpuDuration), 0), COUNT(*)
+FROM JobRecords
+WHERE SiteID = %s AND EndYear = %s AND EndMonth = %s
+GROUP BY SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostID,
+         COALESCE(InfrastructureType, 'None'), ServiceLevelType, ServiceLevel, NodeCount, Processors
+"""
+
+
+def summarise_site(db: Database) -> int:
+    """Make the marked months again; how many there were."""
+    done = 0
+    for month, marks in changed_months(db).items():
+        if recompute(db, month, marks, [(FORGET, month), (SUM, month)]):
+            done += 1
+            log.info("Summarised %d-%02d of site %d", month.year, month.month, month.site_id)
+    return done
+
+
+def mark_all(db: Database) -> int:
+    """Mark every month there are jobs or summaries of, so that all are made again; how many there are."""
+
+    def work(tx: Any) -> int:
+        months = _all_months(tx)
+        mark_months(tx, {SiteMonth(*month) for month in months})
+        return len(months)
+
+    return int(db.run(work))
+
+
+def _all_months(tx: Any) -> List[Tuple[int, int, int]]:
+    return list(
+        tx.rows(
+            "SELECT SiteID, EndYear, EndMonth FROM JobRecords GROUP BY SiteID, EndYear, EndMonth"
+            " UNION SELECT SiteID, Year, Month FROM SuperSummaries"
+        )
+    )

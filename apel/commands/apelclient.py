@@ -1,0 +1,227 @@
+"""Runs the client: once, as from cron, or again and again as a daemon."""
+
+import argparse
+import hashlib
+import logging
+import os
+import re
+import tempfile
+from typing import List, Optional, Tuple
+
+from apel import __version__
+from apel.client import run as client
+from apel.client.join import rejoin_month
+from apel.client.options import TABLE
+from apel.client.summarise import mark_all
+from apel.db import Database, open_database
+from apelcommon.command import Command
+from apelcommon.command import main as run_command
+from apelcommon.config import Settings
+from apelcommon.daemon import Stop, run_steps, stop_signals
+from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
+from apelcommon.files import Lock
+
+log = logging.getLogger("client")
+
+OUTGOING = "outgoing"
+
+
+class ClientCommand(Command):
+    """The command apelclient."""
+
+    name = "apelclient"
+    version_text = "APEL client %s" % __version__
+    description = (
+        "Join the jobs that the parser has stored with their grid records, sum them up by month, write\n"
+        "messages for the centre and send them. Without --daemon it runs once, as from cron."
+    )
+    example = "apelclient -c /etc/apel/client.cfg -s /etc/apel/sender.cfg"
+    table = TABLE
+    default_config = "/etc/apel/client.cfg"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's own arguments."""
+        parser.add_argument(
+            "-s",
+            "--ssm_config",
+            default="/etc/apel/sender.cfg",
+            metavar="FILE",
+            help="configuration file of the sender (default: %(default)s)",
+        )
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--once", action="store_true", help="run once (the default)")
+        how.add_argument(
+            "--daemon", action="store_true", help="run every [client] interval seconds, in the foreground"
+        )
+        how.add_argument(
+            "--check-config", action="store_true", help="check the configuration files, then end"
+        )
+        how.add_argument(
+            "--dry-run", action="store_true", help="say what there is to do, and change and send nothing"
+        )
+        parser.add_argument(
+            "--rejoin",
+            metavar="YYYY-MM",
+            type=_month,
+            help="make the jobs that ended in this month again, with the benchmarks of today",
+        )
+        parser.add_argument(
+            "--all", action="store_true", help="sum up all months again, not only changed ones"
+        )
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do the work; the exit status."""
+        if args.check_config:
+            return self._check(args)
+        settings = self.settings(args)
+        if args.dry_run:
+            return _dry_run(settings)
+        with Lock(_lock_path(settings), self.name):
+            if args.daemon:
+                return _Daemon(self, args, settings).run()
+            with stop_signals() as stop:
+                return run_once(settings, args, stop)
+
+    def _check(self, args: argparse.Namespace) -> int:
+        settings = TABLE.read(args.config)
+        if settings.ssm.enabled:
+            _sender_settings(args.ssm_config)
+        print("The configuration is in order.")
+        return EXIT_DONE
+
+
+class _Daemon:
+    """Runs again and again. What one run fails at is said, and tried again by the next."""
+
+    def __init__(self, command: ClientCommand, args: argparse.Namespace, settings: Settings) -> None:
+        self.command = command
+        self.args = args
+        self.settings = settings
+        self._reload = False
+
+    def run(self) -> int:
+        """Work until asked to stop."""
+        with stop_signals(self._on_hangup) as stop:
+            run_steps(lambda: self._step(stop), self.settings.client.interval, stop)
+        log.info("apelclient has ended.")
+        return EXIT_DONE
+
+    def _on_hangup(self) -> None:
+        self._reload = True
+
+    def _step(self, stop: Stop) -> None:
+        if self._reload:
+            self._reload = False
+            self._read_again()
+        try:
+            run_once(self.settings, self.args, stop)
+        except Transient:
+            raise
+        except ServiceError as err:
+            log.error("%s", err)
+        self.args.rejoin, self.args.all = None, False
+
+    def _read_again(self) -> None:
+        try:
+            self.settings = self.command.settings(self.args)
+            log.info("The configuration was read again.")
+        except ConfigError as err:
+            for problem in err.problems:
+                log.error("%s", problem)
+            log.error("The configuration has errors; what was in force stays.")
+
+
+def run_once(settings: Settings, args: argparse.Namespace, stop: Stop) -> int:
+    """One run; the exit status. Raises the first error of writing or sending, when all else is done."""
+    log.info("Starting apel client version %s.", __version__)
+    db = open_database(settings.db, schema="client")
+    try:
+        if args.rejoin:
+            count = rejoin_month(db, *args.rejoin)
+            log.info("%d jobs that ended in %d-%02d are joined again", count, *args.rejoin)
+        if args.all:
+            mark_all(db)
+        client.prepare(db, settings, stop)
+        failures = [] if stop.is_set() else _hand_over(db, settings, args.ssm_config, stop)
+    finally:
+        db.close()
+    for err in failures[1:]:
+        log.error("%s", err)
+    if failures:
+        raise failures[0]
+    log.info("The client has run.")
+    return EXIT_DONE
+
+
+def _hand_over(db: Database, settings: Settings, ssm_config: str, stop: Stop) -> List[ServiceError]:
+    """Write messages and send them. What is in the spool already is sent even if no more can be written."""
+    failures: List[ServiceError] = []
+    for step in (lambda: _unload(db, settings), lambda: _send(settings, ssm_config, stop)):
+        try:
+            step()
+        except ServiceError as err:
+            failures.append(err)
+    return failures
+
+
+def _unload(db: Database, settings: Settings) -> None:
+    if not settings.unloader.enabled:
+        return
+    from ssm.queues import OutgoingQueue
+
+    done = client.unload(db, settings, OutgoingQueue(os.path.join(settings.unloader.dir_location, OUTGOING)))
+    if done.invalid:
+        raise ServiceError("%d records are invalid and were not sent; the log names them." % done.invalid)
+
+
+def _send(settings: Settings, ssm_config: str, stop: Stop) -> None:
+    """Send what is in the queue that sender.cfg names. ssm is imported only where it is to run."""
+    if not settings.ssm.enabled:
+        return
+    from ssm.sender import send_queue
+
+    try:
+        sent = send_queue(_sender_settings(ssm_config), stop)
+    except ServiceError as err:
+        log.error("SSM failed to run.")
+        raise err
+    if sent.failed:
+        raise ServiceError("%d messages can't be sent; the log says why." % sent.failed)
+
+
+def _sender_settings(path: str) -> Settings:
+    from ssm.options import SENDER, check_sender
+
+    settings = SENDER.read(path)
+    check_sender(settings)
+    return settings
+
+
+def _dry_run(settings: Settings) -> int:
+    db = open_database(settings.db, schema="client")
+    try:
+        for line in client.outlook(db, settings):
+            print(line)
+    finally:
+        db.close()
+    return EXIT_DONE
+
+
+def _lock_path(settings: Settings) -> str:
+    """The lock file: by default one for each user and configuration file, where anybody may write."""
+    if settings.client.lockfile:
+        return str(settings.client.lockfile)
+    name = hashlib.sha256(os.path.realpath(settings.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return os.path.join(tempfile.gettempdir(), "apelclient-%d-%s.lock" % (os.getuid(), name))
+
+
+def _month(text: str) -> Tuple[int, int]:
+    found = re.match(r"(\d{4})-(0[1-9]|1[0-2])$", text)
+    if not found:
+        raise argparse.ArgumentTypeError("%r is no month like 2026-10" % text)
+    return int(found.group(1)), int(found.group(2))
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the command; its exit status."""
+    return run_command(ClientCommand(), argv)

@@ -1,0 +1,209 @@
+"""Writes records of a database into the spool as messages, and remembers what it sent when all is safe.
+
+How `latest` misses nothing (C6). A row carries the second in which it was written, UpdateTime, by the
+database's clock, but others see it only when its writer commits, perhaps seconds later. A watermark taken
+from any clock alone would therefore pass over rows that commit after the unload with an earlier stamp.
+
+So writers and unloader meet at one row of LastUpdated (Type 'writers'). A writer of job records locks it,
+before its first stamp is made, until it commits. The unloader locks it for the moment in which it reads
+the clock and opens its snapshot. Hence every writer has either committed before the
+snapshot, which shows its rows, or stamps its rows later than the clock that was read, W. The next run
+takes what has UpdateTime >= W: all that this one could not see.
+
+Rows stamped in the very second W that the snapshot already shows would be sent twice. That harms nobody
+(the centre replaces), but a run right after a join would repeat all of it; so the unloader first waits,
+holding nothing, until that second is over. If writers are so busy that there always are such rows, it
+goes on all the same. SQLite has one writer at a time, so there the transaction itself is that lock.
+
+W becomes the watermark (Type 'sent') only after the last message is safe in the spool. An unload that
+fails before has marked nothing as sent (C10): the next one sends all of it again.
+"""
+
+import functools
+import itertools
+import logging
+import time
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
+
+from apel import times
+from apel.db import Database
+from apel.errors import RecordError
+from apel.messages import FORMATS, encode
+from apel.records import Record
+from apel.views import SITE_VIEWS, Selection, View, query, since_last_month
+from apelcommon.errors import ConfigError
+from apelcommon.progress import Progress
+
+log = logging.getLogger(__name__)
+
+SENT, WRITERS = "sent", "writers"
+FEWEST_RECORDS, MOST_RECORDS, USUAL_RECORDS = 1, 5000, 1000
+WAITS_FOR_A_QUIET_SECOND = 5
+
+
+TextRows = Iterator[Sequence[Optional[str]]]
+
+
+class Unloaded(NamedTuple):
+    """What was written: messages, the records in them, and rows that break a rule and were left out."""
+
+    messages: int = 0
+    records: int = 0
+    invalid: int = 0
+
+
+def records_per_message(wanted: int) -> int:
+    """The number within its bounds, with a warning if it was outside."""
+    allowed = min(MOST_RECORDS, max(FEWEST_RECORDS, wanted))
+    if allowed != wanted:
+        log.warning(
+            "records_per_message is %d; it must be from %d to %d, so %d is used",
+            wanted,
+            FEWEST_RECORDS,
+            MOST_RECORDS,
+            allowed,
+        )
+    return allowed
+
+
+def hold_off_unloader(tx: Any) -> None:
+    """Every writer of rows that `latest` selects by UpdateTime says this first in its transaction."""
+    _lock(tx)
+
+
+def _lock(tx: Any) -> None:
+    # An UPDATE that changes nothing locks the row all the same, and is the same SQL everywhere.
+    tx.execute("UPDATE LastUpdated SET UpdateTime = UpdateTime WHERE Type = %s", (WRITERS,))
+
+
+def prepare_writers(db: Database) -> None:
+    """Make the row that writers and unloader lock: a row that isn't there can't be locked."""
+    db.run(lambda tx: tx.insert("LastUpdated", ("Type",), [(WRITERS,)], conflict="ignore"))
+
+
+class Unloader:
+    """Writes selections of a database to a queue, an object with add(text)."""
+
+    def __init__(self, db: Database, queue: Any, selection: Selection, size: int = USUAL_RECORDS) -> None:
+        self.db = db
+        self.queue = queue
+        self.selection = selection
+        self.size = records_per_message(size)
+
+    def unload(self, name: str) -> Unloaded:
+        """Write the selected rows of a view. Raises what queue.add raises; then nothing counts as sent."""
+        view = _view(name)
+        interval = self.selection.interval
+        if view.table and interval != "gap":
+            watermark, rows = self._open_snapshot(view, interval == "latest")
+            done = self._write(view, self.selection, rows)
+            self.db.run(lambda tx: _set_watermark(tx, watermark))
+            return done
+        recent = interval == "latest" and not view.table
+        condition = since_last_month(times.now()) if recent else ("", [])
+        rows = self.db.stream_text(*query(view, self.selection, condition))
+        return self._write(view, self.selection, rows)
+
+    def unload_sync(self) -> Unloaded:
+        """Write how many jobs of each month and submit host the selection has, always for all months."""
+        view = _view("VSyncRecords")
+        selection = self.selection._replace(interval="all", withhold_dns=False, dict_benchmark_type=False)
+        return self._write(view, selection, self.db.stream_text(*query(view, selection)))
+
+    def _open_snapshot(self, view: View, latest: bool) -> Tuple[str, TextRows]:
+        """The coming watermark, and the rows as they are at that moment."""
+        prepare_writers(self.db)
+        for wait in range(WAITS_FOR_A_QUIET_SECOND, -1, -1):
+            opened = self.db.run(functools.partial(self._try_snapshot, view, latest, wait == 0))
+            if opened is not None:
+                break
+            time.sleep(1.0 - time.time() % 1.0)
+        assert opened is not None
+        return opened
+
+    def _try_snapshot(self, view: View, latest: bool, last: bool, tx: Any) -> Optional[Tuple[str, TextRows]]:
+        """None if there are rows of this very second, and it isn't the last try."""
+        _lock(tx)
+        now = tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)")
+        newest = tx.value("SELECT CAST(MAX(UpdateTime) AS CHAR) FROM " + view.table)
+        if newest is not None and newest >= now and not last:
+            return None
+        before = tx.value("SELECT CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type = %s", (SENT,))
+        condition = ("UpdateTime >= %s", [before]) if latest and before is not None else ("", [])
+        rows = self.db.stream_text(*query(view, self.selection, condition))
+        # The snapshot is made by the first row, so that must be read while writers are locked out.
+        first = list(itertools.islice(rows, 1))
+        return now, itertools.chain(first, rows)
+
+    def _write(self, view: View, selection: Selection, rows: TextRows) -> Unloaded:
+        format = selection.format_of(view)
+        record_class = FORMATS[format].record_class
+        messages = records = invalid = 0
+        with Progress("Unloading %s" % format, None, "records") as progress:
+            for chunk in _chunks(record_class, rows, self.size):
+                text, good = self._message(view, chunk, format)
+                invalid += len(chunk) - good
+                if good:
+                    self.queue.add(text)
+                    messages += 1
+                    records += good
+                progress.advance(len(chunk))
+        log.info("Unloaded %d records (%s) in %d messages, %d invalid", records, format, messages, invalid)
+        return Unloaded(messages, records, invalid)
+
+    def _message(self, view: View, chunk: List[Record], format: str) -> Tuple[str, int]:
+        """The text of a message, and how many of the records are in it."""
+        extra = self.selection.include_infrastructure_description
+        try:
+            return encode(chunk, format, extra), len(chunk)
+        except RecordError:
+            good = [record for record in chunk if _is_valid(view, record, format)]
+            return (encode(good, format, extra) if good else ""), len(good)
+
+
+def _is_valid(view: View, record: Record, format: str) -> bool:
+    try:
+        encode([record], format)
+    except RecordError as err:
+        values = record.as_dict()
+        key = ", ".join("%s %s" % (name, values[name]) for name in view.key)
+        log.error("Not sent, because it is invalid (%s): %s", err, key)
+        return False
+    return True
+
+
+def _view(name: str) -> View:
+    try:
+        return SITE_VIEWS[name]
+    except KeyError:
+        raise ConfigError("%s can't be unloaded; choose from %s" % (name, ", ".join(SITE_VIEWS))) from None
+
+
+def _chunks(record_class: Type[Record], rows: TextRows, size: int) -> Iterator[List[Record]]:
+    """Records of rows of text, a message's worth at a time: read by the column, which is fast."""
+    readers = [_READERS.get(field.kind) for field in record_class.fields]
+    while True:
+        chunk = list(itertools.islice(rows, size))
+        if not chunk:
+            return
+        columns = [read(column) if read else column for read, column in zip(readers, zip(*chunk))]
+        yield list(map(record_class.make, zip(*columns)))
+
+
+def _whole(column: Sequence[Optional[str]]) -> List[Optional[int]]:
+    return [None if text is None else int(text) for text in column]
+
+
+def _decimal(column: Sequence[Optional[str]]) -> List[Optional[float]]:
+    return [None if text is None else float(text) for text in column]
+
+
+_READERS: Dict[str, Callable[[Sequence[Optional[str]]], Sequence[Any]]] = {
+    "integer": _whole,
+    "timestamp": _whole,
+    "number": _decimal,
+}
+
+
+def _set_watermark(tx: Any, watermark: str) -> None:
+    tx.insert("LastUpdated", ("Type", "UpdateTime"), [(SENT, watermark)], conflict="update")
