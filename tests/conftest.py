@@ -7,7 +7,9 @@ from typing import Any, Iterator, List
 import hypothesis
 import pytest
 
+from apel.db import Database
 from servers.activemq import ActiveMQ
+from servers.databases import BACKENDS, fresh_database
 from servers.mariadb import MariaDB
 from servers.pki import PKI
 from servers.process import ServerMissing
@@ -88,6 +90,20 @@ def activemq(pki: PKI) -> Iterator[ActiveMQ]:
 def pki(tmp_path_factory: Any) -> PKI:
     """Certificate authorities and what they issue."""
     return PKI(str(tmp_path_factory.mktemp("pki")))
+
+
+@pytest.fixture(params=BACKENDS)
+def client_db(request: Any, tmp_path: Any) -> Iterator[Database]:
+    """An empty site database, on each back end in turn."""
+    server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
+    yield from fresh_database("client", tmp_path, server)
+
+
+@pytest.fixture(params=BACKENDS)
+def server_db(request: Any, tmp_path: Any) -> Iterator[Database]:
+    """An empty central database, on each back end in turn."""
+    server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
+    yield from fresh_database("server", tmp_path, server)
 
 
 @pytest.fixture(autouse=True)
