@@ -1,7 +1,7 @@
 """Log files: which there are, and their complete lines from any position, compressed or not.
 
 A position is a number of bytes of the content, decompressed, so that it stays valid when a log is
-rotated and compressed. Nothing here knows a database; apel/readfiles.py remembers what has been read.
+rotated and compressed. Nothing here knows a database; apel/ingest/readfiles.py remembers what has been read.
 """
 
 import bz2

@@ -2,7 +2,7 @@
 
 import abc
 from collections import Counter
-from typing import Callable, ClassVar, Dict, Iterable, List, NamedTuple, Optional, TypeVar, Union
+from typing import Callable, ClassVar, Dict, Iterable, List, NamedTuple, Optional, Type, TypeVar, Union
 
 from apel.errors import ParseError, RecordError
 from apel.records import EventRecord, Record
@@ -83,7 +83,7 @@ class Parser(abc.ABC):
 
     type_name: ClassVar[str] = ""
     version: ClassVar[str] = ""
-    record_class: ClassVar[type] = EventRecord
+    record_class: ClassVar[Type[Record]] = EventRecord
 
     def __init__(self, options: ParserOptions) -> None:
         self.options = options

@@ -9,7 +9,7 @@ import pytest
 
 from apel import logfiles
 from apel.logfiles import LogFile
-from apel.readfiles import ReadFiles
+from apel.ingest.readfiles import ReadFiles
 from apel.records import ProcessedFile
 
 HEADER = b"# a header that all the files have\n"

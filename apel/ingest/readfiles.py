@@ -49,6 +49,10 @@ class ReadFiles:
         """Whether the file was read to its end and the file system shows no change since."""
         return (printable(found.path), found.inode, found.size, found.modified_ns) in self._seen
 
+    def holds(self, row: ProcessedFile) -> bool:
+        """Whether the row is known just so."""
+        return self._rows.get(row.Hash) == row
+
     def recall(self, log: LogFile) -> Optional[ProcessedFile]:
         """The row of an open file, wherever it was when it was read; None for one not met before.
 

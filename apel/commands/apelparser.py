@@ -1,0 +1,128 @@
+"""apelparser: read the new lines of batch system and BLAH logs into the site database."""
+
+import argparse
+import hashlib
+import logging
+import os
+import tempfile
+from typing import Any, List, Optional, Type
+
+from apel.db import open_database
+from apel.ingest import DatabaseLedger, DryRun, Ledger, ParseReport, Source, run
+from apel.ingest.options import TABLE
+from apel.logfiles import Choice
+from apel.parsers import BATCH_PARSERS, BlahParser, Parser, ParserOptions
+from apelcommon import __version__
+from apelcommon.command import Command
+from apelcommon.command import main as run_command
+from apelcommon.config import Settings
+from apelcommon.errors import EXIT_DONE, EXIT_FAILED
+from apelcommon.files import Lock
+
+log = logging.getLogger("parser")
+
+BREAK = "=" * 40
+
+
+class ParserCommand(Command):
+    """Parse once, as from cron."""
+
+    name = "apelparser"
+    version_text = "APEL parser %s" % __version__
+    description = (
+        "Reads what is new in the logs of the batch system and of BLAH, and stores it in the site database.\n"
+        "Exit status: 0 done, 1 a file could not be read, 2 configuration, 75 database trouble (try again)."
+    )
+    example = "apelparser -c /etc/apel/parser.cfg"
+    table = TABLE
+    default_config = "/etc/apel/parser.cfg"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's own arguments."""
+        parser.add_argument(
+            "--check-config", action="store_true", help="check the configuration and read no log"
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="read all logs from their beginning and say what is in them; store nothing, ask no database",
+        )
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Parse; 1 if a file or folder could not be read."""
+        if args.check_config:
+            TABLE.read(args.config)
+            print("%s is right" % args.config)
+            return EXIT_DONE
+        settings = self.settings(args)
+        log.info("Starting apel parser version %s", __version__)
+        if args.dry_run:
+            return _finish(_parse(settings, DryRun()), show=not settings.logging.console)
+        with Lock(lock_path(settings), self.name):
+            db = open_database(settings.db, schema="client")
+            try:
+                reports = _parse(settings, DatabaseLedger(db, settings.site_info.lrms_server))
+            finally:
+                db.close()
+        return _finish(reports, show=False)
+
+
+def _parse(settings: Settings, ledger: Ledger) -> List[ParseReport]:
+    sources = list(_sources(settings))
+    return run(sources, ledger, settings.site_info.lrms_server)
+
+
+def _sources(settings: Settings) -> List[Source]:
+    """What is enabled; BLAH first, so that a grid job is known for one as soon as it is there."""
+    sources = []
+    if settings.blah.enabled:
+        sources.append(_source("blah", settings.blah, BlahParser, settings))
+    if settings.batch.enabled:
+        sources.append(_source("batch", settings.batch, BATCH_PARSERS[settings.batch.type], settings))
+    return sources
+
+
+def _source(name: str, section: Any, parser: Type[Parser], settings: Settings) -> Source:
+    options = ParserOptions(
+        site=settings.site_info.site_name,
+        machine_name=settings.site_info.lrms_server,
+        parallel=section.parallel,
+        scale_host_factor=settings.batch.scale_host_factor,
+        ge_ms_timestamps=settings.batch.ge_ms_timestamps,
+    )
+    prefix, pattern = section.filename_prefix, section.filename_pattern
+    if prefix is None and pattern is None:
+        log.warning(
+            "[%s] has neither filename_prefix nor filename_pattern: all files in %s are read",
+            name,
+            section.dir,
+        )
+    elif prefix is not None and pattern is not None:
+        log.warning("[%s] filename_pattern is not heeded, since filename_prefix is given", name)
+    choice = Choice(section.dir, section.subdirs, prefix, pattern)
+    return Source(name, choice, parser(options), section.reparse)
+
+
+def _finish(reports: List[ParseReport], show: bool) -> int:
+    for report in reports:
+        log.info(BREAK)
+        for line in report.summary():
+            log.info("%s", line)
+            if show:
+                print(line)
+    log.info(BREAK)
+    return EXIT_FAILED if any(report.failed for report in reports) else EXIT_DONE
+
+
+def lock_path(settings: Settings) -> str:
+    """[parser] lockfile; or one for each user, batch system and database, where anybody may write."""
+    if settings.parser.lockfile:
+        return str(settings.parser.lockfile)
+    what = [settings.site_info.lrms_server, settings.db.name, *settings.db.hostname]
+    name = hashlib.sha256("\n".join(what).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return os.path.join(tempfile.gettempdir(), "apelparser-%d-%s.lock" % (os.getuid(), name))
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run apelparser; its exit status."""
+    return run_command(ParserCommand(), argv)
