@@ -71,7 +71,9 @@ class Lock:
 
     def _open(self) -> IO[str]:
         try:
-            return os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+")
+            return os.fdopen(
+                os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644), "r+"
+            )
         except OSError as err:
             raise ServiceError("Cannot open the lock file %s: %s" % (self.path, err.strerror)) from err
 
