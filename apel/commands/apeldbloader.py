@@ -1,0 +1,202 @@
+"""Runs the loader: as a daemon, in the foreground or the background, or once until the queue is empty."""
+
+import argparse
+import logging
+import os
+from typing import Any, List, Optional
+
+from apel import __version__
+from apel.commands.server_config import add_db_argument, read_both
+from apel.db import open_database
+from apel.server.loader import Loader, Queues
+from apelcommon import logs
+from apelcommon.command import Command
+from apelcommon.command import main as run_command
+from apelcommon.config import LOGGING, Option, OptionTable, Settings
+from apelcommon.daemon import PidFile, Stop, go_background, run_steps, stop_signals
+from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError
+from ssm.queues import ACCEPT, INCOMING, REJECT, MessageQueue
+
+log = logging.getLogger("dbloader")
+
+#: Whatever an element of `incoming` lacks, the loader wants to see it, and to say so.
+ANY_INCOMING = dict.fromkeys(INCOMING, "string?")
+
+TABLE = OptionTable(
+    "apeldbloader",
+    [
+        Option(
+            "loader",
+            "msgpath",
+            "path",
+            "/var/spool/apel",
+            "Directory of the queues: messages come from `incoming` below it, bad ones go to `reject`.",
+        ),
+        Option(
+            "loader",
+            "pidfile",
+            "path",
+            "/var/run/apel/loader.pid",
+            "Where the process id stands while the loader runs. Empty: nowhere.",
+        ),
+        Option("loader", "interval", "number", 5, "Seconds between looks into the queue."),
+        Option(
+            "loader",
+            "save_messages",
+            "boolean",
+            False,
+            "Whether loaded messages are kept, in the queue `accept`.",
+        ),
+        Option(
+            "loader",
+            "strict",
+            "boolean",
+            False,
+            "What is done with a message that has good and bad records. false: the good ones are loaded, and "
+            "the bad ones put into `reject` with the reason. true: all of them are rejected.",
+        ),
+        *LOGGING("/var/log/apel/loader.log"),
+    ],
+    introduction="Configuration of apeldbloader, which loads received messages into the central database.",
+)
+
+
+class Service:
+    """The loader as a daemon runs it: with its configuration files, which it reads again on demand."""
+
+    def __init__(self, command: "LoaderCommand", args: argparse.Namespace) -> None:
+        self.command = command
+        self.args = args
+        self.stop: Optional[Stop] = None
+        self.loader: Optional[Loader] = None
+        self._reload = False
+        self._read()
+
+    def _read(self) -> None:
+        self.settings, self.db_settings = read_both(TABLE, self.args.config, self.args.db)
+        self.command.start_log(self.settings, self.args)
+
+    def reload(self) -> None:
+        """Read the configuration files again before the next step (this is called from a signal)."""
+        self._reload = True
+
+    def open(self) -> Loader:
+        """The loader with its queues, and its database, which it connects to when first used."""
+        if self.loader is None:
+            queues = _queues(self.settings)
+            db = open_database(self.db_settings.db, schema="server")
+            self.loader = Loader(db, queues, self.settings.loader.strict)
+        return self.loader
+
+    def close(self) -> None:
+        """Give up database and queues; the next `open` makes them anew."""
+        if self.loader is not None:
+            self.loader.db.close()
+        self.loader = None
+
+    def step(self) -> int:
+        """One pass over the queue; how many messages were dealt with."""
+        if self._reload:
+            self._reload = False
+            self._read_again()
+        return self.open().step(self.stop)
+
+    def _read_again(self) -> None:
+        before = self.settings.loader.interval
+        try:
+            self._read()
+        except ConfigError as err:
+            for problem in err.problems:
+                log.error("%s", problem)
+            log.error("The configuration files were read again and have errors; what was in force stays.")
+            return
+        self.close()
+        log.info("The configuration files were read again.")
+        if self.settings.loader.interval != before:
+            log.warning("A new interval is taken up when the loader is started again.")
+
+
+def _queues(settings: Settings) -> Queues:
+    def queue(name: str, schema: Any) -> MessageQueue:
+        return MessageQueue(os.path.join(settings.loader.msgpath, name), schema)
+
+    try:
+        accept = queue("accept", ACCEPT) if settings.loader.save_messages else None
+        return Queues(queue("incoming", ANY_INCOMING), queue("reject", REJECT), accept)
+    except OSError as err:
+        raise ServiceError("[loader] msgpath: cannot use %s: %s" % (err.filename, err.strerror)) from err
+
+
+class LoaderCommand(Command):
+    """The command apeldbloader."""
+
+    name = "apeldbloader"
+    version_text = "Starting APEL dbloader %s" % __version__
+    description = (
+        "Load received messages into the central database. Messages come from the queue `incoming`;\n"
+        "bad ones go to `reject` with the reason. Runs until it is stopped: SIGTERM ends it after the\n"
+        "message in hand, SIGHUP makes it read its configuration again."
+    )
+    example = "apeldbloader -d /etc/apel/db.cfg -c /etc/apel/loader.cfg --once"
+    table = TABLE
+    default_config = "/etc/apel/loader.cfg"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's own arguments."""
+        add_db_argument(parser)
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--once", action="store_true", help="load what is in the queue, then end")
+        how.add_argument("--daemon", action="store_true", help="run in the background")
+        how.add_argument(
+            "--check-config", action="store_true", help="check the configuration files, then end"
+        )
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do the work; the exit status."""
+        if args.check_config:
+            read_both(TABLE, args.config, args.db)
+            print("The configuration is in order.")
+            return EXIT_DONE
+        args.config, args.db = os.path.abspath(args.config), os.path.abspath(args.db)
+        service = Service(self, args)
+        if args.daemon:
+            _detach(service)
+        with stop_signals(service.reload) as stop, PidFile(service.settings.loader.pidfile):
+            service.stop = stop
+            log.info("Starting apeldbloader %s", __version__)
+            try:
+                service.open()
+                if args.once:
+                    _drain(service, stop)
+                else:
+                    run_steps(service.step, service.settings.loader.interval, stop)
+            finally:
+                service.close()
+            log.info("apeldbloader has ended.")
+        return EXIT_DONE
+
+
+def _detach(service: Service) -> None:
+    """Go to the background, once it is sure that the database and the pid file can be had."""
+    service.open().db.run(lambda tx: tx.value("SELECT 1"), tries=1)
+    service.close()
+    with PidFile(service.settings.loader.pidfile):
+        pass
+    go_background()
+    logs.set_up(service.settings.logging)
+
+
+def _drain(service: Service, stop: Stop) -> None:
+    """Load until nothing is left that can be loaded."""
+    while service.step() and not stop.is_set():
+        pass
+    tally = service.open().tally
+    print(
+        "%d messages: %d records stored, %d rejected; %d messages rejected whole."
+        % (tally.messages, tally.stored, tally.rejected, tally.refused)
+    )
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the command; its exit status."""
+    return run_command(LoaderCommand(), argv)

@@ -1,0 +1,171 @@
+"""Runs the summariser once: makes the changed months' sums again, and says how long it took."""
+
+import argparse
+import logging
+import re
+import time
+from typing import Dict, List, Optional, Set, Tuple
+
+from apel import __version__
+from apel.commands.server_config import add_db_argument, read_both
+from apel.db import Database, open_database
+from apel.server.summarise import ANY, Scope, Summariser
+from apel.summaries import SiteMonth
+from apelcommon.command import Command
+from apelcommon.command import main as run_command
+from apelcommon.config import LOGGING, Option, OptionTable, Settings
+from apelcommon.daemon import PidFile
+from apelcommon.errors import EXIT_DONE, ConfigError
+
+log = logging.getLogger("summariser")
+
+TABLE = OptionTable(
+    "apelsummariser",
+    [
+        Option(
+            "summariser",
+            "pidfile",
+            "path",
+            "/var/run/apel/summariser.pid",
+            "Where the process id stands during a run, so that two runs do not overlap. Empty: nowhere.",
+        ),
+        Option(
+            "summariser",
+            "verify_daily",
+            "boolean",
+            True,
+            "Whether the first run of each day compares the sums of all months with their sources by number "
+            "of jobs, and makes those again that differ. That finds rows that were deleted by hand.",
+        ),
+        Option(
+            "summariser",
+            "delete_stale_summaries",
+            "boolean",
+            True,
+            "Cloud summaries only: whether those that were not renewed are deleted.",
+        ),
+        Option(
+            "summariser",
+            "stale_summary_window_days",
+            "integer",
+            2,
+            "Cloud summaries only: how many days back stale summaries are looked for.",
+        ),
+        *LOGGING("/var/log/apel/summariser.log"),
+    ],
+    introduction="Configuration of apelsummariser, which sums up the jobs in the central database by month.",
+)
+
+
+class SummariserCommand(Command):
+    """The command apelsummariser."""
+
+    name = "apelsummariser"
+    version_text = "APEL summariser %s" % __version__
+    description = (
+        "Sum up the job records and summaries in the central database, by site and month. Only months that\n"
+        "changed since the last run are made again; run it from cron as often as you like."
+    )
+    example = "apelsummariser --all --site EXAMPLE-SITE --month 2026-10"
+    table = TABLE
+    default_config = "/etc/apel/summariser.cfg"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's own arguments."""
+        add_db_argument(parser)
+        parser.add_argument("--all", action="store_true", help="all months, not only those that changed")
+        parser.add_argument("--site", metavar="NAME", help="only months of this site")
+        parser.add_argument("--month", type=month, metavar="YYYY-MM", help="only this month")
+        parser.add_argument(
+            "--verify",
+            action="store_true",
+            help="compare all months with their sources by number of jobs now; make those again that differ",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
+        parser.add_argument(
+            "--check-config", action="store_true", help="check the configuration files, then end"
+        )
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do the work; the exit status."""
+        if args.check_config:
+            _read(args)
+            print("The configuration is in order.")
+            return EXIT_DONE
+        settings, db_settings = _read(args)
+        self.start_log(settings, args)
+        with PidFile("" if args.dry_run else settings.summariser.pidfile):
+            db = open_database(db_settings.db, schema="server")
+            try:
+                _summarise(db, settings, args)
+            finally:
+                db.close()
+        return EXIT_DONE
+
+
+def month(text: str) -> Tuple[int, int]:
+    """'2026-10' -> (2026, 10). Raises ArgumentTypeError."""
+    found = re.match(r"(\d{4})-(0[1-9]|1[0-2])$", text)
+    if not found:
+        raise argparse.ArgumentTypeError("%r is no month like 2026-10" % text)
+    return int(found.group(1)), int(found.group(2))
+
+
+def _read(args: argparse.Namespace) -> Tuple[Settings, Settings]:
+    settings, db_settings = read_both(TABLE, args.config, args.db)
+    if db_settings.db.type != "cpu":
+        raise ConfigError(
+            "%s: [db] type is %s, but this version sums up jobs (cpu) only" % (args.db, db_settings.db.type)
+        )
+    return settings, db_settings
+
+
+def _summarise(db: Database, settings: Settings, args: argparse.Namespace) -> None:
+    started = time.monotonic()
+    summariser = Summariser(db, Scope(args.site, args.month))
+    counting = args.verify or (settings.summariser.verify_daily and _counts_are_due(summariser))
+    wanted = _miscounted(summariser) if counting else set()
+    if args.all:
+        wanted |= summariser.all_months()
+    if args.dry_run:
+        _say_what_would_be_done(summariser, wanted)
+        return
+    summariser.mark(wanted)
+    months = summariser.run()
+    if counting and summariser.scope == ANY:
+        summariser.counted()
+    log.info("Months of sites whose sums were made again: %d", months)
+    log.info("Summarising completed in: %.2f seconds", time.monotonic() - started)
+
+
+def _counts_are_due(summariser: Summariser) -> bool:
+    return summariser.scope == ANY and summariser.count_is_due()
+
+
+def _miscounted(summariser: Summariser) -> Set[SiteMonth]:
+    """The months whose sums do not hold the jobs of their sources, each said in the log."""
+    found = summariser.miscounted()
+    names = summariser.site_names() if found else {}
+    for one in found:
+        log.warning(
+            "%s: its sources hold %d jobs, its sums %d.", _name(names, one.month), one.jobs, one.summed
+        )
+    return {one.month for one in found}
+
+
+def _say_what_would_be_done(summariser: Summariser, wanted: Set[SiteMonth]) -> None:
+    months = sorted(wanted | set(summariser.changed()))
+    names = summariser.site_names()
+    for one in months:
+        print(_name(names, one))
+    print("%d months would be made again." % len(months))
+
+
+def _name(names: Dict[int, str], month: SiteMonth) -> str:
+    site = names.get(month.site_id, "site with id %d" % month.site_id)
+    return "%s %04d-%02d" % (site, month.year, month.month)
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the command; its exit status."""
+    return run_command(SummariserCommand(), argv)

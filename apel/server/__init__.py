@@ -1,0 +1,1 @@
+"""What the centre does: load what sites sent, summarise it, report on it."""

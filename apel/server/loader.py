@@ -1,0 +1,293 @@
+"""Loads received messages into the central database, each once in effect, whatever dies on the way.
+
+A message is forgotten only when its records are committed. Until then it stays in `incoming`, so after
+a crash at any point it is loaded again; natural keys make that harmless.
+"""
+
+import contextlib
+import logging
+import time
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from apel.db import Database, RowRefused
+from apel.db.tables import SERVER_JOBS, SUMMARIES, SYNC, mark_months, store
+from apel.errors import RecordError, shown
+from apel.messages import Message, Rejected, decode, encode
+from apel.records import JobRecord, Record, SummaryRecord, SyncRecord
+from apel.server.rejects import Rejects
+from apel.times import month_of
+from apelcommon.daemon import Stop, notify
+from apelcommon.errors import Transient
+
+log = logging.getLogger(__name__)
+
+NO_ID = "noid"
+UNKNOWN = "unknown type"
+REASONS_SHOWN = 5
+SECONDS_BETWEEN_PURGES = 600
+TABLES: Dict[type, Any] = {JobRecord: SERVER_JOBS, SummaryRecord: SUMMARIES, SyncRecord: SYNC}
+
+
+class Queues(NamedTuple):
+    """The loader's queues of messages (`body`, `signer`, `empaid`, `error`); `accept` may be None.
+
+    Each has ids(), lock(id), get(id), unlock(id), add(message), remove(id), purge(), count().
+    """
+
+    incoming: Any
+    reject: Any
+    accept: Any = None
+
+
+class Delivery(NamedTuple):
+    """One message as it was received: its element's name in the queue, and what is in it."""
+
+    name: str
+    body: str
+    signer: str
+    empaid: str
+
+
+class Outcome(NamedTuple):
+    """What became of a message: its format, its records stored and rejected, and why rejected."""
+
+    format: str
+    stored: int
+    rejected: int
+    reason: str = ""
+
+
+class Tally:
+    """What was done so far: messages dealt with, refused whole or in part, left for later; and records."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.refused = 0
+        self.partly_refused = 0
+        self.deferred = 0
+        self.stored = 0
+        self.rejected = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a message that was dealt with."""
+        self.messages += 1
+        self.refused += bool(outcome.reason) and not outcome.stored
+        self.partly_refused += bool(outcome.reason) and bool(outcome.stored)
+        self.stored += outcome.stored
+        self.rejected += outcome.rejected
+
+
+class Deferred(Transient):
+    """Trouble with the files of one message; it waits, others needn't."""
+
+
+class Loader:
+    """Loads what is in the queue `incoming`. `strict`: one bad record refuses its whole message."""
+
+    def __init__(self, db: Database, queues: Queues, strict: bool = False) -> None:
+        self.db = db
+        self.queues = queues
+        self.strict = strict
+        self.tally = Tally()
+        self._rejects = Rejects(queues.reject)
+        self._rejected_names: Set[str] = set()
+        self._next_purge = 0.0
+
+    def step(self, stop: Optional[Stop] = None) -> int:
+        """One pass over the queue, in its order; how many messages were dealt with.
+
+        Raises Transient for trouble that passes. Of the database: at once, all messages wait. Of the
+        files of a message: after the others were dealt with.
+        """
+        done = 0
+        trouble: Optional[Deferred] = None
+        self._purge()
+        for name in self.queues.incoming.ids():
+            if stop is not None and stop.is_set():
+                break
+            try:
+                done += self._take(name)
+            except Deferred as err:
+                trouble = trouble or err
+            notify("WATCHDOG=1")
+        if trouble is not None:
+            raise trouble
+        return done
+
+    def _purge(self) -> None:
+        """Free what dead processes held; tidy the other queues now and then, for they may be large."""
+        with _files():
+            self.queues.incoming.purge()
+            if time.monotonic() >= self._next_purge:
+                for queue in filter(None, (self.queues.reject, self.queues.accept)):
+                    queue.purge()
+                self._next_purge = time.monotonic() + SECONDS_BETWEEN_PURGES
+
+    def _take(self, name: str) -> bool:
+        """Lock an element and deal with it; False if another loader has it."""
+        incoming = self.queues.incoming
+        with _files():
+            if not incoming.lock(name):
+                log.debug("Message %s: locked by another loader", name)
+                return False
+        finished = False
+        try:
+            self._finish(name)
+            finished = True
+        except Transient as err:
+            self.tally.deferred += 1
+            log.warning("Message %s: deferred: %s", name, err)
+            raise
+        finally:
+            if not finished:
+                with _files():
+                    incoming.unlock(name)
+        return True
+
+    def _finish(self, name: str) -> None:
+        with _files():
+            delivery = self._read(name)
+        outcome = self._load(delivery)
+        with _files():
+            if self.queues.accept is not None and outcome.stored:
+                self.queues.accept.add(_element(delivery))
+            self.queues.incoming.remove(name)
+        self._rejected_names.discard(name)
+        self.tally.add(outcome)
+        _log_outcome(delivery, outcome)
+
+    def _read(self, name: str) -> Delivery:
+        element: Dict[str, str] = self.queues.incoming.get(name)
+        return Delivery(
+            name,
+            element.get("body", ""),
+            element.get("signer", "").strip(),
+            element.get("empaid", "").strip() or NO_ID,
+        )
+
+    def _load(self, delivery: Delivery) -> Outcome:
+        """Store what is good in a message and reject what is not."""
+        if not delivery.signer:
+            return self._refuse(delivery, UNKNOWN, "The message has no signer.")
+        try:
+            message = decode(delivery.body)
+        except RecordError as err:
+            return self._refuse(delivery, UNKNOWN, str(err))
+        except Exception as err:
+            # The outermost edge of one message: content that meets a mistake of ours mustn't end the daemon.
+            log.exception("Message %s: the decoder failed", delivery.name)
+            return self._refuse(delivery, UNKNOWN, "internal error: %s: %s" % (type(err).__name__, err))
+        if self.strict:
+            return self._store_whole(delivery, message)
+        return self._store(delivery, message)
+
+    def _store_whole(self, delivery: Delivery, message: Message) -> Outcome:
+        """All records of a message, or none."""
+        table = TABLES[message.record_class]
+        mark = self._marker(message)
+
+        def work(tx: Any) -> int:
+            mark(tx)
+            return int(tx.insert(table.name, table.columns, rows, "update"))
+
+        if message.rejected:
+            return self._refuse(delivery, message.format, _reasons(message.rejected), len(message.rejected))
+        try:
+            rows = table.rows(self.db, message.records, PublisherDN=delivery.signer)
+            return Outcome(message.format, self.db.run(work), 0)
+        except RowRefused as err:
+            return self._refuse(delivery, message.format, str(err), len(message.records))
+
+    def _store(self, delivery: Delivery, message: Message) -> Outcome:
+        """The good records of a message; the others are rejected."""
+        table = TABLES[message.record_class]
+        extra = {"PublisherDN": delivery.signer}
+        stored = store(self.db, table, message.records, "update", extra, self._marker(message))
+        refused = message.rejected + [_rejected(message, *pair) for pair in stored.rejected]
+        if not refused:
+            return Outcome(message.format, stored.count, 0)
+        reason = _reasons(refused)
+        body = delivery.body if stored.count == 0 else _joined(refused)
+        self._reject(delivery, body, reason)
+        return Outcome(message.format, stored.count, len(refused), reason)
+
+    def _refuse(self, delivery: Delivery, format: str, reason: str, records: int = 0) -> Outcome:
+        self._reject(delivery, delivery.body, reason)
+        return Outcome(format, 0, records, reason)
+
+    def _reject(self, delivery: Delivery, body: str, reason: str) -> None:
+        if delivery.name in self._rejected_names:
+            return  # done on an earlier try, before removal from `incoming` failed
+        with _files():
+            self._rejects.add(dict(_element(delivery), body=body, error="Parsing unsuccessful: " + reason))
+        self._rejected_names.add(delivery.name)
+
+    def _marker(self, message: Message) -> Callable[[Any], None]:
+        """What marks, in the transaction of the records, the months that the summariser must make again."""
+        months = _months(message)
+        site_ids = self.db.ids("Sites", {site for site, _, _ in months})
+
+        def mark(tx: Any) -> None:
+            mark_months(tx, {(site_ids[site], year, month) for site, year, month in months})
+
+        return mark
+
+
+def _months(message: Message) -> Set[Tuple[str, int, int]]:
+    """The (site, year, month) that the records change; sync records are not summarised."""
+    records: List[Any] = list(message.records)
+    if message.record_class is JobRecord:
+        return {(record.Site, *month_of(record.EndTime)) for record in records}
+    if message.record_class is SummaryRecord:
+        return {(record.Site, record.Year, record.Month) for record in records}
+    return set()
+
+
+def _rejected(message: Message, record: Record, reason: str) -> Rejected:
+    """A record that the database refused, as a message of its own."""
+    text = encode([record], message.format, include_infrastructure_description=True)
+    return Rejected(message.records.index(record) + 1, text, RecordError("", reason))
+
+
+def _joined(refused: List[Rejected]) -> str:
+    """The messages of single records as one message."""
+    header = refused[0].text.partition("\n")[0]
+    return header + "\n" + "".join(one.text.partition("\n")[2] for one in refused)
+
+
+def _reasons(refused: List[Rejected]) -> str:
+    """The reasons, first ones first, not without bounds."""
+    some = ["record %d: %s" % (one.number, one.error) for one in refused[:REASONS_SHOWN]]
+    more = len(refused) - len(some)
+    return "; ".join(some) + ("; and %d more" % more if more else "")
+
+
+def _element(delivery: Delivery) -> Dict[str, str]:
+    return {"body": delivery.body, "signer": delivery.signer, "empaid": delivery.empaid}
+
+
+@contextlib.contextmanager
+def _files() -> Iterator[None]:
+    """Trouble with the files of a queue (disk full, no permission) passes; the message waits."""
+    try:
+        yield
+    except Transient as err:
+        raise Deferred(str(err)) from err
+    except OSError as err:
+        raise Deferred("Cannot use the queue: %s" % err) from err
+
+
+def _log_outcome(delivery: Delivery, outcome: Outcome) -> None:
+    if not outcome.reason:
+        level, result = logging.INFO, "%d records stored" % outcome.stored
+    elif outcome.stored:
+        level = logging.WARNING
+        result = "%d records stored, %d rejected: %s" % (outcome.stored, outcome.rejected, outcome.reason)
+    else:
+        level, result = logging.WARNING, "rejected: %s" % outcome.reason
+    log.log(level, "Message %s, id %s, from %s, %s: %s", *_known(delivery), outcome.format, result)
+
+
+def _known(delivery: Delivery) -> Tuple[str, str, str]:
+    """What the log says of any message: its name in the queue, its id, its signer."""
+    return delivery.name, shown(delivery.empaid), shown(delivery.signer, 255) or "nobody"
