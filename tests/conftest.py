@@ -14,7 +14,7 @@ from servers.mariadb import MariaDB
 from servers.pki import PKI
 from servers.process import ServerMissing
 
-SERVERS = {"mariadb", "activemq"}
+SERVERS = {"mariadb", "activemq", "bdii"}
 WITHOUT_SERVERS = os.environ.get("APEL_TESTS_WITHOUT_SERVERS") == "1"
 LEFT_OUT: List[str] = []
 

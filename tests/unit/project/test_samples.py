@@ -57,10 +57,9 @@ def test_option_has_help(table, option):
 @of_all_tables
 def test_sample_in_conf_is_the_tables(table, samples):
     sample = table.sample()
-    assert sample in samples.values(), "no file in conf/ is %s's sample; the nearest differs so:\n%s" % (
-        table.program,
-        nearest_difference(sample, samples),
-    )
+    if sample not in samples.values():
+        text = "no file in conf/ is %s's sample; the nearest differs so:\n%s"
+        pytest.fail(text % (table.program, nearest_difference(sample, samples)), pytrace=False)
 
 
 def test_every_sample_belongs_to_a_command(samples):
@@ -73,7 +72,7 @@ def test_sample_is_read_but_for_what_the_site_must_fill_in(table):
     try:
         table.parse(table.sample(), "sample")
     except ConfigError as err:
-        assert not [text for text in err.problems if "unknown" in text or "is missing" in text]
+        assert not [text for text in err.problems if "unknown" in text]
 
 
 def nearest_difference(sample, samples):
