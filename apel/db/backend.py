@@ -1,6 +1,7 @@
 """What a database dialect has to give, and no more: connecting, translating errors, its own SQL."""
 
 import abc
+from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
 
 from apelcommon.errors import ServiceError
@@ -93,6 +94,14 @@ class Backend(abc.ABC):
     def translate(self, err: BaseException) -> ServiceError:
         """Our error for the driver's: one of apel.db.errors, or Permanent for a bad statement."""
 
+    @abc.abstractmethod
+    def __str__(self) -> str:
+        """What an operator calls the database."""
+
+    def exists(self) -> bool:
+        """Whether there is something to connect to, as far as that can be seen without connecting."""
+        return True
+
     def lost(self) -> None:  # noqa: B027 - nothing to do where there is one server
         """A connection was lost: another server may do better."""
 
@@ -133,6 +142,18 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def make_schema(self, connection: Any, schema: str) -> None:
         """Load schemas/<dialect>/<schema>.sql, as far as it isn't there."""
+
+
+@contextmanager
+def session(backend: Backend) -> Iterator[Any]:
+    """A connection, closed in the end; the driver's errors become ours."""
+    connection = backend.connect()
+    try:
+        yield connection
+    except backend.errors as err:
+        raise backend.translate(err) from err
+    finally:
+        connection.close()
 
 
 def statements(script: str) -> Iterator[str]:

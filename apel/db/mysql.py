@@ -153,8 +153,8 @@ class MySQL(Backend):
         self._current = 0
         self._most_bytes = MOST_STATEMENT_BYTES
 
-    def __repr__(self) -> str:
-        return "<MySQL %s on %s>" % (self.database, ", ".join(map(str, self.servers)))
+    def __str__(self) -> str:
+        return "Database %s on %s" % (self.database, ", ".join(map(str, self.servers)))
 
     # -- connections ----------------------------------------------------------------------------
 
@@ -327,7 +327,9 @@ def _words(err: BaseException) -> str:
 def _advice(code: int) -> str:
     if code in (1044, 1045, 1142, 1143, 1227, 1698):
         return "; check username, password and grants"
-    if code in (1049, 1054, 1146, 1356):
+    if code == 1049:
+        return "; create it (CREATE DATABASE), grant the account all rights on it, and run `apeldb init`"
+    if code in (1054, 1146, 1356):
         return "; is this the right database, and has `apeldb init` been run on it?"
     if code == 1665:
         return "; set binlog_format to ROW or MIXED on the server"

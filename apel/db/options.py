@@ -1,8 +1,11 @@
 """The [db] section, the same in every configuration file that has one."""
 
-from typing import List
+import configparser
+import io
+from typing import Any, List, Optional, Tuple
 
-from apelcommon.config import REQUIRED, Option
+from apelcommon.config import REQUIRED, Option, OptionTable, Settings
+from apelcommon.errors import ConfigError
 
 BACKENDS = ("mysql", "sqlite")
 DEFAULT_PORT = 3306
@@ -35,3 +38,33 @@ DATABASE_OPTIONS: List[Option] = [
     Option("db", "username", "text", "apel", "mysql: the account."),
     Option("db", "password", "text", "", "mysql: its password."),
 ]
+
+#: Options that other programs have in [db].
+_OTHERS = {("db", "type"): "for the summariser"}
+_CLIENT_SECTIONS = ("site_info", "spec_updater", "joiner", "unloader")
+
+
+def read_database_settings(path: str) -> Tuple[Any, Optional[str]]:
+    """The [db] section of any of the suite's files, and which schema the rest of the file speaks of.
+
+    The schema is 'client', 'server' or None if it can't be told. Raises ConfigError.
+    """
+    parser = configparser.RawConfigParser()
+    try:
+        with open(path, encoding="utf-8") as stream:
+            parser.read_file(stream, path)
+    except (OSError, UnicodeDecodeError, configparser.Error) as err:
+        raise ConfigError("Config file %s can't be read: %s" % (path, " ".join(str(err).split()))) from err
+    settings = _only_db(parser, path)
+    if any(parser.has_section(section) for section in _CLIENT_SECTIONS):
+        return settings.db, "client"
+    return settings.db, "server" if parser.has_option("db", "type") else None
+
+
+def _only_db(parser: configparser.RawConfigParser, path: str) -> Settings:
+    for section in parser.sections():
+        if section != "db":
+            parser.remove_section(section)
+    text = io.StringIO()
+    parser.write(text)
+    return OptionTable("apeldb", DATABASE_OPTIONS, _OTHERS).parse(text.getvalue(), path)

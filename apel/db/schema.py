@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Dict, List, Tuple
 
-from apel.db.backend import Backend
+from apel.db.backend import Backend, session
 from apel.db.errors import Unusable
 from apelcommon import __version__
 
@@ -71,7 +71,7 @@ def is_there(backend: Backend, connection: Any, schema: str) -> bool:
     return schema in have
 
 
-def foreign(backend: Backend, connection: Any, schema: str) -> List[str]:
+def _foreign(backend: Backend, connection: Any, schema: str) -> List[str]:
     """What is in the way of making the schema: tables of its names with other columns."""
     found = backend.relations(connection)
     wrong: List[str] = []
@@ -82,14 +82,14 @@ def foreign(backend: Backend, connection: Any, schema: str) -> List[str]:
 
 
 def make(backend: Backend, connection: Any, schema: str) -> bool:
-    """Make what is missing of a schema; False if nothing was.
+    """Make what is missing of a schema, in the open transaction; False if nothing was.
 
     May be repeated, and goes on where it was interrupted: the version row comes last. Raises Unusable, having
     changed nothing, where tables of another make have our names.
     """
     if is_there(backend, connection, schema) and not problems(backend, connection, schema):
         return False
-    wrong = foreign(backend, connection, schema)
+    wrong = _foreign(backend, connection, schema)
     if wrong:
         raise Unusable(
             "Nothing was changed: there are tables of another version here (%s). Use an empty database, or"
@@ -101,20 +101,46 @@ def make(backend: Backend, connection: Any, schema: str) -> bool:
     return True
 
 
+def _make_now(backend: Backend, connection: Any, schema: str) -> bool:
+    backend.begin(connection)
+    try:
+        made = make(backend, connection, schema)
+    except BaseException:
+        backend.rollback(connection)
+        raise
+    backend.commit(connection)
+    return made
+
+
 def prepare(backend: Backend, connection: Any, schema: str) -> None:
     """What is done at the first connection: SQLite makes its schema, all others must have it."""
     if is_there(backend, connection, schema):
         return
     if not backend.makes_itself:
         raise Unusable(
-            "%r has no %s schema yet: run `apeldb init` with this configuration." % (backend, schema)
+            "%s has no %s schema yet: run `apeldb init` with this configuration." % (backend, schema)
         )
-    backend.begin(connection)
-    try:
-        # Whoever was first has made it while we waited for the lock.
-        if not is_there(backend, connection, schema):
-            make(backend, connection, schema)
-    except BaseException:
-        backend.rollback(connection)
-        raise
-    backend.commit(connection)
+    # Whoever is first makes it; others wait for its lock, and find it made.
+    _make_now(backend, connection, schema)
+
+
+def initialise(backend: Backend, schema: str) -> bool:
+    """Make what is missing of a schema; False if nothing was. See make."""
+    with session(backend) as connection:
+        return _make_now(backend, connection, schema)
+
+
+def obstacles(backend: Backend, schema: str) -> List[str]:
+    """Why initialise would refuse: tables of our names with other columns."""
+    if not backend.exists():
+        return []
+    with session(backend) as connection:
+        return _foreign(backend, connection, schema)
+
+
+def check(backend: Backend, schema: str) -> List[str]:
+    """What a database lacks, or has otherwise than the schema; empty if it may be used."""
+    if not backend.exists():
+        return ["%s does not exist" % backend]
+    with session(backend) as connection:
+        return problems(backend, connection, schema)

@@ -116,8 +116,11 @@ class SQLite(Backend):
         self.path = path
         self._keys: Dict[str, List[str]] = {}
 
-    def __repr__(self) -> str:
-        return "<SQLite %s>" % self.path
+    def __str__(self) -> str:
+        return "SQLite database %s" % self.path
+
+    def exists(self) -> bool:
+        return os.path.exists(self.path)
 
     # -- connections ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any, Iterator, Optional
 import pytest
 
 from apel.db import Database, open_database
-from apel.db.schema import make
+from apel.db.schema import initialise
 
 #: What parametrises the fixtures; MariaDB's tests can be left out where there is no server.
 BACKENDS = ["sqlite", pytest.param("mariadb", marks=pytest.mark.server)]
@@ -31,16 +31,6 @@ def mariadb_settings(server: Any, name: str) -> Any:
     )
 
 
-def initialise(db: Database) -> None:
-    """What `apeldb init` does."""
-    connection = db.backend.connect()
-    try:
-        make(db.backend, connection, db.schema)
-        db.backend.commit(connection)
-    finally:
-        connection.close()
-
-
 def fresh_database(schema: str, folder: Any, server: Optional[Any] = None) -> Iterator[Database]:
     """An empty database of a schema, gone afterwards: in a file, or on `server`."""
     if server is None:
@@ -52,7 +42,7 @@ def fresh_database(schema: str, folder: Any, server: Optional[Any] = None) -> It
     db.first_wait = 0.01
     try:
         if server is not None:
-            initialise(db)
+            initialise(db.backend, schema)
         yield db
     finally:
         db.close()

@@ -1,0 +1,88 @@
+"""Makes and checks the schema of a site's or the centre's database."""
+
+import argparse
+from typing import List, Optional
+
+from apel import __version__
+from apel.db import open_backend
+from apel.db.backend import Backend
+from apel.db.options import read_database_settings
+from apel.db.schema import VERSIONS, check, expected, initialise, obstacles
+from apelcommon.command import Command
+from apelcommon.command import main as run_command
+from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
+
+
+class DatabaseCommand(Command):
+    """The command apeldb."""
+
+    name = "apeldb"
+    version_text = "APEL database %s" % __version__
+    description = (
+        "Make (init) or check the tables and views of the database that the [db] section of a configuration\n"
+        "file names. init may be repeated: it makes what is missing, and goes on where it was interrupted."
+    )
+    example = "apeldb init -c /etc/apel/client.cfg"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's own arguments."""
+        parser.add_argument("action", choices=("init", "check"), help="what to do")
+        parser.add_argument(
+            "-c", "--config", required=True, metavar="FILE", help="file with the [db] section"
+        )
+        parser.add_argument(
+            "--schema",
+            choices=sorted(VERSIONS),
+            help="client: a site's database, server: the centre's (default: as the file's sections say)",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only say what init would do")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do the work; the exit status."""
+        settings, told = read_database_settings(args.config)
+        schema = args.schema or told
+        if schema is None:
+            raise ConfigError("%s does not say whose database it is: give --schema." % args.config)
+        backend = open_backend(settings)
+        if args.action == "check":
+            return _check(backend, schema)
+        return _say_plan(backend, schema) if args.dry_run else _init(backend, schema)
+
+
+def _init(backend: Backend, schema: str) -> int:
+    tables, views = expected(schema)
+    if initialise(backend, schema):
+        size = "%d tables, %d views" % (len(tables), len(views))
+        print("%s: schema %s version %d is in place (%s)." % (backend, schema, VERSIONS[schema], size))
+    else:
+        print("%s: schema %s was complete; nothing was changed." % (backend, schema))
+    return EXIT_DONE
+
+
+def _say_plan(backend: Backend, schema: str) -> int:
+    lacking = check(backend, schema)
+    for problem in lacking:
+        print(problem)
+    if lacking and obstacles(backend, schema):
+        print("%s: init would refuse, since tables of another version are there." % backend)
+    elif lacking:
+        print("%s: init would make what is missing; nothing was changed." % backend)
+    else:
+        print("%s: schema %s is complete; init would change nothing." % (backend, schema))
+    return EXIT_DONE
+
+
+def _check(backend: Backend, schema: str) -> int:
+    lacking = check(backend, schema)
+    for problem in lacking:
+        print(problem)
+    if lacking:
+        print("%s is not a complete %s database: %d differences." % (backend, schema, len(lacking)))
+        return EXIT_FAILED
+    print("%s: schema %s version %d is complete." % (backend, schema, VERSIONS[schema]))
+    return EXIT_DONE
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the command; its exit status."""
+    return run_command(DatabaseCommand(), argv)
