@@ -214,9 +214,9 @@ class Installation:
         return [sys.executable, "-c", code]
 
     @contextlib.contextmanager
-    def running_loader(self) -> Iterator["subprocess.Popen[bytes]"]:
+    def running_loader(self, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
         """apeldbloader as a process, killed at the end if it still runs."""
-        process = subprocess.Popen(self.loader_command())
+        process = subprocess.Popen(self.loader_command(*words))
         try:
             yield process
         finally:

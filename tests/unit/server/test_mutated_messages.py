@@ -1,6 +1,7 @@
 """Thousands of damaged messages through one loader: each is stored, or rejected with a reason."""
 
 import random
+import shutil
 from typing import Any, Iterator, List
 
 import pytest
@@ -8,6 +9,7 @@ from centre import Centre, job, jobs, message, summary, sync
 
 from apel.commands.server_config import DB_TABLE
 from apel.db import open_database
+from servers.process import private_folder
 
 COUNT = 3000
 PIECES = [
@@ -69,12 +71,14 @@ def bodies() -> List[str]:
 
 
 @pytest.fixture
-def centre(tmp_path: Any, monkeypatch: Any) -> Iterator[Centre]:
-    """A centre with its database in memory, and queues that don't wait for the disk: it isn't what is tested."""
+def centre(monkeypatch: Any) -> Iterator[Centre]:
+    """A centre in memory, database and queues: it isn't the disk that is tested."""
     monkeypatch.setattr("os.fsync", lambda _: None)
     settings = DB_TABLE.defaults({"db.backend": "sqlite", "db.name": ":memory:"})
+    folder = private_folder("centre")
     with open_database(settings.db, schema="server") as db:
-        yield Centre(tmp_path, db)
+        yield Centre(folder, db)
+    shutil.rmtree(folder)
 
 
 def test_mutated_messages_never_end_the_loader(centre: Centre) -> None:

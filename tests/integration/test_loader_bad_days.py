@@ -1,0 +1,240 @@
+"""The loader on bad days of a real MariaDB: it waits, goes on by itself, and loses and doubles nothing."""
+
+import contextlib
+import itertools
+import random
+import subprocess
+import time
+from typing import Any, Iterator
+
+import pytest
+from centre import Centre, Installation, job, jobs, make_schema, message, summary, sync, wait_for
+
+from apel.commands.server_config import DB_TABLE
+from apel.db import open_database
+from apelcommon.errors import Transient
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def installation(mariadb: Any, tmp_path: Any) -> Iterator[Installation]:
+    """A centre whose database is a new one on the server."""
+    options = mariadb.options_for(new_centre_database(mariadb))
+    found = Installation(tmp_path, options)
+    yield found
+    found.close()
+
+
+def new_centre_database(mariadb: Any) -> str:
+    """The name of a new database with the centre's schema."""
+    name = str(mariadb.new_database("centre"))
+    make_schema(mariadb.options_for(name))
+    return name
+
+
+@contextlib.contextmanager
+def as_ordinary_user(mariadb: Any, installation: Installation, extra: str = "") -> Iterator[Centre]:
+    """The centre through an account without SUPER, which read_only binds."""
+    name = "ordinary%d" % next(NUMBERS)
+    database = installation.db.backend.database
+    mariadb._administer("CREATE USER %s@'%%' IDENTIFIED BY 'secret' " + extra, (name,))
+    mariadb._administer("GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.* TO %%s@'%%%%'" % database, (name,))
+    options = dict(mariadb.options_for(database), username=name)
+    settings = DB_TABLE.defaults(
+        {"db.hostname": [options["hostname"]], "db.port": int(options["port"]), "db.name": database}
+    )
+    settings.db.username, settings.db.password = name, "secret"
+    db = open_database(settings.db, schema="server")
+    yield Centre(installation.folder / "spool", db)
+    db.close()
+
+
+def test_db_down_keeps_messages(installation: Installation, mariadb: Any) -> None:
+    """D1: the server is stopped under the running loader, and started again: all is loaded, by itself."""
+    centre = installation.centre
+    centre.deliver(message([job(LocalJobId="before")]))
+    with installation.running_loader() as process:
+        wait_for(lambda: centre.incoming.count() == 0)
+        mariadb.stop()
+        try:
+            for number in range(5):
+                centre.deliver(message([job(LocalJobId=str(number))]))
+            wait_for(lambda: "Trying again in" in installation.log())
+            time.sleep(1)
+            assert process.poll() is None
+            assert centre.incoming.count() == 5 and centre.reject.count() == 0
+        finally:
+            mariadb.start()
+        wait_for(lambda: centre.incoming.count() == 0, 60)
+        assert process.poll() is None
+    assert centre.count("JobRecords") == 6 and centre.reject.count() == 0
+
+
+def test_db_killed_in_the_middle_of_loading(installation: Installation, mariadb: Any) -> None:
+    """D1: kill -9 of the server while messages are loaded."""
+    centre = installation.centre
+    for number in range(40):
+        centre.deliver(message([job(LocalJobId="%d.%d" % (number, part)) for part in range(50)]))
+    with installation.running_loader() as process:
+        wait_for(lambda: centre.incoming.count() < 30)
+        mariadb.kill()
+        mariadb.start()
+        wait_for(lambda: centre.incoming.count() == 0, 60)
+        assert process.poll() is None
+    assert centre.count("JobRecords") == 2000 and centre.reject.count() == 0
+
+
+def test_a_loader_started_while_the_db_is_down_waits_for_it(installation: Installation, mariadb: Any) -> None:
+    """D1: as at boot."""
+    centre = installation.centre
+    centre.deliver(message([job()]))
+    mariadb.stop()
+    try:
+        process = subprocess.run(installation.loader_command("--once"), timeout=120, stderr=subprocess.PIPE)
+        assert process.returncode == 75 and b"apeldbloader: " in process.stderr
+        with installation.running_loader() as daemon:
+            wait_for(lambda: "Trying again in" in installation.log())
+            assert daemon.poll() is None
+            mariadb.start()
+            wait_for(lambda: centre.incoming.count() == 0, 60)
+    finally:
+        if mariadb.pid is None:
+            mariadb.start()
+    assert centre.count("JobRecords") == 1
+
+
+def test_db_read_only_keeps_messages(installation: Installation, mariadb: Any) -> None:
+    """D1: read_only, as on a replica or during a change of primary."""
+    with as_ordinary_user(mariadb, installation) as centre:
+        centre.deliver(message(jobs(3)))
+        centre.db.first_wait = 0.001
+        mariadb._administer("SET GLOBAL read_only = 1")
+        try:
+            with pytest.raises(Transient):
+                centre.loader().step()
+        finally:
+            mariadb._administer("SET GLOBAL read_only = 0")
+        assert centre.incoming.count() == 1 and centre.reject.count() == 0
+        assert centre.loader().step() == 1
+        assert centre.count("JobRecords") == 3
+
+
+def test_too_many_connections_keeps_messages(installation: Installation, mariadb: Any) -> None:
+    """D1: the account's connections are all taken."""
+    with as_ordinary_user(mariadb, installation, "WITH MAX_USER_CONNECTIONS 2") as centre:
+        centre.deliver(message(jobs(3)))
+        taken = [centre.db.backend.connect(), centre.db.backend.connect()]
+        centre.db.first_wait = 0.001
+        with pytest.raises(Transient):
+            centre.loader().step()
+        assert centre.incoming.count() == 1 and centre.reject.count() == 0
+        for connection in taken:
+            connection.close()
+        assert centre.loader().step() == 1
+
+
+def test_no_right_to_insert_keeps_messages(installation: Installation, mariadb: Any) -> None:
+    """D1: a missing grant is no fault of the messages."""
+    with as_ordinary_user(mariadb, installation) as centre:
+        centre.deliver(message(jobs(3)))
+        name, database = centre.db.backend.user, centre.db.backend.database
+        mariadb._administer("REVOKE INSERT ON `%s`.* FROM %%s@'%%%%'" % database, (name,))
+        with pytest.raises(Transient):
+            centre.loader().step()
+        assert centre.incoming.count() == 1 and centre.reject.count() == 0
+
+
+def test_a_deadlock_is_repeated(installation: Installation, mariadb: Any) -> None:
+    """D1: 1213. Another connection holds one job and wants another, in the opposite order."""
+    centre = installation.centre
+    centre.load(message([job(LocalJobId="a"), job(LocalJobId="b")]))
+    centre.deliver(message([job(LocalJobId="a", Queue="x"), job(LocalJobId="b", Queue="x")]))
+    database = centre.db.backend.database
+    for _ in range(3):
+        with contextlib.closing(mariadb.connect(database)) as other, other.cursor() as cursor:
+            cursor.execute("SET SESSION innodb_lock_wait_timeout = 20")
+            cursor.execute(
+                "UPDATE JobRecords SET LocalUserId = CONCAT(LocalUserId, 'x') WHERE LocalJobId = 'b'"
+            )
+            cursor.execute("DELETE FROM ChangedMonths WHERE Mark = -1")
+            with installation.running_loader():
+                time.sleep(1.5)
+                with contextlib.suppress(Exception):
+                    cursor.execute("UPDATE JobRecords SET LocalUserId = 'y' WHERE LocalJobId = 'a'")
+                other.rollback()
+                wait_for(lambda: centre.incoming.count() == 0)
+        centre.deliver(message([job(LocalJobId="a", Queue="x"), job(LocalJobId="b", Queue="x")]))
+    assert centre.reject.count() == 0
+    query = "SELECT COUNT(*) FROM JobRecords JOIN Queues ON Queues.id = QueueID WHERE name = 'x'"
+    assert centre.rows(query) == [(2,)]
+
+
+def test_two_loaders_meet_new_names_at_once(installation: Installation) -> None:
+    """D4: one queue, one database, two processes, each message full of new names: one row for each name."""
+    centre = installation.centre
+    for number in range(30):
+        records = [
+            job(LocalJobId="%d.%d" % (number, part), FQAN="/vo%d" % part, Queue="q%d" % part, LocalUserId="u")
+            for part in range(40)
+        ]
+        random.Random(number).shuffle(records)
+        centre.deliver(message(records))
+    text = (installation.folder / "loader.cfg").read_text()
+    pid = "pidfile = %s" % installation.pidfile
+    other = installation.write("loader2.cfg", text.replace(pid, pid + "2"))
+    with installation.running_loader() as first, installation.running_loader("-c", other) as second:
+        wait_for(lambda: centre.incoming.count() == 0, 60)
+        assert first.poll() is None and second.poll() is None
+    assert centre.count("JobRecords") == 1200 and centre.reject.count() == 0
+    for table in ("VOs", "Queues", "Sites", "DNs"):
+        assert centre.rows("SELECT name FROM %s GROUP BY name HAVING COUNT(*) > 1" % table) == []
+
+
+def test_names_that_differ_in_case_accents_or_blanks_on_mariadb(installation: Installation) -> None:
+    """D5."""
+    names = ["atlas", "ATLAS", "atl\xe1s", "atlas x"]
+    centre = installation.centre
+    centre.load(message([job(LocalJobId=name, FQAN=None, VO=name) for name in names]))
+    query = "SELECT LocalJobId, VOs.name FROM JobRecords JOIN VOs ON VOs.id = VOID"
+    assert sorted(centre.rows(query)) == sorted((name, name) for name in names)
+
+
+def test_messages_twice_and_out_of_order_on_mariadb(installation: Installation) -> None:
+    """D6."""
+    centre = installation.centre
+    bodies = [message(jobs(50)), message([summary()], "summary v0.2"), sync(5), sync(6, 4)]
+    centre.load(*bodies)
+    once = centre.picture()
+    for seed in range(3):
+        random.Random(seed).shuffle(bodies)
+        centre.load(*bodies)
+    assert centre.picture() == once
+
+
+def test_loader_killed_between_commit_and_removal(installation: Installation) -> None:
+    """D7: kill -9 at random moments: nothing lost, nothing twice, bad records once in `reject`."""
+    centre = installation.centre
+    bad = 0
+    for number in range(60):
+        records = [job(LocalJobId="%d.%d" % (number, part)) for part in range(20)]
+        body = message(records)
+        if number % 10 == 0:
+            body, bad = body.replace("LocalJobId: %d.7\n" % number, "LocalJobId: None\n"), bad + 1
+        centre.deliver(body, empaid="%08x/%014x" % (number, number))
+    kills = 0
+    while centre.incoming.count() and kills < 40:
+        before = centre.incoming.count()
+        with installation.running_loader() as process:
+            wait_for(lambda before=before: centre.incoming.count() < before)
+            time.sleep(random.uniform(0, 0.02))
+            process.kill()
+        kills += 1
+    with installation.running_loader():
+        wait_for(lambda: centre.incoming.count() == 0)
+    assert kills >= 5
+    assert centre.count("JobRecords") == 60 * 20 - bad
+    assert len(centre.rejected()) == bad
+    assert {element["empaid"] for element in centre.rejected()} == {
+        "%08x/%014x" % (number, number) for number in range(0, 60, 10)
+    }
