@@ -2,9 +2,12 @@
 
 The form is OpenSSL's one-line form (`-nameopt compat`), which the grid uses: `/C=UK/O=eScience/CN=host`,
 parts in the order of the certificate, short type names, bytes outside printable ASCII as `\\xNN`.
+OpenSSL 3 writes `\\/` and `\\+` inside a value, and `+` between the values of one RDN; older ones, and
+the lists of names in use, have them bare, and `/` between all parts, and so it is here.
 """
 
 import re
+from typing import Match
 
 from asn1crypto import core, x509
 
@@ -48,7 +51,7 @@ SHORT_NAMES = {
     "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
 }
 
-ESCAPED = re.compile(r"\\x[0-9A-Fa-f]{2}")
+ESCAPED = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|[/+])")
 
 
 def distinguished_name(name: x509.Name) -> str:
@@ -64,8 +67,13 @@ def distinguished_name(name: x509.Name) -> str:
 
 
 def canonical(text: str) -> str:
-    """A name written by hand in the form that `distinguished_name` gives: UTF-8 letters as `\\xNN`."""
-    return ESCAPED.sub(lambda match: "\\x" + match.group()[2:].upper(), _escape(text.strip().encode("utf-8")))
+    """A name from a list, by hand or from OpenSSL 3, in the form that `distinguished_name` gives."""
+    return ESCAPED.sub(_plain, _escape(text.strip().encode("utf-8")))
+
+
+def _plain(escape: Match[str]) -> str:
+    text = escape.group()
+    return "\\x" + text[2:].upper() if text[1] == "x" else text[1]
 
 
 def _escape(value: bytes) -> str:

@@ -77,8 +77,12 @@ class DnList:
     def _keep(self, state: State, trouble: str) -> None:
         if state != self._warned:
             self._warned = state
-            log.error("DN LIST %s %s; the last good list of %d names stays in force.",
-                      self.path, trouble, len(self._names))
+            log.error(
+                "DN LIST %s %s; the last good list of %d names stays in force.",
+                self.path,
+                trouble,
+                len(self._names),
+            )
 
     def _load_first(self) -> None:
         self._state = _state(self.path)
@@ -89,7 +93,8 @@ class DnList:
         if not read.names:
             raise ConfigError(
                 "No valid DN in %s: no message could be accepted. "
-                "Write one name a line, like /C=UK/O=Org/CN=host" % self.path)
+                "Write one name a line, like /C=UK/O=Org/CN=host" % self.path
+            )
         self._names = read.names
 
 

@@ -19,8 +19,14 @@ BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))'
 CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]*)"?', re.IGNORECASE)
 SIGNATURE_TYPES = ("application/x-pkcs7-signature", "application/pkcs7-signature")
 ENVELOPE_TYPES = ("application/x-pkcs7-mime", "application/pkcs7-mime")
-CHARSETS = {"": "utf-8", "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "ascii": "utf-8",
-            "iso-8859-1": "latin-1"}
+CHARSETS = {
+    "": "utf-8",
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "utf-8",
+    "ascii": "utf-8",
+    "iso-8859-1": "latin-1",
+}
 BASE64_BLANKS = b" \t\r\n"
 
 
@@ -34,17 +40,29 @@ class SignedParts(NamedTuple):
 def wrap(content: bytes, signature: bytes) -> bytes:
     """The multipart/signed message of a first part (LF, with its headers) and a DER signature over it."""
     boundary = b"----" + binascii.hexlify(os.urandom(16)).upper()
-    return b"".join((
-        b'MIME-Version: 1.0\nContent-Type: multipart/signed; protocol="application/x-pkcs7-signature"; '
-        b'micalg="sha-256"; boundary="', boundary, b'"\n\n',
-        b"This is an S/MIME signed message\n\n",
-        b"--", boundary, b"\n", content, b"\n--", boundary, b"\n",
-        b'Content-Type: application/x-pkcs7-signature; name="smime.p7s"\n'
-        b"Content-Transfer-Encoding: base64\n"
-        b'Content-Disposition: attachment; filename="smime.p7s"\n\n',
-        _base64_lines(signature),
-        b"\n--", boundary, b"--\n\n",
-    ))
+    return b"".join(
+        (
+            b'MIME-Version: 1.0\nContent-Type: multipart/signed; protocol="application/x-pkcs7-signature"; '
+            b'micalg="sha-256"; boundary="',
+            boundary,
+            b'"\n\n',
+            b"This is an S/MIME signed message\n\n",
+            b"--",
+            boundary,
+            b"\n",
+            content,
+            b"\n--",
+            boundary,
+            b"\n",
+            b'Content-Type: application/x-pkcs7-signature; name="smime.p7s"\n'
+            b"Content-Transfer-Encoding: base64\n"
+            b'Content-Disposition: attachment; filename="smime.p7s"\n\n',
+            _base64_lines(signature),
+            b"\n--",
+            boundary,
+            b"--\n\n",
+        )
+    )
 
 
 def unwrap(message: bytes) -> SignedParts:
@@ -137,7 +155,7 @@ def strict_base64(data: bytes) -> bytes:
 
 def _base64_lines(data: bytes) -> bytes:
     encoded = base64.b64encode(data)
-    return b"".join(encoded[at:at + 64] + b"\n" for at in range(0, len(encoded), 64))
+    return b"".join(encoded[at : at + 64] + b"\n" for at in range(0, len(encoded), 64))
 
 
 def _two_parts(text: bytes, start: int, boundary: bytes) -> Tuple[bytes, bytes]:
@@ -159,7 +177,7 @@ def _two_parts(text: bytes, start: int, boundary: bytes) -> Tuple[bytes, bytes]:
 def _line_end(text: bytes, at: int, delimiter: bytes) -> int:
     """Where the line after a delimiter starts; only blanks may follow the delimiter."""
     end = text.find(b"\n", at + len(delimiter))
-    if end < 0 or text[at + len(delimiter):end].strip(b" \t"):
+    if end < 0 or text[at + len(delimiter) : end].strip(b" \t"):
         raise CryptoError("a boundary line with something behind it")
     return end + 1
 

@@ -1,43 +1,84 @@
 """The options of sender.cfg and receiver.cfg: the incumbent's names and defaults, and ours beside them."""
 
+import logging
 from typing import Any, List
 
 from apelcommon.config import LOGGING, REQUIRED, Option, OptionTable
 from apelcommon.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 STOMP, DIRECTORY, AMS = "STOMP", "DIRECTORY", "AMS"
 PROTOCOLS = (STOMP, DIRECTORY, AMS)
 
 
 def _protocol(section: str) -> Option:
-    return Option(section, "protocol", "choice", None,
-                  "STOMP: through a message broker. DIRECTORY: through a directory that both ends can reach. "
-                  "Without it, STOMP is assumed. (AMS is not spoken by this release.)",
-                  choices=PROTOCOLS, sample=STOMP)
+    return Option(
+        section,
+        "protocol",
+        "choice",
+        None,
+        "STOMP: through a message broker. DIRECTORY: through a directory that both ends can reach. "
+        "Without it, STOMP is assumed. (AMS is not spoken by this release.)",
+        choices=PROTOCOLS,
+        sample=STOMP,
+    )
 
 
 BROKER = [
-    Option("broker", "host", "text", "", "The broker's host name; its certificate must bear it.",
-           sample="broker.example.org"),
+    Option(
+        "broker",
+        "host",
+        "text",
+        "",
+        "The broker's host name; its certificate must bear it.",
+        sample="broker.example.org",
+    ),
     Option("broker", "port", "integer", None, "The port on which the broker speaks STOMP.", sample="61614"),
-    Option("broker", "use_ssl", "boolean", True,
-           "Whether the connection is encrypted (TLS), with our certificate."),
-    Option("broker", "verify_broker", "boolean", True,
-           "Whether the broker's certificate is checked against capath and host. "
-           "Leave it on: without, anybody on the way can be the broker."),
+    Option(
+        "broker",
+        "use_ssl",
+        "boolean",
+        True,
+        "Whether the connection is encrypted (TLS), with our certificate.",
+    ),
+    Option(
+        "broker",
+        "verify_broker",
+        "boolean",
+        True,
+        "Whether the broker's certificate is checked against capath and host. "
+        "Leave it on: without, anybody on the way can be the broker.",
+    ),
     Option("broker", "connect_timeout", "number", 10.0, "Seconds until a silent broker is given up."),
-    Option("broker", "heart_beat", "number", 20.0,
-           "Seconds between signs of life, both ways; a connection without is dropped after half as much "
-           "again. 0: none."),
+    Option(
+        "broker",
+        "heart_beat",
+        "number",
+        20.0,
+        "Seconds between signs of life, both ways; a connection without is dropped after half as much "
+        "again. 0: none.",
+    ),
 ]
 
 CERTIFICATES = [
-    Option("certificates", "certificate", "path", "/etc/grid-security/hostcert.pem",
-           "Our certificate, in PEM."),
-    Option("certificates", "key", "path", "/etc/grid-security/hostkey.pem",
-           "Its key, in PEM, without a password."),
-    Option("certificates", "capath", "path", "/etc/grid-security/certificates",
-           "The directory of the certificate authorities we trust, in files named by hash."),
+    Option(
+        "certificates", "certificate", "path", "/etc/grid-security/hostcert.pem", "Our certificate, in PEM."
+    ),
+    Option(
+        "certificates",
+        "key",
+        "path",
+        "/etc/grid-security/hostkey.pem",
+        "Its key, in PEM, without a password.",
+    ),
+    Option(
+        "certificates",
+        "capath",
+        "path",
+        "/etc/grid-security/certificates",
+        "The directory of the certificate authorities we trust, in files named by hash.",
+    ),
 ]
 
 UNUSED_AMS = [
@@ -45,60 +86,122 @@ UNUSED_AMS = [
     Option("messaging", "token", "text", "", "AMS only; not used by STOMP and DIRECTORY.", sample=""),
 ]
 
-DESTINATION = ("The broker's queue, like /queue/global.accounting.cpu.central; with DIRECTORY, the directory "
-               "of the hand-over.")
+DESTINATION = (
+    "The broker's queue, like /queue/global.accounting.cpu.central; with DIRECTORY, the directory "
+    "of the hand-over."
+)
 
 OBSOLETE = {
     ("broker", "bdii"): "no longer used; write the broker's host and port. You can remove it.",
     ("broker", "network"): "no longer used; write the broker's host and port. You can remove it.",
 }
 
-SENDER = OptionTable("ssmsend", [
-    _protocol("sender"),
-    *BROKER,
-    *CERTIFICATES,
-    Option("certificates", "server_cert", "path", "",
-           "The receiver's certificate, to encrypt for. This release signs but does not encrypt: leave it "
-           "out.", sample="/etc/grid-security/servercert.pem"),
-    Option("certificates", "verify_server_cert", "boolean", True,
-           "Whether server_cert is checked against capath."),
-    *UNUSED_AMS,
-    Option("messaging", "destination", "text", REQUIRED, DESTINATION, sample="gLite-APEL"),
-    Option("messaging", "path", "path", "/var/spool/apel/outgoing", "The queue of messages to send."),
-    Option("messaging", "path_type", "choice", "dirq",
-           "dirq: a queue with locks. directory: plain files, oldest first.", choices=("dirq", "directory")),
-    Option("messaging", "window", "integer", 16, "How many messages may be on the way without receipt."),
-    Option("messaging", "receipt_timeout", "number", 60.0,
-           "Seconds without any receipt after which the rest stays in the queue."),
-    *LOGGING("/var/log/apel/ssmsend.log", True),
-], OBSOLETE, "Configuration of ssmsend, which signs the messages in a queue and sends them.")
+SENDER = OptionTable(
+    "ssmsend",
+    [
+        _protocol("sender"),
+        *BROKER,
+        *CERTIFICATES,
+        Option(
+            "certificates",
+            "server_cert",
+            "path",
+            "",
+            "The receiver's certificate, to encrypt for. This release signs but does not encrypt: leave it "
+            "out.",
+            sample="/etc/grid-security/servercert.pem",
+        ),
+        Option(
+            "certificates",
+            "verify_server_cert",
+            "boolean",
+            True,
+            "Whether server_cert is checked against capath.",
+        ),
+        *UNUSED_AMS,
+        Option("messaging", "destination", "text", REQUIRED, DESTINATION, sample="gLite-APEL"),
+        Option("messaging", "path", "path", "/var/spool/apel/outgoing", "The queue of messages to send."),
+        Option(
+            "messaging",
+            "path_type",
+            "choice",
+            "dirq",
+            "dirq: a queue with locks. directory: plain files, oldest first.",
+            choices=("dirq", "directory"),
+        ),
+        Option("messaging", "window", "integer", 16, "How many messages may be on the way without receipt."),
+        Option(
+            "messaging",
+            "receipt_timeout",
+            "number",
+            60.0,
+            "Seconds without any receipt after which the rest stays in the queue.",
+        ),
+        *LOGGING("/var/log/apel/ssmsend.log", True),
+    ],
+    OBSOLETE,
+    "Configuration of ssmsend, which signs the messages in a queue and sends them.",
+)
 
-RECEIVER = OptionTable("ssmreceive", [
-    _protocol("receiver"),
-    *BROKER,
-    *CERTIFICATES,
-    Option("certificates", "check_crls", "boolean", False,
-           "Whether revocation lists (<hash>.r0 in capath) are checked, for the whole chain. A missing or "
-           "stale list then means rejection."),
-    *UNUSED_AMS,
-    Option("messaging", "destination", "text", REQUIRED, DESTINATION,
-           sample="/queue/global.accounting.cpu.central"),
-    Option("messaging", "path", "path", "/var/spool/apel",
-           "The base of the queues: accepted messages go to incoming below it, others to reject."),
-    Option("messaging", "prefetch", "integer", 10,
-           "How many messages the broker may send ahead of our acknowledgement."),
-    *LOGGING("/var/log/apel/ssmreceive.log", False),
-    Option("daemon", "pidfile", "path", "/var/run/apel/ssmreceive.pid",
-           "Where the process id is written when it runs in the background (--daemon)."),
-], OBSOLETE, "Configuration of ssmreceive, which receives messages, verifies them and queues them.")
+RECEIVER = OptionTable(
+    "ssmreceive",
+    [
+        _protocol("receiver"),
+        *BROKER,
+        *CERTIFICATES,
+        Option(
+            "certificates",
+            "check_crls",
+            "boolean",
+            False,
+            "Whether revocation lists (<hash>.r0 in capath) are checked, for the whole chain. A missing or "
+            "stale list then means rejection.",
+        ),
+        *UNUSED_AMS,
+        Option(
+            "messaging",
+            "destination",
+            "text",
+            REQUIRED,
+            DESTINATION,
+            sample="/queue/global.accounting.cpu.central",
+        ),
+        Option(
+            "messaging",
+            "path",
+            "path",
+            "/var/spool/apel",
+            "The base of the queues: accepted messages go to incoming below it, others to reject.",
+        ),
+        Option(
+            "messaging",
+            "prefetch",
+            "integer",
+            10,
+            "How many messages the broker may send ahead of our acknowledgement.",
+        ),
+        *LOGGING("/var/log/apel/ssmreceive.log", False),
+        Option(
+            "daemon",
+            "pidfile",
+            "path",
+            "/var/run/apel/ssmreceive.pid",
+            "Where the process id is written when it runs in the background (--daemon).",
+        ),
+    ],
+    OBSOLETE,
+    "Configuration of ssmreceive, which receives messages, verifies them and queues them.",
+)
 
 
 def check_sender(settings: Any) -> None:
     """Check what a table can't say about sender.cfg. Raises ConfigError with every problem."""
     problems = _transport_problems(settings, settings.sender)
     if settings.certificates.server_cert:
-        problems.append("[certificates] server_cert: this release does not encrypt; remove the option to "
-                        "send signed but unencrypted messages")
+        problems.append(
+            "[certificates] server_cert: this release does not encrypt; remove the option to "
+            "send signed but unencrypted messages"
+        )
     if settings.messaging.window < 1:
         problems.append("[messaging] window must be 1 or more")
     if settings.messaging.receipt_timeout <= 0:
@@ -117,7 +220,7 @@ def check_receiver(settings: Any) -> None:
 def _transport_problems(settings: Any, section: Any) -> List[str]:
     if section.protocol is None:
         section.protocol = STOMP
-        settings.hints.append("%s: no protocol is given; STOMP is assumed" % settings.path)
+        log.warning("%s: no protocol is given; STOMP is assumed.", settings.path)
     problems = []
     if section.protocol == AMS:
         problems.append("protocol AMS: this release speaks STOMP and DIRECTORY")

@@ -89,12 +89,16 @@ class Receiver:
 
     def _store(self, identifier: str, verdict: Verdict) -> None:
         element: Dict[str, Union[str, bytes]] = {
-            "body": verdict.body, "signer": verdict.signer, "empaid": identifier}
+            "body": verdict.body,
+            "signer": verdict.signer,
+            "empaid": identifier,
+        }
         if verdict.error:
             name = self.reject.add({**element, "error": verdict.error})
             self.rejected += 1
-            log.warning("Message %s from %s rejected (reject/%s): %s",
-                        identifier, verdict.signer, name, verdict.error)
+            log.warning(
+                "Message %s from %s rejected (reject/%s): %s", identifier, verdict.signer, name, verdict.error
+            )
         else:
             name = self.incoming.add(element)
             self.accepted += 1

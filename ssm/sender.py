@@ -16,7 +16,7 @@ log = logging.getLogger("ssmsend")
 
 
 class Sent(NamedTuple):
-    """What a run did: messages that were sent, that can never be (put aside), and that still wait."""
+    """What a run did: messages that were sent, that can't be (empty, unreadable), and that still wait."""
 
     sent: int
     failed: int
@@ -51,8 +51,9 @@ def send_queue(settings: Any, stop: Any = None) -> Sent:
 class _Run:
     """One pass over the queue."""
 
-    def __init__(self, queue: FileQueue, signer: Signer, transport: Transport, options: Any,
-                 stop: Optional[Any]) -> None:
+    def __init__(
+        self, queue: FileQueue, signer: Signer, transport: Transport, options: Any, stop: Optional[Any]
+    ) -> None:
         self.queue = queue
         self.signer = signer
         self.transport = transport
@@ -82,9 +83,14 @@ class _Run:
         try:
             body = self._readable(element)
             signed = self.signer.sign(body) if body is not None else b""
-        except (OSError, SigningError):
+        except SigningError:
             self.queue.unlock(element)
             raise
+        except OSError as err:
+            self.queue.unlock(element)
+            self.failed += 1
+            log.error("Message %s can't be read: %s; it stays in the queue.", element, err)
+            return
         if signed:
             self.on_the_way[element] = len(signed)
             self.transport.send(element, signed)
@@ -129,7 +135,7 @@ class _Run:
             self.queue.unlock(element)
             log.warning("Message %s: no receipt; it stays in the queue.", element)
         self.on_the_way.clear()
-        log.info("Messages: %d sent, %d put aside, %d left in the queue.", *self.result())
+        log.info("Messages: %d sent, %d failed, %d left in the queue.", *self.result())
 
     def result(self) -> Sent:
         """What was done."""

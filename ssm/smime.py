@@ -29,8 +29,16 @@ TEXT_HEADER = b"Content-Type: text/plain\n\n"
 
 # What asn1crypto and cryptography raise on bytes that are no CMS or certificate; neither documents it,
 # the mutation tests found these.
-MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
-             UnsupportedAlgorithm, x509.InvalidVersion)
+MALFORMED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+)
 
 PrivateKey = Union[rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey]
 
@@ -55,9 +63,13 @@ class Signer:
         algorithm = "rsassa_pkcs1v15" if isinstance(key, rsa.RSAPrivateKey) else "sha256_ecdsa"
         self._algorithm = algos.SignedDigestAlgorithm({"algorithm": algorithm})
         self._digest = algos.DigestAlgorithm({"algorithm": "sha256", "parameters": core.Null()})
-        self._identifier = cms.SignerIdentifier({
-            "issuer_and_serial_number": cms.IssuerAndSerialNumber({
-                "issuer": self.certificate.issuer, "serial_number": self.certificate.serial_number})})
+        self._identifier = cms.SignerIdentifier(
+            {
+                "issuer_and_serial_number": cms.IssuerAndSerialNumber(
+                    {"issuer": self.certificate.issuer, "serial_number": self.certificate.serial_number}
+                )
+            }
+        )
 
     def sign(self, text: bytes) -> bytes:
         """The signed message for a text (UTF-8; any line ends). Raises SigningError."""
@@ -71,11 +83,15 @@ class Signer:
 
     def _attributes(self, digest: bytes) -> cms.CMSAttributes:
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-        return cms.CMSAttributes([
-            cms.CMSAttribute({"type": "content_type", "values": ["data"]}),
-            cms.CMSAttribute({"type": "signing_time", "values": [cms.Time({"utc_time": core.UTCTime(now)})]}),
-            cms.CMSAttribute({"type": "message_digest", "values": [digest]}),
-        ])
+        return cms.CMSAttributes(
+            [
+                cms.CMSAttribute({"type": "content_type", "values": ["data"]}),
+                cms.CMSAttribute(
+                    {"type": "signing_time", "values": [cms.Time({"utc_time": core.UTCTime(now)})]}
+                ),
+                cms.CMSAttribute({"type": "message_digest", "values": [digest]}),
+            ]
+        )
 
     def _signature(self, data: bytes) -> bytes:
         if isinstance(self.key, rsa.RSAPrivateKey):
@@ -83,20 +99,26 @@ class Signer:
         return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
 
     def _container(self, attributes: cms.CMSAttributes, signature: bytes) -> bytes:
-        signed = cms.SignedData({
-            "version": "v1",
-            "digest_algorithms": [self._digest],
-            "encap_content_info": {"content_type": "data"},
-            "certificates": [self.certificate],
-            "signer_infos": [cms.SignerInfo({
+        signed = cms.SignedData(
+            {
                 "version": "v1",
-                "sid": self._identifier,
-                "digest_algorithm": self._digest,
-                "signed_attrs": attributes,
-                "signature_algorithm": self._algorithm,
-                "signature": signature,
-            })],
-        })
+                "digest_algorithms": [self._digest],
+                "encap_content_info": {"content_type": "data"},
+                "certificates": [self.certificate],
+                "signer_infos": [
+                    cms.SignerInfo(
+                        {
+                            "version": "v1",
+                            "sid": self._identifier,
+                            "digest_algorithm": self._digest,
+                            "signed_attrs": attributes,
+                            "signature_algorithm": self._algorithm,
+                            "signature": signature,
+                        }
+                    )
+                ],
+            }
+        )
         return bytes(cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
 
 
@@ -160,13 +182,15 @@ def _certificates(signed: cms.SignedData) -> List[asn1_x509.Certificate]:
     return list(found.values())
 
 
-def _certificate_of(identifier: cms.SignerIdentifier,
-                    certificates: List[asn1_x509.Certificate]) -> asn1_x509.Certificate:
+def _certificate_of(
+    identifier: cms.SignerIdentifier, certificates: List[asn1_x509.Certificate]
+) -> asn1_x509.Certificate:
     if identifier.name == "issuer_and_serial_number":
         issuer = identifier.chosen["issuer"].dump()
         serial = identifier.chosen["serial_number"].native
-        matching = [one for one in certificates
-                    if one.serial_number == serial and one.issuer.dump() == issuer]
+        matching = [
+            one for one in certificates if one.serial_number == serial and one.issuer.dump() == issuer
+        ]
     else:
         matching = [one for one in certificates if one.key_identifier == identifier.native]
     if len(matching) != 1:

@@ -77,8 +77,10 @@ class TrustStore:
 
     def _check_chain(self, certificate: x509.Certificate, others: List[x509.Certificate]) -> None:
         context = crypto.X509StoreContext(
-            self._store(), crypto.X509.from_cryptography(certificate),
-            [crypto.X509.from_cryptography(other) for other in others])
+            self._store(),
+            crypto.X509.from_cryptography(certificate),
+            [crypto.X509.from_cryptography(other) for other in others],
+        )
         try:
             context.verify_certificate()
         except crypto.X509StoreContextError as err:
@@ -90,8 +92,10 @@ class TrustStore:
     def _check_directory(self) -> None:
         """A directory without a CA makes every signer look foreign: our trouble, not theirs."""
         if not any(CA_FILE.search(name) for name in os.listdir(self.ca_directory)):
-            raise TrustError("The CA directory %s holds no hash-named certificate (<hash>.0); "
-                             "run `openssl rehash` on it." % self.ca_directory)
+            raise TrustError(
+                "The CA directory %s holds no hash-named certificate (<hash>.0); "
+                "run `openssl rehash` on it." % self.ca_directory
+            )
 
     def _store(self) -> crypto.X509Store:
         store = crypto.X509Store()

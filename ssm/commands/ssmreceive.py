@@ -23,26 +23,47 @@ class ReceiveCommand(Command):
 
     name = "ssmreceive"
     version_text = "SSM %s" % __version__
-    description = ("Receives messages, verifies and authorises them, and queues them: accepted ones in "
-                   "incoming, others in reject.\nRuns in the foreground unless --daemon is given.")
+    description = (
+        "Receives messages, verifies and authorises them, and queues them: accepted ones in "
+        "incoming, others in reject.\nRuns in the foreground unless --daemon is given."
+    )
     example = "ssmreceive -c /etc/apel/receiver.cfg -d /etc/apel/dns"
     table = RECEIVER
     default_config = "/etc/apel/receiver.cfg"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
-        parser.add_argument("-d", "--dn_file", default="/etc/apel/dns", metavar="FILE",
-                            help="the DNs whose messages are accepted, one a line (default: %(default)s)")
+        parser.add_argument(
+            "-d",
+            "--dn_file",
+            default="/etc/apel/dns",
+            metavar="FILE",
+            help="the DNs whose messages are accepted, one a line (default: %(default)s)",
+        )
         how = parser.add_mutually_exclusive_group()
-        how.add_argument("--daemon", action="store_true",
-                         help="run in the background, with the pid file of the configuration")
-        how.add_argument("--once", action="store_true",
-                         help="end when no message has come for the --timeout; for cron and tests")
-        how.add_argument("--check-config", action="store_true",
-                         help="check the configuration and the DN file, and receive nothing")
-        parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS",
-                            help="with --once: how long to wait for a next message (default: %(default)s; "
-                                 "a hand-over directory is left as soon as it is empty)")
+        how.add_argument(
+            "--daemon",
+            action="store_true",
+            help="run in the background, with the pid file of the configuration",
+        )
+        how.add_argument(
+            "--once",
+            action="store_true",
+            help="end when no message has come for the --timeout; for cron and tests",
+        )
+        how.add_argument(
+            "--check-config",
+            action="store_true",
+            help="check the configuration and the DN file, and receive nothing",
+        )
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            default=5.0,
+            metavar="SECONDS",
+            help="with --once: how long to wait for a next message (default: %(default)s; "
+            "a hand-over directory is left as soon as it is empty)",
+        )
 
     def run(self, args: argparse.Namespace) -> int:
         """Receive."""
@@ -88,8 +109,9 @@ class ReceiveCommand(Command):
         check_receiver(settings)
         names = DnList(args.dn_file)
         if not os.path.isdir(settings.certificates.capath):
-            raise ConfigError("%s: [certificates] capath: no directory %s"
-                              % (args.config, settings.certificates.capath))
+            raise ConfigError(
+                "%s: [certificates] capath: no directory %s" % (args.config, settings.certificates.capath)
+            )
         print("%s is right; %s has %d DNs" % (args.config, args.dn_file, len(names)))
         return EXIT_DONE
 

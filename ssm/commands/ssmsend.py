@@ -12,6 +12,7 @@ from apelcommon.daemon import stop_signals
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 from ssm.credentials import load_credentials
 from ssm.options import SENDER, check_sender
+from ssm.queues import FAILED
 from ssm.sender import send_queue
 
 
@@ -27,19 +28,25 @@ class SendCommand(Command):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
-        parser.add_argument("--check-config", action="store_true",
-                            help="check the configuration, the certificate and its key, and send nothing")
+        parser.add_argument(
+            "--check-config",
+            action="store_true",
+            help="check the configuration, the certificate and its key, and send nothing",
+        )
 
     def run(self, args: argparse.Namespace) -> int:
-        """Send; 1 if messages had to be put aside."""
+        """Send; 1 if a message can't be sent."""
         if args.check_config:
             return self._check(args.config)
         settings = self.settings(args)
         with stop_signals() as stop:
             sent = send_queue(settings, stop)
         if sent.failed:
-            print("ssmsend: %d messages can never be sent; they are in %s with the reasons"
-                  % (sent.failed, os.path.join(settings.messaging.path, "failed")), file=sys.stderr)
+            print(
+                "ssmsend: %d messages can't be sent; the reasons are in the log and in %s"
+                % (sent.failed, os.path.join(settings.messaging.path, FAILED)),
+                file=sys.stderr,
+            )
         return EXIT_FAILED if sent.failed else EXIT_DONE
 
     def _check(self, path: str) -> int:
@@ -48,8 +55,10 @@ class SendCommand(Command):
         own = settings.certificates
         if not os.path.isdir(own.capath):
             raise ConfigError("%s: [certificates] capath: no directory %s" % (path, own.capath))
-        print("%s is right; messages will be signed using %s"
-              % (path, load_credentials(own.certificate, own.key).name))
+        print(
+            "%s is right; messages will be signed using %s"
+            % (path, load_credentials(own.certificate, own.key).name)
+        )
         return EXIT_DONE
 
 

@@ -55,8 +55,9 @@ class DirectoryTransport(Transport):
         try:
             write_atomically(os.path.join(self.path, name), identifier.encode("utf-8") + b"\n" + body)
         except OSError as err:
-            raise TransportError("Cannot write to the hand-over directory %s: %s."
-                                 % (self.path, err.strerror)) from err
+            raise TransportError(
+                "Cannot write to the hand-over directory %s: %s." % (self.path, err.strerror)
+            ) from err
         self._confirmed.append(identifier)
 
     def confirmed(self, timeout: float) -> List[str]:

@@ -33,7 +33,8 @@ def check_library() -> None:
         raise ConfigError(
             "stomp.py %s is installed, but must be 4.1.24 or newer and older than 9: 9.0.0 never notices "
             "over TLS that the broker has gone. Install another: pip install 'stomp.py<9'"
-            % ".".join(str(part) for part in version))
+            % ".".join(str(part) for part in version)
+        )
 
 
 def _library_version() -> Tuple[int, ...]:
@@ -186,8 +187,11 @@ class StompTransport(Transport):
         ahead = str(self.prefetch)
         with self._translated():
             self._connection.subscribe(
-                self.destination, SUBSCRIPTION, ack="client-individual",
-                headers={"activemq.prefetchSize": ahead, "prefetch-count": ahead})
+                self.destination,
+                SUBSCRIPTION,
+                ack="client-individual",
+                headers={"activemq.prefetchSize": ahead, "prefetch-count": ahead},
+            )
         self._subscribed = True
 
     def acknowledge(self, delivery: Delivery) -> None:

@@ -29,8 +29,9 @@ class Wire(stomp.transport.Transport):
     """A stomp.py transport on a socket to one address, through TLS if a context is given."""
 
     def __init__(self, address: Tuple[str, int], context: Optional[ssl.SSLContext], timeout: float) -> None:
-        super().__init__([address], prefer_localhost=False, try_loopback_connect=False, vhost=address[0],
-                         auto_decode=False)
+        super().__init__(
+            [address], prefer_localhost=False, try_loopback_connect=False, vhost=address[0], auto_decode=False
+        )
         self._address = address
         self._context = context
         self._seconds = timeout
@@ -81,7 +82,7 @@ class Wire(stomp.transport.Transport):
                 if line is None:
                     raise ConnectionError("not connected")
                 with contextlib.suppress(*WANTS), self._object:
-                    rest = rest[line.send(rest[:CHUNK]):]
+                    rest = rest[line.send(rest[:CHUNK]) :]
                     continue
                 if time.monotonic() > deadline:
                     raise socket.timeout("the broker takes nothing")

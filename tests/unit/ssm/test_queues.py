@@ -1,0 +1,438 @@
+"""The queues on disk: their layouts, what python-dirq makes of them, durability, and locks of the dead."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from dirq.queue import Queue as DirqNormal
+from dirq.QueueSimple import QueueSimple as DirqSimple
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssm.errors import QueueError, StorageError
+from ssm.queues import INCOMING, REJECT, DirectoryQueue, MessageQueue, OutgoingQueue, open_outgoing
+
+ELEMENT = {"body": "Site: Österreich\n", "signer": "/CN=Zoë", "empaid": "5f000000/5f000000000001"}
+
+# python-dirq opens text files in a way that Python 3.14 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:codecs.open:DeprecationWarning")
+
+
+@pytest.fixture(params=["simple", "normal", "directory"])
+def queue(request, tmp_path):
+    return open_queue(request.param, str(tmp_path / "queue"))
+
+
+@pytest.fixture(params=["simple", "normal"])
+def locking_queue(request, tmp_path):
+    return open_queue(request.param, str(tmp_path / "queue"))
+
+
+def open_queue(kind, path):
+    if kind == "normal":
+        return MessageQueue(path, INCOMING)
+    return open_outgoing(path, "directory" if kind == "directory" else "dirq")
+
+
+def add(queue, number=0):
+    text = "message %d" % number
+    return queue.add({"body": text, "signer": "/CN=x"} if isinstance(queue, MessageQueue) else text)
+
+
+def age(path, seconds):
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+# What every queue does
+
+
+def test_elements_come_in_order_and_go(queue):
+    ids = [add(queue, number) for number in range(20)]
+    assert queue.count() == 20
+    assert set(queue.ids()) == set(ids)
+    for element in ids:
+        assert queue.lock(element)
+        queue.remove(element)
+    assert queue.count() == 0
+
+
+def test_elements_added_apart_come_in_order(queue):
+    ids = []
+    for number in range(5):
+        ids.append(add(queue, number))
+        time.sleep(0.002)
+    assert list(queue.ids()) == ids
+
+
+def test_second_lock_fails(locking_queue):
+    element = add(locking_queue)
+    other = type(locking_queue)(*queue_arguments(locking_queue))
+    assert locking_queue.lock(element)
+    assert not locking_queue.lock(element)
+    assert not other.lock(element)
+    locking_queue.unlock(element)
+    assert other.lock(element)
+    other.remove(element)
+    assert not locking_queue.lock(element)
+    assert os.listdir(os.path.join(locking_queue.path, element[:8])) == []
+
+
+def queue_arguments(queue):
+    return (queue.path, queue.schema) if isinstance(queue, MessageQueue) else (queue.path,)
+
+
+def test_full_disk_is_transient(queue, monkeypatch):
+    """S7: whatever the disk refuses, nothing half-written is seen, and the element can be added again."""
+
+    def refuse(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match="No space left on device"):
+        add(queue)
+    assert queue.count() == 0
+    monkeypatch.undo()
+    add(queue)
+    assert queue.count() == 1
+
+
+def test_nothing_counts_before_it_is_synced(queue, monkeypatch):
+    """S6: the files are synced before the element is seen, and its name before its id is returned."""
+    seen = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(queue.count()) or real(descriptor))
+    add(queue)
+    assert seen[0] == 0
+    assert seen[-1] == 1
+
+
+def test_two_processes_take_each_element_once(locking_queue):
+    ids = [add(locking_queue, number) for number in range(60)]
+    words = [sys.executable, "-c", TAKE_ALL, kind_of(locking_queue), locking_queue.path]
+    takers = [subprocess.Popen(words, stdout=subprocess.PIPE, universal_newlines=True) for _ in range(3)]
+    taken = [taker.communicate()[0].split() for taker in takers]
+    assert sorted(element for part in taken for element in part) == sorted(ids)
+
+
+OPEN = """
+import sys, time
+from ssm.queues import INCOMING, MessageQueue, OutgoingQueue
+queue = OutgoingQueue(sys.argv[2]) if sys.argv[1] == "simple" else MessageQueue(sys.argv[2], INCOMING)
+"""
+TAKE_ALL = (
+    OPEN
+    + """
+for element in queue.ids():
+    if queue.lock(element):
+        print(element)
+        queue.remove(element)
+"""
+)
+
+
+def kind_of(queue):
+    return "normal" if isinstance(queue, MessageQueue) else "simple"
+
+
+# Locks of dead processes
+
+HOLD = (
+    OPEN
+    + """
+elements = list(queue.ids())
+assert all(queue.lock(element) for element in elements)
+queue.unlock(elements[0])
+print("locked", flush=True)
+time.sleep(60)
+"""
+)
+
+
+def hold(queue):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, kind_of(queue), queue.path], stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"locked\n"
+    return process
+
+
+def end(process):
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+
+def test_locks_of_a_killed_process_are_freed(locking_queue):
+    """A process killed with -9 leaves locks; the next purge frees them, but not those of the living."""
+    ids = [add(locking_queue, number) for number in range(3)]
+    process = hold(locking_queue)
+    try:
+        assert locking_queue.purge() == 0
+        assert [locking_queue.lock(element) for element in ids] == [True, False, False]
+    finally:
+        end(process)
+    assert locking_queue.purge() == 2
+    assert [locking_queue.lock(element) for element in ids[1:]] == [True, True]
+    assert locking_queue.purge() == 0, "our own locks are alive"
+    for element in ids:
+        locking_queue.unlock(element)
+    assert not [name for name in os.listdir(locking_queue.path) if name.startswith(".")]
+
+
+def test_lock_taken_over_from_the_dead_is_not_freed(locking_queue):
+    """What a dead process held, and a living one has locked since, stays locked."""
+    first = add(locking_queue)
+    second = add(locking_queue, 1)
+    process = hold(locking_queue)
+    end(process)
+    lock = os.path.join(locking_queue.path, second) + (
+        "/locked" if os.path.isdir(os.path.join(locking_queue.path, second)) else ".lck"
+    )
+    age(lock, -60)  # as if made a minute after the dead one's
+    assert locking_queue.purge() == 0
+    assert not locking_queue.lock(second)
+    assert locking_queue.lock(first)
+
+
+def test_old_lock_without_an_owner_is_freed(locking_queue):
+    """A lock of python-dirq has no owner: it is stale after ten minutes, as there."""
+    element = add(locking_queue)
+    path = os.path.join(locking_queue.path, element)
+    if os.path.isdir(path):
+        os.mkdir(path + "/locked")
+        lock = path + "/locked"
+    else:
+        os.link(path, path + ".lck")
+        lock = path + ".lck"
+    assert locking_queue.purge() == 0
+    age(lock, 601)
+    assert locking_queue.purge() == 1
+    assert locking_queue.lock(element)
+
+
+def test_file_system_without_flock_still_locks(locking_queue, monkeypatch):
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    element = add(locking_queue)
+    assert locking_queue.lock(element)
+    assert not locking_queue.lock(element)
+    locking_queue.remove(element)
+    assert locking_queue.count() == 0
+
+
+def test_garbled_claims_free_nothing_else(locking_queue):
+    element = add(locking_queue)
+    with open(os.path.join(locking_queue.path, ".claims-1-00"), "wb") as stream:
+        stream.write(b"+9 ../../etc\n+x\n-\n\n+99999999999 nonsense\n")
+    assert locking_queue.purge() == 0
+    assert list(locking_queue.ids()) == [element]
+
+
+# What purge removes
+
+
+def test_purge_removes_old_leftovers_and_empty_folders_of_the_simple_layout(tmp_path):
+    queue = OutgoingQueue(str(tmp_path))
+    for folder in ("50000000", "50000040"):
+        (tmp_path / folder).mkdir()
+    old = tmp_path / "50000040" / "50000040000001.tmp"
+    old.write_text("half")
+    fresh = tmp_path / "50000040" / "50000040000002.tmp"
+    fresh.write_text("being written")
+    age(str(old), 301)
+    queue.purge()
+    assert sorted(os.listdir(str(tmp_path))) == ["50000040"]
+    assert os.listdir(str(tmp_path / "50000040")) == [fresh.name]
+
+
+def test_purge_removes_old_leftovers_and_empty_folders_of_the_normal_layout(tmp_path):
+    queue = MessageQueue(str(tmp_path), INCOMING)
+    add(queue)
+    (tmp_path / "00000001").mkdir()
+    (element,) = queue.ids()
+    queue.lock(element)
+    queue.remove(element)
+    for place in ("temporary", "obsolete"):
+        left = tmp_path / place / "50000000000001"
+        left.mkdir()
+        (left / "body").write_text("half")
+        age(str(left), 301)
+        (tmp_path / place / "50000000000002").mkdir()
+    queue.purge()
+    assert sorted(os.listdir(str(tmp_path))) == ["00000001", "obsolete", "temporary"]
+    assert os.listdir(str(tmp_path / "temporary")) == ["50000000000002"]
+    assert os.listdir(str(tmp_path / "obsolete")) == ["50000000000002"]
+
+
+def test_folder_removed_by_a_purge_is_made_again(tmp_path):
+    queue = OutgoingQueue(str(tmp_path))
+    element = add(queue)
+    queue.lock(element)
+    queue.remove(element)
+    os.rmdir(os.path.join(queue.path, element[:8]))
+    add(queue)
+    assert queue.count() == 1
+
+
+def test_full_folder_is_followed_by_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(MessageQueue, "MOST_IN_FOLDER", 3)
+    queue = MessageQueue(str(tmp_path), INCOMING)
+    ids = [add(queue, number) for number in range(8)]
+    assert sorted({element[:8] for element in ids}) == ["00000000", "00000001", "00000002"]
+
+
+# The layouts
+
+
+def test_simple_layout(tmp_path):
+    queue = OutgoingQueue(str(tmp_path))
+    element = queue.add("Zoë")
+    folder, name = element.split("/")
+    assert int(folder, 16) % 60 == 0
+    assert abs(int(folder, 16) - time.time()) < 120
+    assert abs(int(name[:8], 16) - time.time()) < 60
+    assert int(name[8:13], 16) < 1000000
+    assert (tmp_path / folder / name).read_bytes() == "Zoë".encode()
+    queue.lock(element)
+    assert os.path.samefile(str(tmp_path / folder / name), str(tmp_path / folder / (name + ".lck")))
+
+
+def test_normal_layout(tmp_path):
+    queue = MessageQueue(str(tmp_path), INCOMING)
+    element = queue.add(ELEMENT)
+    assert sorted(os.listdir(str(tmp_path))) == ["00000000", "obsolete", "temporary"]
+    assert sorted(os.listdir(str(tmp_path / element))) == ["body", "empaid", "signer"]
+    assert (tmp_path / element / "signer").read_bytes() == "/CN=Zoë".encode()
+    queue.lock(element)
+    assert (tmp_path / element / "locked").is_dir()
+
+
+def test_element_made_by_hand_is_found(tmp_path):
+    (tmp_path / "12345678").mkdir()
+    (tmp_path / "12345678" / "1234567890abcd").write_text("by hand")
+    queue = OutgoingQueue(str(tmp_path))
+    assert list(queue.ids()) == ["12345678/1234567890abcd"]
+    assert queue.get("12345678/1234567890abcd") == "by hand"
+
+
+def test_directory_queue_takes_plain_files_oldest_first(tmp_path):
+    for number, name in enumerate(["b.txt", "a", "c c"]):
+        (tmp_path / name).write_text(name)
+        age(str(tmp_path / name), 100 - number)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".being-written").write_text("half")
+    queue = DirectoryQueue(str(tmp_path))
+    assert list(queue.ids()) == ["b.txt", "a", "c c"]
+    assert queue.lock("a")
+    queue.remove("a")
+    assert not queue.lock("a")
+    assert queue.count() == 2
+
+
+def test_element_with_wrong_keys_is_refused(tmp_path):
+    queue = MessageQueue(str(tmp_path), REJECT)
+    for element in ({"body": "x"}, {"body": "x", "error": "y", "other": "z"}, {}):
+        with pytest.raises(QueueError, match="unknown"):
+            queue.add(element)
+    assert queue.add({"body": "x", "error": "y"})
+
+
+def test_element_without_a_required_file_is_said(tmp_path):
+    queue = MessageQueue(str(tmp_path), INCOMING)
+    element = queue.add(ELEMENT)
+    os.unlink(str(tmp_path / element / "signer"))
+    with pytest.raises(QueueError, match="has no signer"):
+        queue.get(element)
+    os.unlink(str(tmp_path / element / "empaid"))
+
+
+def test_element_without_empaid_is_read(tmp_path):
+    queue = MessageQueue(str(tmp_path), INCOMING)
+    assert queue.get(queue.add({"body": "x", "signer": "y"})) == {"body": "x", "signer": "y"}
+
+
+def test_bytes_that_are_no_text_show_and_stay(tmp_path):
+    queue = MessageQueue(str(tmp_path), REJECT)
+    element = queue.add({"body": b"Zo\xeb", "error": "not UTF-8"})
+    assert queue.get(element)["body"] == "Zo\\xeb"
+    assert queue.read(element)["body"] == b"Zo\xeb"
+
+
+def test_message_that_can_never_be_sent_is_put_aside(tmp_path):
+    queue = OutgoingQueue(str(tmp_path))
+    element = queue.add("bad")
+    queue.lock(element)
+    place = queue.put_aside(element, "because")
+    assert queue.count() == 0
+    with open(place) as stream:
+        assert stream.read() == "bad"
+    with open(place + ".reason") as stream:
+        assert stream.read() == "because\n"
+    assert DirqSimple(str(tmp_path)).count() == 0
+
+
+# Exchange with python-dirq
+
+
+def test_dirq_reads_what_we_add_to_the_simple_layout(tmp_path):
+    element = OutgoingQueue(str(tmp_path)).add("Zoë\n")
+    theirs = DirqSimple(str(tmp_path))
+    assert list(theirs) == [element]
+    assert theirs.lock(element)
+    assert theirs.get(element) == "Zoë\n".encode()
+    assert not OutgoingQueue(str(tmp_path)).lock(element)
+    theirs.remove(element)
+    assert OutgoingQueue(str(tmp_path)).count() == 0
+
+
+def test_we_read_what_dirq_adds_to_the_simple_layout(tmp_path):
+    theirs, ours = DirqSimple(str(tmp_path)), OutgoingQueue(str(tmp_path))
+    element = theirs.add("Zoë\n")
+    assert list(ours.ids()) == [element]
+    assert ours.lock(element)
+    assert not theirs.lock(element)
+    assert theirs.get(element) == "Zoë\n".encode()
+    theirs.purge()
+    assert ours.get(element) == "Zoë\n"
+    ours.remove(element)
+    assert theirs.count() == 0
+    theirs.purge()
+
+
+def test_dirq_reads_what_we_add_to_the_normal_layout(tmp_path):
+    element = MessageQueue(str(tmp_path), INCOMING).add(ELEMENT)
+    theirs = DirqNormal(str(tmp_path), schema={"body": "string", "signer": "string", "empaid": "string?"})
+    assert list(theirs) == [element]
+    assert theirs.lock(element)
+    assert theirs.get(element) == ELEMENT
+    assert not MessageQueue(str(tmp_path), INCOMING).lock(element)
+    theirs.remove(element)
+    assert MessageQueue(str(tmp_path), INCOMING).count() == 0
+
+
+def test_we_read_what_dirq_adds_to_the_normal_layout(tmp_path):
+    theirs = DirqNormal(str(tmp_path), schema={"body": "string", "signer": "string", "empaid": "string?"})
+    ours = MessageQueue(str(tmp_path), INCOMING)
+    element = theirs.add(ELEMENT)
+    assert list(ours.ids()) == [element]
+    assert ours.lock(element)
+    assert not theirs.lock(element)
+    theirs.purge()
+    assert ours.get(element) == ELEMENT
+    ours.remove(element)
+    assert theirs.count() == 0
+    theirs.purge()
+
+
+@given(text=st.text(st.characters(blacklist_categories=("Cs",)), max_size=200))
+def test_any_text_comes_back_from_the_simple_layout(tmp_path_factory, text):
+    queue = OutgoingQueue(str(tmp_path_factory.getbasetemp() / "any"))
+    element = queue.add(text)
+    assert queue.get(element) == text
+    queue.lock(element)
+    queue.remove(element)

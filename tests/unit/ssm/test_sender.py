@@ -1,0 +1,223 @@
+"""The sender on its bad days: what may be removed from the queue, and when."""
+
+import os
+import stat
+
+import pytest
+
+from apelcommon.daemon import Stop
+from apelcommon.errors import ConfigError
+from ssm import smime
+from ssm.errors import SigningError, TransportError
+from ssm.options import SENDER, check_sender
+from ssm.queues import DirectoryQueue, OutgoingQueue
+from ssm.sender import ReceiptTimeout, send_queue
+
+
+def fill(queue, count):
+    return [queue.add("message %d" % number) for number in range(count)]
+
+
+def test_messages_are_signed_sent_and_removed(transport, outgoing, sender_settings, host):
+    ids = fill(outgoing, 3)
+    assert send_queue(sender_settings) == (3, 0, 0)
+    assert [identifier for identifier, _ in transport.sent] == sorted(ids)
+    signed = [smime.verify(body) for _, body in transport.sent]
+    assert sorted(message.text for message in signed) == ["message 0", "message 1", "message 2"]
+    assert outgoing.count() == 0
+    assert not transport.is_open
+
+
+def test_empty_queue_needs_no_broker(transport, sender_settings, caplog):
+    caplog.set_level("INFO")
+    assert send_queue(sender_settings) == (0, 0, 0)
+    assert transport.connects == 0
+    assert "No messages found to send." in caplog.text
+
+
+def test_several_are_on_the_way_but_no_more_than_the_window(transport, outgoing, sender_settings):
+    sender_settings.messaging.window = 4
+    fill(outgoing, 10)
+    assert send_queue(sender_settings).sent == 10
+    assert transport.most_unconfirmed == 4
+
+
+@pytest.mark.parametrize("trouble", ["missing", "wrong pair", "garbage"])
+def test_unusable_key_sends_and_removes_nothing(
+    transport, outgoing, sender_settings, another_host, tmp_path, trouble
+):
+    """S4: the key can't be read, or is not the certificate's: nothing sent, nothing removed, an error."""
+    fill(outgoing, 2)
+    garbage = tmp_path / "garbage.key"
+    garbage.write_text("-----BEGIN PRIVATE KEY-----\n")
+    sender_settings.certificates.key = {
+        "missing": str(tmp_path / "none"),
+        "wrong pair": another_host.key,
+        "garbage": str(garbage),
+    }[trouble]
+    with pytest.raises(SigningError):
+        send_queue(sender_settings)
+    assert transport.sent == []
+    assert outgoing.count() == 2
+
+
+def test_failing_signature_sends_and_removes_nothing(transport, outgoing, sender_settings, monkeypatch):
+    """S4: signing itself fails in the middle: nothing is removed that was not sent, and locks are free."""
+    fill(outgoing, 2)
+
+    def fail(self, data):
+        raise ValueError("the token is gone")
+
+    monkeypatch.setattr(smime.Signer, "_signature", fail)
+    with pytest.raises(SigningError, match="the token is gone"):
+        send_queue(sender_settings)
+    assert transport.sent == []
+    assert outgoing.count() == 2
+    assert all(outgoing.lock(element) for element in outgoing.ids())
+
+
+def test_empty_message_is_never_sent(transport, outgoing, sender_settings, caplog):
+    """S5: an empty message is put aside with its reason, and the others are sent."""
+    for text in ("", " \n\t\n", "good"):
+        outgoing.add(text)
+    assert send_queue(sender_settings) == (1, 2, 0)
+    assert [smime.verify(body).text for _, body in transport.sent] == ["good"]
+    aside = os.listdir(os.path.join(outgoing.path, "failed"))
+    assert len(aside) == 4
+    assert "the message is empty" in caplog.text
+
+
+def test_message_that_is_not_utf8_is_put_aside(transport, outgoing, sender_settings):
+    outgoing.add(b"Site: \xd6sterreich")
+    assert send_queue(sender_settings) == (0, 1, 0)
+    assert transport.sent == []
+
+
+def test_no_receipt_keeps_the_messages(transport, outgoing, sender_settings):
+    """S9: the broker takes them but says nothing: time-out, they stay, and the next run sends them."""
+    fill(outgoing, 3)
+    transport.confirms = False
+    with pytest.raises(ReceiptTimeout, match="No receipt within"):
+        send_queue(sender_settings)
+    assert outgoing.count() == 3
+    transport.confirms = True
+    transport.sent.clear()
+    transport.unconfirmed.clear()
+    assert send_queue(sender_settings) == (3, 0, 0)
+
+
+def test_receipt_timeout_is_a_failure_not_a_try_later():
+    assert ReceiptTimeout.exit_status == 1
+    assert TransportError.exit_status == 75
+    assert SigningError.exit_status == 1
+
+
+def test_line_breaking_keeps_what_was_not_confirmed(transport, outgoing, sender_settings):
+    """S8, S9: the connection is lost in the middle: confirmed ones are gone, the others stay, unlocked."""
+    sender_settings.messaging.window = 2
+    fill(outgoing, 5)
+    transport.breaks_after = 3
+    with pytest.raises(TransportError, match="the line broke"):
+        send_queue(sender_settings)
+    assert outgoing.count() == 2
+    transport.breaks_after = None
+    assert send_queue(sender_settings) == (2, 0, 0)
+
+
+def test_no_broker_removes_nothing(transport, outgoing, sender_settings):
+    fill(outgoing, 2)
+    transport.refuse = 1
+    with pytest.raises(TransportError, match="no broker today"):
+        send_queue(sender_settings)
+    assert outgoing.count() == 2
+
+
+def test_message_locked_by_another_sender_is_skipped(transport, outgoing, sender_settings):
+    ids = fill(outgoing, 3)
+    other = OutgoingQueue(outgoing.path)
+    other.lock(ids[1])
+    assert send_queue(sender_settings) == (2, 0, 1)
+    assert ids[1] not in [identifier for identifier, _ in transport.sent]
+
+
+def test_stop_ends_after_what_is_on_the_way(transport, outgoing, sender_settings):
+    fill(outgoing, 3)
+    stop = Stop()
+    stop.set()
+    assert send_queue(sender_settings, stop) == (0, 0, 3)
+
+
+def test_directory_of_plain_files_is_sent(transport, sender_settings, tmp_path):
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (folder / "one.txt").write_text("one")
+    sender_settings.messaging.path = str(folder)
+    sender_settings.messaging.path_type = "directory"
+    assert send_queue(sender_settings) == (1, 0, 0)
+    assert transport.sent[0][0] == "one.txt"
+    assert DirectoryQueue(str(folder)).count() == 0
+
+
+def test_message_that_can_not_be_read_stays_and_stops_no_other(
+    transport, outgoing, sender_settings, monkeypatch
+):
+    ids = fill(outgoing, 3)
+    read = OutgoingQueue.read
+
+    def fail(self, element):
+        if element == ids[1]:
+            raise PermissionError(13, "Permission denied")
+        return read(self, element)
+
+    monkeypatch.setattr(OutgoingQueue, "read", fail)
+    assert send_queue(sender_settings) == (2, 1, 1)
+    assert list(outgoing.ids()) == [ids[1]]
+    assert outgoing.lock(ids[1])
+
+
+def defaults(**changes):
+    options = {
+        "messaging.destination": "/queue/x",
+        "broker.host": "b",
+        "broker.port": 61614,
+        "sender.protocol": "STOMP",
+    }
+    options.update({name.replace("__", "."): value for name, value in changes.items()})
+    return SENDER.defaults(options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"sender__protocol": "AMS"}, "this release speaks STOMP and DIRECTORY"),
+        ({"broker__host": ""}, "host is missing"),
+        ({"broker__port": None}, "port is missing"),
+        ({"messaging__destination": ""}, "destination is empty"),
+        ({"certificates__server_cert": "/etc/x.pem"}, "does not encrypt"),
+        ({"messaging__window": 0}, "window"),
+        ({"messaging__receipt_timeout": 0.0}, "receipt_timeout"),
+    ],
+)
+def test_wrong_configuration_is_said(changes, problem):
+    with pytest.raises(ConfigError, match=problem):
+        check_sender(defaults(**changes))
+    check_sender(defaults())
+
+
+def test_all_problems_are_said_at_once():
+    with pytest.raises(ConfigError) as caught:
+        check_sender(defaults(broker__host="", broker__port=None, messaging__window=0))
+    assert len(caught.value.problems) == 3
+
+
+def test_files_are_private_enough(outgoing, sender_settings):
+    """Nothing but the queue's own umask decides who may read a message."""
+    element = outgoing.add("x")
+    mode = stat.S_IMODE(os.stat(os.path.join(outgoing.path, element)).st_mode)
+    assert mode == 0o666 & ~current_umask()
+
+
+def current_umask():
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

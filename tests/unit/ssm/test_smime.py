@@ -1,0 +1,563 @@
+"""Signatures: what we make and accept, what OpenSSL makes and accepts, and what must never be accepted."""
+
+import base64
+import hashlib
+import re
+import subprocess
+
+import pytest
+from asn1crypto import cms
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssm import mime, smime
+from ssm.errors import CryptoError, SigningError
+
+TEXT = "APEL-individual-job-message: v0.3\nSite: Aye\nLocalJobId: 1\n%%\nSite: Aye\nLocalJobId: 2\n%%"
+SIGNATURE = re.compile(rb'(filename="smime.p7s"\r?\n\r?\n)(.*?)(\r?\n\r?\n?------)', re.DOTALL)
+
+
+def openssl(*words, given=b"", fails=False):
+    done = subprocess.run(["openssl", *words], input=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (done.returncode != 0) == fails, done.stderr.decode()
+    return done.stdout
+
+
+def openssl_verify(message, pki, *options):
+    found = openssl(
+        "smime", "-verify", "-text", "-purpose", "any", "-CAfile", pki.ca_file, *options, given=message
+    )
+    return found.decode("utf-8").replace("\r\n", "\n")
+
+
+def with_signature(message, change):
+    """The message with its CMS structure changed: `change(SignedData) -> None`."""
+    container = cms.ContentInfo.load(signature_of(message))
+    change(container["content"])
+    return put_signature(message, container.dump(force=True))
+
+
+def signature_of(message):
+    return base64.b64decode(SIGNATURE.search(message).group(2))
+
+
+def put_signature(message, der):
+    encoded = base64.encodebytes(der).rstrip()
+    return SIGNATURE.sub(lambda match: match.group(1) + encoded + match.group(3), message)
+
+
+def sign_part(host, part):
+    """A message whose signed part is exactly `part`, headers included (LF)."""
+    signer = host.signer()
+    attributes = signer._attributes(hashlib.sha256(part.replace(b"\n", b"\r\n")).digest())
+    return mime.wrap(part, signer._container(attributes, signer._signature(attributes.dump())))
+
+
+# What we make
+
+
+def test_layout_is_the_incumbents(host):
+    message = host.sign("Site: Aye")
+    head, _, rest = message.partition(b"\n\n")
+    boundary = re.search(b'boundary="(----[0-9A-F]{32})"', head).group(1)
+    assert head == (
+        b'MIME-Version: 1.0\nContent-Type: multipart/signed; protocol="application/x-pkcs7-signature"; '
+        b'micalg="sha-256"; boundary="' + boundary + b'"'
+    )
+    assert rest.startswith(
+        b"This is an S/MIME signed message\n\n--"
+        + boundary
+        + b"\nContent-Type: text/plain\n\nSite: Aye\n--"
+        + boundary
+        + b"\n"
+        b'Content-Type: application/x-pkcs7-signature; name="smime.p7s"\n'
+        b"Content-Transfer-Encoding: base64\n"
+        b'Content-Disposition: attachment; filename="smime.p7s"\n\n'
+    )
+    assert rest.endswith(b"\n--" + boundary + b"--\n\n")
+    assert b"\r" not in message
+
+
+def test_signature_holds_one_certificate_and_one_signer(host):
+    signed = cms.ContentInfo.load(signature_of(host.sign()))["content"]
+    assert len(signed["certificates"]) == 1
+    assert len(signed["signer_infos"]) == 1
+    assert signed["encap_content_info"]["content"].native is None
+    attributes = signed["signer_infos"][0]["signed_attrs"].native
+    assert {attribute["type"] for attribute in attributes} == {
+        "content_type",
+        "signing_time",
+        "message_digest",
+    }
+
+
+@pytest.mark.parametrize("kind", ["host", "ec_host"])
+@pytest.mark.parametrize(
+    "text", [TEXT, "x", "Site: Österreich\nUser: /CN=Zoë", "a\n\n\nb", "-- \n--x\nFrom y"]
+)
+def test_openssl_verifies_what_we_sign(request, pki, kind, text):
+    message = request.getfixturevalue(kind).sign(text)
+    assert openssl_verify(message, pki) == text
+
+
+@pytest.mark.parametrize("kind", ["host", "ec_host"])
+@pytest.mark.parametrize(
+    "text", [TEXT, "x", "Site: Österreich\nUser: /CN=Zoë", "a\n\n\nb", "-- \n--x\nFrom y"]
+)
+@pytest.mark.parametrize("options", [(), ("-md", "sha384"), ("-md", "sha512"), ("-crlfeol",), ("-keyid",)])
+def test_we_verify_what_openssl_signs(request, kind, text, options):
+    host = request.getfixturevalue(kind)
+    signed = smime.verify(openssl_sign(host, text, *options))
+    assert signed.text == text
+    assert signed.others == ()
+
+
+def openssl_sign(host, text, *options):
+    if "-keyid" in options:
+        return openssl(
+            "cms",
+            "-sign",
+            "-text",
+            "-inkey",
+            host.key,
+            "-signer",
+            host.certificate,
+            *options,
+            given=text.encode("utf-8"),
+        )
+    return host.openssl_sign(text, *options)
+
+
+def test_certificates_of_the_chain_may_travel_along(pki, trust, tmp_path):
+    certificate, key = pki.intermediate.issue("deep.example.org")
+    message = openssl(
+        "smime",
+        "-sign",
+        "-text",
+        "-inkey",
+        key,
+        "-signer",
+        certificate,
+        "-certfile",
+        pki.intermediate.path,
+        given=b"deep",
+    )
+    signed = smime.verify(message)
+    assert signed.text == "deep"
+    assert len(signed.others) == 1
+    assert trust.check(signed.certificate, signed.others).endswith("/CN=deep.example.org")
+
+
+@pytest.mark.parametrize("text", ["a\r\nb", "a\rb\r\r\nc\r", "\r\n\r\nx", "x\n\n"])
+def test_any_line_ends_may_be_signed(host, pki, text):
+    message = host.sign(text)
+    verified = smime.verify(message).text
+    assert verified == re.sub("\r+(\n|$)", "\\1", text).strip()
+    assert openssl_verify(message, pki).strip() == verified
+
+
+def test_lf_and_crlf_on_the_wire_are_the_same(host):
+    message = host.sign()
+    assert smime.verify(message.replace(b"\n", b"\r\n")).text == TEXT
+    assert smime.verify(message).text == TEXT
+
+
+def test_key_that_cannot_sign_is_said(host):
+    with pytest.raises(SigningError, match="neither RSA nor EC"):
+        smime.Signer(host.signer().certificate.dump(), ed25519.Ed25519PrivateKey.generate())
+
+
+# The text in the signed part
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (
+            b"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+            + base64.encodebytes("Zoë\nx".encode()),
+            "Zoë\nx",
+        ),
+        (
+            b"Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\nZo=C3=AB=\n!\na=3Db",
+            "Zoë!\na=b",
+        ),
+        (b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nZo\xc3\xab", "Zoë"),
+        (b'Content-Type: text/plain;\n charset="iso-8859-1"\n\nZo\xeb', "Zoë"),
+        (b"Content-Type: text/xml\n\n<a/>", "<a/>"),
+        (b"\nno headers at all", "no headers at all"),
+        (b"Content-Type: text/plain\n\n\n  x  \n\n", "x"),
+        (b"Content-Type: text/plain\nContent-Transfer-Encoding: BASE64\n\nDQp4DQp5DQo=", "x\ny"),
+    ],
+)
+def test_encoded_text_is_read(host, part, text):
+    """S3: base64 and quoted-printable inner parts, non-ASCII text."""
+    assert smime.verify(sign_part(host, part)).text == text
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (b"APEL-individual-job-message: v0.3\nSite: x", "no blank line"),
+        (b"APEL-individual-job-message: v0.3\nSite: x\n\n%%", "not text"),
+        (b"a line\n\nx", "no header"),
+        (b"Content-Type: text/plain\n\nZo\xeb", "not UTF-8"),
+        (b"Content-Type: text/plain; charset=utf-7\n\nx", "character set utf-7"),
+        (b"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\nx!", "base64"),
+        (
+            b"Content-Type: text/plain\nContent-Transfer-Encoding: uuencode\n\nx",
+            "unknown content transfer encoding",
+        ),
+        (b"Content-Type: multipart/mixed; boundary=x\n\n--x--", "not text"),
+        (b"Content-Type: application/pkcs7-mime\n\nMIIB", "not text"),
+        (b"Content-Type: text/plain\nContent-Type: text/xml\n\nx", "two different headers"),
+        (b"Content-Type: text/plain\nX: " + b"y" * 20000 + b"\n\nx", "no blank line"),
+    ],
+)
+def test_signed_part_that_is_no_text_is_rejected(host, part, reason):
+    """S3: the signature is right, but what it covers isn't plain text that we can read whole."""
+    with pytest.raises(CryptoError, match=reason):
+        smime.verify(sign_part(host, part))
+
+
+# Tampering
+
+
+def swap(old, new):
+    return lambda message: message.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (swap(b"Site: Aye", b"Site: Bee"), "not what was signed"),
+        (swap(b"%%\n------", b"%%\n\n------"), "not what was signed"),
+        (swap(b"text/plain", b"text/html"), "not what was signed"),
+        (lambda message: message[: len(message) // 2], "not whole|exactly two|base64"),
+        (lambda message: message[:-8], "not whole|exactly two"),
+        (swap(b"multipart/signed", b"multipart/mixed"), "not a signed message"),
+        (swap(b"Content-Type: multipart", b"Content-Typ: multipart"), "content type missing"),
+        (swap(b"boundary=", b"border="), "without a boundary"),
+        (swap(b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding: 7bit"), "not in base64"),
+        (
+            swap(b"Content-Type: application/x-pkcs7-signature", b"Content-Type: text/plain"),
+            "not a signature",
+        ),
+        (lambda message: message + message, "exactly two parts"),
+        (lambda message: b"x" + message.partition(b"\n")[2], "not a signed message|no header|boundary"),
+        (lambda message: b"plain text", "no blank line"),
+        (lambda message: b"Subject: hello\n\nplain text", "not a signed message"),
+        (lambda message: put_signature(message, b"\x30\x00"), "can't be read"),
+        (lambda message: put_signature(message, signature_of(message)[:-9]), "can't be read"),
+        (lambda message: put_signature(message, signature_of(message) + b"\x00"), "can't be read"),
+    ],
+)
+def test_tampered_message_is_rejected_with_its_reason(host, change, reason):
+    """S3: tampered body, truncated signature, anything but two parts."""
+    with pytest.raises(CryptoError, match=reason):
+        smime.verify(change(host.sign()))
+
+
+def test_every_flipped_byte_of_the_text_is_noticed(host):
+    """S3: verifies exactly what was signed."""
+    message = host.sign("Site: Aye")
+    start = message.index(b"Site: Aye")
+    for at in range(start, start + len(b"Site: Aye")):
+        changed = message[:at] + bytes([message[at] ^ 1]) + message[at + 1 :]
+        with pytest.raises(CryptoError):
+            smime.verify(changed)
+
+
+def test_third_part_is_rejected(host):
+    message = host.sign()
+    boundary = re.search(b'boundary="([^"]+)"', message).group(1)
+    more = message.replace(
+        b"--" + boundary + b"\nContent-Type: text/plain",
+        b"--"
+        + boundary
+        + b"\nContent-Type: text/plain\n\nSite: Evil\n--"
+        + boundary
+        + b"\nContent-Type: text/plain",
+        1,
+    )
+    with pytest.raises(CryptoError, match="exactly two parts"):
+        smime.verify(more)
+
+
+# Who signed
+
+
+def test_signer_is_the_certificate_the_signature_belongs_to(host, another_host):
+    """S1: a second certificate in the message, before or after, changes nothing of who signed."""
+    extra = cms.CertificateChoices({"certificate": another_host.signer().certificate})
+    own = host.signer().certificate
+
+    def both(first, second):
+        def change(signed):
+            signed["certificates"] = cms.CertificateSet([first, second])
+
+        return change
+
+    for pair in ((extra, own), (own, extra)):
+        signed = smime.verify(with_signature(host.sign(), both(*pair)))
+        assert signed.certificate == own.dump()
+        assert len(signed.others) == 1
+
+
+def test_signer_names_another_certificate(host, another_host):
+    """S1: the signature is the host's, but the message claims it is another's."""
+
+    def change(signed):
+        signed["certificates"] = cms.CertificateSet([another_host.signer().certificate])
+        signed["signer_infos"][0]["sid"] = another_host.signer()._identifier
+
+    with pytest.raises(CryptoError, match="not of this certificate's key"):
+        smime.verify(with_signature(host.sign(), change))
+
+
+def test_certificate_is_not_the_signers(host, another_host):
+    """S1: the certificate in the message is not the one that the signer is said to have."""
+
+    def change(signed):
+        signed["certificates"] = cms.CertificateSet([another_host.signer().certificate])
+
+    with pytest.raises(CryptoError, match="0 certificates in the message match"):
+        smime.verify(with_signature(host.sign(), change))
+
+
+def test_two_signers_are_rejected(host, another_host):
+    """S1: several signers: which of them is the sender?"""
+    message = openssl(
+        "smime",
+        "-sign",
+        "-text",
+        "-inkey",
+        host.key,
+        "-signer",
+        host.certificate,
+        "-inkey",
+        another_host.key,
+        "-signer",
+        another_host.certificate,
+        given=TEXT.encode(),
+    )
+    with pytest.raises(CryptoError, match="2 signers"):
+        smime.verify(message)
+
+
+def test_no_signer_is_rejected(host):
+    def change(signed):
+        signed["signer_infos"] = []
+
+    with pytest.raises(CryptoError, match="0 signers"):
+        smime.verify(with_signature(host.sign(), change))
+
+
+# What isn't accepted though OpenSSL would make it
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("-nodetach",), "opaque or encrypted"),
+        (("-nocerts",), "0 certificates"),
+        (("-noattr",), "without signed attributes"),
+        (("-md", "sha1"), "digest sha1"),
+        (("-md", "md5"), "digest md5"),
+        (("-md", "sha224"), "digest sha224"),
+    ],
+)
+def test_weak_or_opaque_signature_is_rejected(host, options, reason):
+    """S3: opaque S/MIME, weak digests, no attributes."""
+    with pytest.raises(CryptoError, match=reason):
+        smime.verify(host.openssl_sign(TEXT, *options))
+
+
+def test_nested_signature_is_rejected(host):
+    """S3: a signed message in a signed message."""
+    with pytest.raises(CryptoError, match="multipart/signed, not text"):
+        smime.verify(sign_part(host, host.sign()))
+
+
+def test_encrypted_message_is_rejected(host):
+    encrypted = openssl("smime", "-encrypt", "-aes128", host.certificate, given=host.sign())
+    with pytest.raises(CryptoError, match="opaque or encrypted"):
+        smime.verify(encrypted)
+
+
+def test_content_inside_a_detached_signature_is_rejected(host):
+    def change(signed):
+        signed["encap_content_info"] = cms.ContentInfo({"content_type": "data", "content": b"Site: Evil"})
+
+    with pytest.raises(CryptoError, match="content inside|can't be read"):
+        smime.verify(with_signature(host.sign(), change))
+
+
+def attribute(kind, *values):
+    return cms.CMSAttribute({"type": kind, "values": list(values)})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        (lambda digest: [attribute("content_type", "data")], "message_digest"),
+        (lambda digest: [attribute("message_digest", digest)], "content_type"),
+        (
+            lambda digest: [attribute("content_type", "signed_data"), attribute("message_digest", digest)],
+            "not data",
+        ),
+        (
+            lambda digest: [
+                attribute("content_type", "data"),
+                attribute("message_digest", digest, b"x" * 32),
+            ],
+            "one value",
+        ),
+        (
+            lambda digest: [
+                attribute("content_type", "data"),
+                attribute("message_digest", b"x" * 32),
+                attribute("message_digest", digest),
+            ],
+            "twice",
+        ),
+    ],
+)
+def test_signed_attributes_must_say_what_is_signed(host, attributes, reason):
+    part = b"Content-Type: text/plain\n\nx"
+    signer = host.signer()
+    values = cms.CMSAttributes(attributes(hashlib.sha256(part.replace(b"\n", b"\r\n")).digest()))
+    message = mime.wrap(part, signer._container(values, signer._signature(values.dump())))
+    with pytest.raises(CryptoError, match=reason):
+        smime.verify(message)
+
+
+def test_small_rsa_key_is_rejected(tmp_path):
+    certificate, key = str(tmp_path / "c.pem"), str(tmp_path / "k.pem")
+    openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:1024",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+        "-days",
+        "2",
+        "-subj",
+        "/CN=small",
+    )
+    message = openssl(
+        "smime", "-sign", "-text", "-md", "sha256", "-inkey", key, "-signer", certificate, given=b"x"
+    )
+    with pytest.raises(CryptoError, match="1024 bits"):
+        smime.verify(message)
+
+
+def test_rsa_pss_is_rejected_with_its_reason(host):
+    message = openssl(
+        "cms",
+        "-sign",
+        "-text",
+        "-inkey",
+        host.key,
+        "-signer",
+        host.certificate,
+        "-keyopt",
+        "rsa_padding_mode:pss",
+        given=b"x",
+    )
+    with pytest.raises(CryptoError, match="rsassa_pss is not accepted"):
+        smime.verify(message)
+
+
+# Anything at all
+
+MUTATIONS = ["flip", "cut", "drop", "repeat", "insert"]
+
+
+@given(text=st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\r"), max_size=300))
+def test_any_text_comes_back(host_signer, text):
+    assert smime.verify(host_signer.sign(text.encode("utf-8"))).text == text.strip()
+
+
+@pytest.fixture(scope="module")
+def host_signer(host):
+    return host.signer()
+
+
+@pytest.fixture(scope="module")
+def signed_message(host):
+    return host.sign("Site: Aye\nUser: Zoë")
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from(MUTATIONS), st.binary(min_size=1, max_size=8)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_mutated_message_raises_only_crypto_errors(signed_message, mutations):
+    """S3: whatever is done to a message, it verifies to the very text that was signed, or is rejected."""
+    assert_rejected_or_same(mutated(signed_message, mutations))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from(MUTATIONS), st.binary(min_size=1, max_size=4)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_mutated_signature_raises_only_crypto_errors(signed_message, mutations):
+    """S3: the same inside the CMS structure, where the base64 would hide most mutations."""
+    assert_rejected_or_same(put_signature(signed_message, mutated(signature_of(signed_message), mutations)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=400))
+def test_garbage_raises_only_crypto_errors(garbage):
+    with pytest.raises(CryptoError):
+        smime.verify(garbage)
+    with pytest.raises(CryptoError):
+        smime.verify(b"Content-Type: multipart/signed; boundary=x\n\n" + garbage)
+
+
+def assert_rejected_or_same(message):
+    try:
+        text = smime.verify(message).text
+    except CryptoError:
+        return
+    assert text == "Site: Aye\nUser: Zoë"
+
+
+def mutated(data, mutations):
+    for place, how, extra in mutations:
+        at = int(place * (len(data) - 1)) if data else 0
+        if how == "flip":
+            data = (
+                data[:at]
+                + bytes([byte ^ data_byte for byte, data_byte in zip(extra, data[at:])])
+                + data[at + len(extra) :]
+            )
+        elif how == "cut":
+            data = data[:at]
+        elif how == "drop":
+            data = data[:at] + data[at + len(extra) :]
+        elif how == "repeat":
+            data = data[:at] + data[at : at + 20 * len(extra)] + data[at:]
+        else:
+            data = data[:at] + extra + data[at:]
+    return data
+
+
+def test_large_message_costs_linear_time(host_signer):
+    """S3: no quadratic work: a message of many short lines, and one that is one long line."""
+    for text in (b"a\n" * 1500000, b"a" * 3000000, b"\n--" * 1000000):
+        assert len(smime.verify(host_signer.sign(b"x" + text)).text) > 100000

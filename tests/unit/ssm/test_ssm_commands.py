@@ -1,0 +1,275 @@
+"""ssmsend and ssmreceive as commands: options, exit statuses, what they say."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from apelcommon import __version__
+from ssm.commands import ssmreceive, ssmsend
+from ssm.options import RECEIVER, SENDER
+from ssm.queues import INCOMING, MessageQueue
+
+# The incumbent's options and defaults (None: required there, or filled by hand).
+OLD_SENDER = {
+    "broker.host": "",
+    "broker.port": None,
+    "broker.use_ssl": True,
+    "certificates.certificate": "/etc/grid-security/hostcert.pem",
+    "certificates.key": "/etc/grid-security/hostkey.pem",
+    "certificates.capath": "/etc/grid-security/certificates",
+    "certificates.server_cert": "",
+    "certificates.verify_server_cert": True,
+    "messaging.ams_project": "accounting",
+    "messaging.token": "",
+    "messaging.path": "/var/spool/apel/outgoing",
+    "messaging.path_type": "dirq",
+    "logging.logfile": "/var/log/apel/ssmsend.log",
+    "logging.level": "INFO",
+    "logging.console": True,
+}
+OLD_RECEIVER = {
+    "broker.host": "",
+    "broker.port": None,
+    "broker.use_ssl": True,
+    "certificates.certificate": "/etc/grid-security/hostcert.pem",
+    "certificates.key": "/etc/grid-security/hostkey.pem",
+    "certificates.capath": "/etc/grid-security/certificates",
+    "certificates.check_crls": False,
+    "messaging.ams_project": "accounting",
+    "messaging.token": "",
+    "messaging.path": "/var/spool/apel",
+    "logging.logfile": "/var/log/apel/ssmreceive.log",
+    "logging.level": "INFO",
+    "logging.console": False,
+    "daemon.pidfile": "/var/run/apel/ssmreceive.pid",
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "old"), [(SENDER, OLD_SENDER), (RECEIVER, OLD_RECEIVER)], ids=["sender", "receiver"]
+)
+def test_options_and_defaults_are_the_incumbents(table, old):
+    settings = table.defaults({"messaging.destination": "x"})
+    for name, value in old.items():
+        section, option = name.split(".")
+        assert getattr(settings.section(section), option) == value, name
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, settings, **changes):
+        values = {
+            "certificates": {
+                name: getattr(settings.certificates, name) for name in ("certificate", "key", "capath")
+            },
+            "messaging": {name: getattr(settings.messaging, name) for name in ("destination", "path")},
+            name: {"protocol": "DIRECTORY"},
+            "logging": {"logfile": str(tmp_path / "log"), "console": "false"},
+        }
+        for change, value in changes.items():
+            section, option = change.split("__")
+            values.setdefault(section, {})[option] = value
+        path = tmp_path / (name + ".cfg")
+        path.write_text(
+            "".join(
+                "[%s]\n%s" % (section, "".join("%s = %s\n" % pair for pair in options.items()))
+                for section, options in values.items()
+            )
+        )
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def sender_cfg(write, sender_settings):
+    return write("sender", sender_settings)
+
+
+@pytest.fixture
+def receiver_cfg(write, receiver_settings):
+    return write("receiver", receiver_settings)
+
+
+def received(tmp_path):
+    queue = MessageQueue(str(tmp_path / "centre" / "incoming"), INCOMING)
+    return [queue.get(element)["body"] for element in queue.ids()]
+
+
+def test_message_goes_from_queue_to_queue(sender_cfg, receiver_cfg, dns, outgoing, tmp_path):
+    outgoing.add("Site: Aye")
+    assert ssmsend.main(["-c", sender_cfg]) == 0
+    assert ssmreceive.main(["-c", receiver_cfg, "-d", dns, "--once"]) == 0
+    assert received(tmp_path) == ["Site: Aye"]
+    log = (tmp_path / "log").read_text()
+    assert "ssmsend - INFO - Message" in log
+    assert "ssmreceive - INFO - Messages: 1 stored, 0 rejected." in log
+
+
+@pytest.mark.parametrize("command", [ssmsend, ssmreceive])
+def test_version_and_help(command, capsys):
+    assert command.main(["-v"]) == 0
+    assert capsys.readouterr().out == "SSM %s\n" % __version__
+    assert command.main(["-h"]) == 0
+    assert "--check-config" in capsys.readouterr().out
+    assert command.main(["--nonsense"]) == 2
+
+
+@pytest.mark.parametrize("command", [ssmsend, ssmreceive])
+def test_missing_config_file_is_said(command, capsys):
+    assert command.main(["-c", "/nonexistent.cfg"]) == 2
+    assert "Config file not found at /nonexistent.cfg" in capsys.readouterr().err
+
+
+def test_check_config_of_the_sender(sender_cfg, write, sender_settings, outgoing, host, another_host, capsys):
+    outgoing.add("Site: Aye")
+    assert ssmsend.main(["-c", sender_cfg, "--check-config"]) == 0
+    assert host.dn in capsys.readouterr().out
+    assert outgoing.count() == 1
+    wrong = write("sender", sender_settings, certificates__key=another_host.key)
+    assert ssmsend.main(["-c", wrong, "--check-config"]) == 1
+    assert "not a pair" in capsys.readouterr().err
+    wrong = write("sender", sender_settings, certificates__capath="/nonexistent")
+    assert ssmsend.main(["-c", wrong, "--check-config"]) == 2
+    assert "capath" in capsys.readouterr().err
+
+
+def test_check_config_of_the_receiver(receiver_cfg, write, receiver_settings, dns, tmp_path, capsys):
+    assert ssmreceive.main(["-c", receiver_cfg, "-d", dns, "--check-config"]) == 0
+    assert "has 1 DNs" in capsys.readouterr().out
+    (tmp_path / "empty").write_text("")
+    assert ssmreceive.main(["-c", receiver_cfg, "-d", str(tmp_path / "empty"), "--check-config"]) == 2
+    assert "No valid DN" in capsys.readouterr().err
+    wrong = write("receiver", receiver_settings, certificates__capath="/nonexistent")
+    assert ssmreceive.main(["-c", wrong, "-d", dns, "--check-config"]) == 2
+    assert "capath" in capsys.readouterr().err
+
+
+def test_old_options_are_accepted_with_a_hint(write, sender_settings, tmp_path):
+    path = write(
+        "sender",
+        sender_settings,
+        broker__bdii="ldap://bdii:2170",
+        broker__network="PROD",
+        messaging__token="",
+        messaging__ams_project="accounting",
+        messaging__path_type="dirq",
+    )
+    assert ssmsend.main(["-c", path, "-l", "/etc/apel/logging.cfg"]) == 0
+    log = (tmp_path / "log").read_text()
+    assert "[broker] bdii: no longer used" in log
+    assert "[broker] network: no longer used" in log
+    assert "Separate logging config file option has been deprecated" in log
+
+
+def test_protocol_missing_means_stomp(write, sender_settings, tmp_path, capsys):
+    path = write("sender", sender_settings)
+    with open(path) as stream:
+        text = stream.read()
+    with open(path, "w") as stream:
+        stream.write(text.replace("protocol = DIRECTORY\n", ""))
+    assert ssmsend.main(["-c", path]) == 2
+    assert "[broker] host is missing" in capsys.readouterr().err
+    assert "STOMP is assumed" in (tmp_path / "log").read_text()
+
+
+def test_ams_is_refused_in_clear_words(write, sender_settings, capsys):
+    assert ssmsend.main(["-c", write("sender", sender_settings, sender__protocol="AMS")]) == 2
+    assert "this release speaks STOMP and DIRECTORY" in capsys.readouterr().err
+
+
+def test_unusable_key_fails_and_keeps_the_queue(write, sender_settings, another_host, outgoing, capsys):
+    """S4: non-zero exit, nothing removed."""
+    outgoing.add("Site: Aye")
+    assert ssmsend.main(["-c", write("sender", sender_settings, certificates__key=another_host.key)]) == 1
+    assert "not a pair" in capsys.readouterr().err
+    assert outgoing.count() == 1
+
+
+def test_empty_message_makes_the_run_fail(sender_cfg, outgoing, capsys):
+    """S5: put aside and said so; exit status 1."""
+    outgoing.add("")
+    assert ssmsend.main(["-c", sender_cfg]) == 1
+    assert "1 messages can't be sent" in capsys.readouterr().err
+
+
+def test_no_broker_means_try_later(write, sender_settings, receiver_settings, outgoing, dns, capsys):
+    """S8: exit status 75, everything stays."""
+    outgoing.add("Site: Aye")
+    broker = {"broker__host": "127.0.0.1", "broker__port": "1", "broker__use_ssl": "false"}
+    path = write("sender", sender_settings, sender__protocol="STOMP", **broker)
+    assert ssmsend.main(["-c", path]) == 75
+    assert "Cannot connect to the broker 127.0.0.1:1" in capsys.readouterr().err
+    assert outgoing.count() == 1
+    path = write("receiver", receiver_settings, receiver__protocol="STOMP", **broker)
+    assert ssmreceive.main(["-c", path, "-d", dns, "--once"]) == 75
+
+
+RUN = "import sys; from ssm.commands.ssmreceive import main; sys.exit(main(sys.argv[1:]))"
+
+
+def eventually(ready, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not ready() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return ready()
+
+
+def test_receiver_runs_until_it_is_told_to_end(receiver_cfg, sender_cfg, dns, outgoing, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", RUN, "-c", receiver_cfg, "-d", dns])
+    try:
+        outgoing.add("one")
+        assert ssmsend.main(["-c", sender_cfg]) == 0
+        assert eventually(lambda: received(tmp_path) == ["one"])
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "Configuration read again." in (tmp_path / "log").read_text())
+        outgoing.add("two")
+        assert ssmsend.main(["-c", sender_cfg]) == 0
+        assert eventually(lambda: received(tmp_path) == ["one", "two"])
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_hangup_with_a_broken_file_keeps_the_old_configuration(receiver_cfg, dns, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", RUN, "-c", receiver_cfg, "-d", dns])
+    try:
+        assert eventually(lambda: os.path.exists(str(tmp_path / "hand-over" / ".receiver.lock")))
+        with open(receiver_cfg, "a") as stream:
+            stream.write("nonsense = 1\n")
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "the old one stays in force" in (tmp_path / "log").read_text())
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_daemon_writes_its_pid_file_and_removes_it(write, receiver_settings, dns, tmp_path):
+    pid_file = str(tmp_path / "ssmreceive.pid")
+    path = write("receiver", receiver_settings, daemon__pidfile=pid_file)
+    words = [sys.executable, "-c", RUN, "-c", path, "-d", dns, "--daemon"]
+    assert subprocess.run(words).returncode == 0
+    assert eventually(lambda: os.path.exists(pid_file) and open_text(pid_file).endswith("\n"))
+    pid = int(open_text(pid_file))
+    try:
+        second = subprocess.run(words, stderr=subprocess.PIPE)
+        assert second.returncode == 1
+        assert b"Already running" in second.stderr
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    assert eventually(lambda: not os.path.exists(pid_file))
+
+
+def open_text(path):
+    with open(path) as stream:
+        return stream.read()
