@@ -6,6 +6,9 @@ import subprocess
 import sys
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+from apel.db import Database, open_database
+from apel.db.options import DATABASE_OPTIONS
+from apelcommon.config import OptionTable
 from apelcommon.errors import ServiceError
 from apelcommon.files import write_atomically
 
@@ -44,6 +47,8 @@ class Deployment:
 
     site_name = "EXAMPLE-SITE"
     machine_name = "batch.grid.example.org"
+    #: The time zone of the logs, where a log doesn't say: that of the samples. '' is the host's own.
+    zone = "UTC"
 
     def __init__(
         self, folder: str, site_db: Mapping[str, str], centre_db: Mapping[str, str], link: Link
@@ -143,12 +148,15 @@ class Deployment:
         return {"logfile": self.path("%s/log/%s.log" % (side, name)), "level": "INFO", "console": "false"}
 
     def _write(self, name: str, sections: Sections) -> None:
-        lines: List[str] = []
-        for section, options in sections.items():
-            lines.append("[%s]" % section)
-            lines += ["%s = %s" % (key, str(value).replace("%", "%%")) for key, value in options.items()]
-            lines.append("")
-        write_atomically(self.path(name), "\n".join(lines).encode(), 0o600)
+        write_atomically(self.path(name), _ini(sections).encode(), 0o600)
+
+    def site_database(self) -> Database:
+        """The site's database, opened."""
+        return _open(self.site_db, "client")
+
+    def central_database(self) -> Database:
+        """The central database, opened."""
+        return _open(self.centre_db, "server")
 
     def command(self, name: str, *extra: str) -> List[str]:
         """The words of a command line, with its configuration files, to run from anywhere."""
@@ -190,16 +198,29 @@ class Deployment:
                 env=self.environment(),
             )
 
-    @staticmethod
-    def environment() -> Dict[str, str]:
-        """The environment of the commands: the sample logs' times are in UTC."""
-        return dict(os.environ, TZ="UTC")
+    def environment(self) -> Dict[str, str]:
+        """The environment of the commands."""
+        return dict(os.environ, TZ=self.zone) if self.zone else dict(os.environ)
 
 
 def shown(words: Sequence[str], folder: str) -> str:
     """A command line as a person would type it in `folder`."""
     head = os.path.basename(words[0])
     return " ".join([head, *[word.replace(folder + os.sep, "") for word in words[1:]]])
+
+
+def _ini(sections: Sections) -> str:
+    lines: List[str] = []
+    for section, options in sections.items():
+        lines.append("[%s]" % section)
+        lines += ["%s = %s" % (key, str(value).replace("%", "%%")) for key, value in options.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _open(db: Mapping[str, str], schema: str) -> Database:
+    settings = OptionTable("demo", DATABASE_OPTIONS).parse(_ini({"db": db}))
+    return open_database(settings.db, schema=schema)
 
 
 def _executable(name: str) -> str:
