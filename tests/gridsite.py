@@ -168,6 +168,7 @@ def queued(folder: str) -> List[str]:
 def settings_with(path: Optional[str] = None, **values: Any) -> Any:
     """Settings of apelclient: defaults, and `section__option=value` over them."""
     given = {key.replace("__", "."): value for key, value in values.items()}
+    given["spec_updater.manual_spec#"] = given.pop("spec_updater.manual_spec", [])
     settings = TABLE.defaults(dict({"db.name": "unused"}, **given))
     settings.path = path or "client.cfg"
     return settings

@@ -13,7 +13,7 @@ goes back through the table JoinWork, and one statement makes the job records fr
 
 import logging
 from collections import Counter
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from apel.client.benchmarks import read_histories
 from apel.client.choice import (
@@ -67,7 +67,7 @@ SELECT E.MachineNameID, E.JobName, CAST(E.EndTime AS CHAR), CAST(E.StartTime AS 
        E.LocalUserGroup, E.WallDuration < 0 OR E.CpuDuration < 0,
        B.CEID, CAST(B.TimeStamp AS CHAR), B.MachineNameID
 FROM (SELECT MachineNameID, JobName, EndTime, StartTime, SiteID, LocalUserGroup, WallDuration, CpuDuration
-      FROM EventRecords WHERE Status = 0 LIMIT %s) E
+      FROM EventRecords WHERE Status = 0 ORDER BY MachineNameID, JobName, EndTime LIMIT %s) E
 LEFT JOIN BlahdRecords B
   ON B.SiteID = E.SiteID AND B.LrmsId = E.JobName
  AND B.ValidFrom <= E.EndTime AND E.StartTime < B.ValidUntil
@@ -79,6 +79,16 @@ SELECT DISTINCT J.SiteID, J.EndYear, J.EndMonth
 FROM JoinWork W CROSS JOIN JobRecords J
 WHERE J.MachineNameID = W.MachineNameID AND J.LocalJobId = W.JobName AND J.EndTime = W.EndTime
   AND W.Status IN (1, 2)
+"""
+
+#: The statuses of the work set's events. A chunk is a run of keys in the order of the index of Status, and
+#: with its bounds the server walks along that; joining the two tables takes it four times as long.
+NEW_STATUSES = """
+UPDATE EventRecords SET Status = COALESCE(
+    (SELECT W.Status FROM JoinWork W
+     WHERE W.MachineNameID = EventRecords.MachineNameID AND W.JobName = EventRecords.JobName
+       AND W.EndTime = EventRecords.EndTime), Status)
+WHERE Status = 0 AND MachineNameID = %s AND JobName >= %s AND JobName <= %s
 """
 
 #: Columns of JobRecords, and what is put there: from the event E, its grid record B if there is one, and
@@ -280,7 +290,8 @@ class Joiner:
             self.db.sql.upsert_select("JobRecords", JOB_COLUMNS, JOB_KEY, MADE_JOBS), self._job_parameters()
         )
         mark_months(tx, months)
-        tx.execute(self.db.sql.update_from("EventRecords", "JoinWork", EVENT_KEY, ("Status",)))
+        for bounds in _bounds(work):
+            tx.execute(NEW_STATUSES, bounds)
         tx.execute("DELETE FROM JoinWork")
 
     def _job_parameters(self) -> List[int]:
@@ -306,6 +317,14 @@ class Joiner:
 def _batch_systems(tx: Any) -> Dict[int, int]:
     """Machine name id -> the compute element id under which a benchmark for its local jobs is kept."""
     return dict(tx.rows("SELECT M.id, H.id FROM MachineNames M JOIN SubmitHosts H ON H.name = M.name"))
+
+
+def _bounds(work: Sequence[Work]) -> Iterable[Tuple[int, str, str]]:
+    """For each machine the first and the last job of the chunk."""
+    jobs: Dict[int, List[str]] = {}
+    for item in work:
+        jobs.setdefault(item.event.machine, []).append(item.event.job)
+    return [(machine, min(mine), max(mine)) for machine, mine in jobs.items()]
 
 
 def _work_row(item: Work, groups: Dict[Optional[str], int]) -> Sequence[Any]:

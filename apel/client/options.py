@@ -1,6 +1,6 @@
 """The options of client.cfg: the incumbent's, with its defaults, and those that are new."""
 
-from typing import Any, Iterator, List
+from typing import Any, Callable, Iterator, List
 
 from apel.client.benchmarks import benchmark_type, benchmark_value, manual_benchmark
 from apel.db.options import DATABASE_OPTIONS
@@ -8,6 +8,12 @@ from apel.unloader import USUAL_RECORDS
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 
 INTERVALS = ("latest", "gap", "all")
+
+
+def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The reader of an option that may be written and left empty, as in the incumbent's sample."""
+    return lambda text: read(text) if text else None
+
 
 SPEC_UPDATER: List[Option] = [
     Option(
@@ -32,12 +38,14 @@ SPEC_UPDATER: List[Option] = [
     Option(
         "spec_updater",
         "spec_type",
-        benchmark_type,
+        _or_none(benchmark_type),
         None,
         "Its benchmark: HEPscore23, HEPSPEC, si2k.",
         sample="HEPscore23",
     ),
-    Option("spec_updater", "spec_value", benchmark_value, None, "The value of that.", sample="10.0"),
+    Option(
+        "spec_updater", "spec_value", _or_none(benchmark_value), None, "The value of that.", sample="10.0"
+    ),
     Option(
         "spec_updater",
         "manual_spec#",
