@@ -1,0 +1,171 @@
+"""Parsing SLURM and BLAH logs: lines alone, and with all that a run does into SQLite and MariaDB.
+
+`python3 -m bench parse`. Another MariaDB or MySQL than a private one: BENCH_MARIADB=user:password@host:port
+in the environment; the account must be allowed to create databases.
+"""
+
+import glob
+import os
+import pathlib
+import sqlite3
+import sys
+import tempfile
+import time
+from types import SimpleNamespace
+from typing import Any, Iterator, List, Tuple, Type
+
+import pymysql
+
+from apel.db import Database, open_database
+from apel.ingest import DatabaseLedger, Source, run
+from apel.logfiles import Choice
+from apel.parsers import BlahParser, Parser, ParserOptions, SlurmParser
+from apel.samples import SampleOptions, write_samples
+from bench.common import Rate, measure, report
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+
+from servers.databases import initialise, mariadb_settings, sqlite_settings
+from servers.mariadb import MariaDB
+
+JOBS = 100000
+LINES_AT_ONCE = 2000
+HOST = "batch.grid.example.org"
+OPTIONS = ParserOptions("TEST-SITE", HOST)
+PARSE_AIMS = {"batch": 150000, "blah": 100000}
+STORE_AIM = 30000
+PARSERS: List[Tuple[str, Type[Parser]]] = [("batch", SlurmParser), ("blah", BlahParser)]
+
+
+def main() -> None:
+    """Make the logs, and measure."""
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    with tempfile.TemporaryDirectory(prefix="bench-parse-") as folder:
+        write_samples(folder, SampleOptions(jobs=JOBS))
+        for name, parser in PARSERS:
+            parse_only(folder, name, parser)
+        into_sqlite(folder)
+        into_mariadb(folder)
+
+
+def lines_of(folder: str, name: str) -> List[str]:
+    """All lines of one kind of log."""
+    lines: List[str] = []
+    for path in sorted(glob.glob(os.path.join(folder, name, "*"))):
+        with open(path, encoding="utf-8") as stream:
+            lines += stream.read().splitlines()
+    return lines
+
+
+def parse_only(folder: str, name: str, parser_class: Type[Parser]) -> None:
+    """Lines into records, and nothing else; beside splitting the same lines."""
+    lines = lines_of(folder, name)
+
+    def parse() -> None:
+        parser = parser_class(OPTIONS)
+        for start in range(0, len(lines), LINES_AT_ONCE):
+            parser.parse_lines(lines[start : start + LINES_AT_ONCE])
+
+    separator = "|" if name == "batch" else '" "'
+    limit = measure(lambda: [line.split(separator) for line in lines], len(lines))
+    rate = measure(parse, len(lines))
+    report("parse %s lines" % parser_class.type_name, rate, "split them", limit, PARSE_AIMS[name])
+
+
+def ingest(folder: str, name: str, parser: Type[Parser], db: Database) -> Rate:
+    """A whole run over one kind of log, into an empty database."""
+    source = Source(name, Choice(os.path.join(folder, name)), parser(OPTIONS))
+    start = time.perf_counter()
+    (done,) = run([source], DatabaseLedger(db, HOST), HOST)
+    rate = Rate(done.stored, time.perf_counter() - start)
+    assert done.stored == JOBS, done.summary()
+    return rate
+
+
+def into_sqlite(folder: str) -> None:
+    """Runs into SQLite, beside inserting the rows they made, in one transaction."""
+    path = os.path.join(folder, "client.db")
+    db = open_database(sqlite_settings(path), "client")
+    for name, parser in PARSERS:
+        rate = ingest(folder, name, parser, db)
+        table = "EventRecords" if name == "batch" else "BlahdRecords"
+        limit = bare_sqlite_insert(path, table)
+        report("%s into SQLite" % parser.type_name, rate, "executemany of its rows", limit, STORE_AIM)
+    db.close()
+
+
+def bare_sqlite_insert(path: str, table: str) -> Rate:
+    """The limit: rows that are there already go into a table of the same shape."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    rows = connection.execute("SELECT * FROM %s ORDER BY random()" % table).fetchall()
+    connection.execute("CREATE TEMP TABLE Kept AS SELECT * FROM %s" % table)
+    connection.execute("DELETE FROM %s" % table)
+    start = time.perf_counter()
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT INTO %s VALUES (%s)" % (table, ", ".join("?" * len(rows[0]))), rows)
+    connection.execute("COMMIT")
+    rate = Rate(len(rows), time.perf_counter() - start)
+    connection.close()
+    return rate
+
+
+def servers() -> Iterator[Any]:
+    """A server that was named, or a private one."""
+    given = os.environ.get("BENCH_MARIADB")
+    if given:
+        account, _, address = given.rpartition("@")
+        user, _, password = account.partition(":")
+        host, _, port = address.partition(":")
+        yield SimpleNamespace(host=host, port=int(port or 3306), user=user, password=password)
+        return
+    server = MariaDB()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def into_mariadb(folder: str) -> None:
+    """Runs into MariaDB, beside LOAD DATA of the rows they made."""
+    for server in servers():
+        name = "bench_parse_%d" % os.getpid()
+        options = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
+        connection = pymysql.connect(local_infile=True, autocommit=True, charset="utf8mb4", **options)
+        cursor = connection.cursor()
+        cursor.execute("CREATE DATABASE %s" % name)
+        try:
+            cursor.execute("USE %s" % name)
+            db = open_database(mariadb_settings(server, name), "client")
+            initialise(db.backend, "client")
+            for kind, parser in PARSERS:
+                rate = ingest(folder, kind, parser, db)
+                limit = load_data(cursor, "EventRecords" if kind == "batch" else "BlahdRecords", folder)
+                report("%s into MariaDB" % parser.type_name, rate, "LOAD DATA of its rows", limit, STORE_AIM)
+            db.close()
+        finally:
+            cursor.execute("DROP DATABASE %s" % name)
+            connection.close()
+
+
+def load_data(cursor: Any, table: str, folder: str) -> Rate:
+    """The limit: the server reads the same rows from a file into a table of the same shape."""
+    cursor.execute("SELECT * FROM %s" % table)
+    rows = cursor.fetchall()
+    path = os.path.join(folder, "rows.txt")
+    with open(path, "w", encoding="utf-8") as stream:
+        for row in rows:
+            stream.write("\t".join("\\N" if value is None else str(value) for value in row) + "\n")
+    cursor.execute("CREATE TABLE Loaded LIKE %s" % table)
+    start = time.perf_counter()
+    cursor.execute("LOAD DATA LOCAL INFILE %s INTO TABLE Loaded CHARACTER SET utf8mb4", (path,))
+    rate = Rate(len(rows), time.perf_counter() - start)
+    cursor.execute("SELECT COUNT(*) FROM Loaded")
+    assert cursor.fetchone() == (len(rows),)
+    cursor.execute("DROP TABLE Loaded")
+    return rate
+
+
+if __name__ == "__main__":
+    main()
