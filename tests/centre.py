@@ -9,8 +9,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 
 from apel.commands import apeldbloader, apelreport, apelsummariser
 from apel.commands.server_config import DB_TABLE
-from apel.db import open_backend, open_database
-from apel.db.schema import make
+from apel.db import open_database
 from apel.messages import encode
 from apel.records import JobRecord, Record, SummaryRecord, SyncRecord
 from apel.server.loader import Loader, Queues
@@ -154,16 +153,6 @@ class Centre:
 
     def _view(self, view: str) -> List[Any]:
         return [row[1:] for row in self.rows("SELECT * FROM %s" % view)]
-
-
-def make_schema(db_options: Mapping[str, str]) -> None:
-    """Make the centre's schema in a database on a server."""
-    values = dict(db_options, hostname=[db_options["hostname"]], port=int(db_options["port"]))
-    backend = open_backend(DB_TABLE.defaults({"db." + name: value for name, value in values.items()}).db)
-    connection = backend.connect()
-    make(backend, connection, "server")
-    connection.commit()
-    connection.close()
 
 
 class Installation:

@@ -2,44 +2,41 @@
 
 import glob
 import os
+import pathlib
 from decimal import Decimal
 from typing import Any, Iterator, List, Tuple
 
 import pytest
-from centre import Centre, make_schema
+from centre import Centre
 
-from apel.commands.server_config import DB_TABLE
-from apel.db import open_database
 from apel.times import epoch_from_text
+from servers.databases import BACKENDS, fresh_database
 
-GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "golden", "slurm")
+GOLDEN = str(pathlib.Path(__file__).parents[2] / "data" / "golden" / "slurm")
 VIEWS = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(GOLDEN, "server", "*.tsv")))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.server)], scope="module")
+@pytest.fixture(params=BACKENDS, scope="module")
 def golden_centre(request: Any, tmp_path_factory: Any) -> Iterator[Centre]:
     """A centre that has loaded and summarised the golden messages."""
     folder = tmp_path_factory.mktemp("golden")
-    values = {"db.backend": "sqlite", "db.name": str(folder / "db.sqlite")}
-    if request.param == "mysql":
-        server = request.getfixturevalue("mariadb")
-        options = server.options_for(server.new_database("golden"))
-        make_schema(options)
-        values = {"db." + name: value for name, value in options.items()}
-        values.update({"db.hostname": [options["hostname"]], "db.port": int(options["port"])})
-    db = open_database(DB_TABLE.defaults(values).db, schema="server")
-    centre = Centre(folder / "spool", db)
-    patch = pytest.MonkeyPatch()
-    patch.setattr("apel.times.now", lambda: epoch_from_text("2026-11-22 00:00:00"))
+    server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
+    for db in fresh_database("server", folder, server):
+        centre = Centre(folder / "spool", db)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("apel.times.now", lambda: epoch_from_text("2026-11-22 00:00:00"))
+            load_golden(centre)
+        yield centre
+
+
+def load_golden(centre: Centre) -> None:
+    """Load and summarise the incumbent's messages."""
     for path in sorted(glob.glob(os.path.join(GOLDEN, "messages", "*.txt"))):
         with open(path, encoding="utf-8") as stream:
             centre.deliver(stream.read())
     centre.loader().step()
-    patch.undo()
     centre.summarise()
     assert centre.rejected() == []
-    yield centre
-    db.close()
 
 
 def test_there_are_golden_views() -> None:

@@ -4,33 +4,28 @@ import contextlib
 import itertools
 import random
 import subprocess
+import threading
 import time
 from typing import Any, Iterator
 
 import pytest
-from centre import Centre, Installation, job, jobs, make_schema, message, summary, sync, wait_for
+from centre import Centre, Installation, job, jobs, message, summary, sync, wait_for
 
-from apel.commands.server_config import DB_TABLE
 from apel.db import open_database
 from apelcommon.errors import Transient
+from servers.databases import fresh_database, mariadb_settings
 
 NUMBERS = itertools.count(1)
+WAITING = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
 
 
 @pytest.fixture
 def installation(mariadb: Any, tmp_path: Any) -> Iterator[Installation]:
     """A centre whose database is a new one on the server."""
-    options = mariadb.options_for(new_centre_database(mariadb))
-    found = Installation(tmp_path, options)
-    yield found
-    found.close()
-
-
-def new_centre_database(mariadb: Any) -> str:
-    """The name of a new database with the centre's schema."""
-    name = str(mariadb.new_database("centre"))
-    make_schema(mariadb.options_for(name))
-    return name
+    for db in fresh_database("server", tmp_path, mariadb):
+        found = Installation(tmp_path, mariadb.options_for(db.backend.database))
+        yield found
+        found.close()
 
 
 @contextlib.contextmanager
@@ -40,12 +35,9 @@ def as_ordinary_user(mariadb: Any, installation: Installation, extra: str = "") 
     database = installation.db.backend.database
     mariadb._administer("CREATE USER %s@'%%' IDENTIFIED BY 'secret' " + extra, (name,))
     mariadb._administer("GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.* TO %%s@'%%%%'" % database, (name,))
-    options = dict(mariadb.options_for(database), username=name)
-    settings = DB_TABLE.defaults(
-        {"db.hostname": [options["hostname"]], "db.port": int(options["port"]), "db.name": database}
-    )
-    settings.db.username, settings.db.password = name, "secret"
-    db = open_database(settings.db, schema="server")
+    settings = mariadb_settings(mariadb, database)
+    settings.username = name
+    db = open_database(settings, schema="server")
     yield Centre(installation.folder / "spool", db)
     db.close()
 
@@ -145,29 +137,49 @@ def test_no_right_to_insert_keeps_messages(installation: Installation, mariadb: 
         assert centre.incoming.count() == 1 and centre.reject.count() == 0
 
 
-def test_a_deadlock_is_repeated(installation: Installation, mariadb: Any) -> None:
-    """D1: 1213. Another connection holds one job and wants another, in the opposite order."""
+def test_a_deadlock_is_repeated(installation: Installation, mariadb: Any, caplog: Any) -> None:
+    """D1: 1213. Another transaction holds job b and wants job a, while the loader has a and wants b."""
+    caplog.set_level("INFO")
     centre = installation.centre
-    centre.load(message([job(LocalJobId="a"), job(LocalJobId="b")]))
+    centre.load(message([job(LocalJobId="a"), job(LocalJobId="b")]), message(jobs(200)))
     centre.deliver(message([job(LocalJobId="a", Queue="x"), job(LocalJobId="b", Queue="x")]))
-    database = centre.db.backend.database
-    for _ in range(3):
-        with contextlib.closing(mariadb.connect(database)) as other, other.cursor() as cursor:
-            cursor.execute("SET SESSION innodb_lock_wait_timeout = 20")
-            cursor.execute(
-                "UPDATE JobRecords SET LocalUserId = CONCAT(LocalUserId, 'x') WHERE LocalJobId = 'b'"
-            )
-            cursor.execute("DELETE FROM ChangedMonths WHERE Mark = -1")
-            with installation.running_loader():
-                time.sleep(1.5)
-                with contextlib.suppress(Exception):
-                    cursor.execute("UPDATE JobRecords SET LocalUserId = 'y' WHERE LocalJobId = 'a'")
-                other.rollback()
-                wait_for(lambda: centre.incoming.count() == 0)
-        centre.deliver(message([job(LocalJobId="a", Queue="x"), job(LocalJobId="b", Queue="x")]))
-    assert centre.reject.count() == 0
+    change = "UPDATE JobRecords SET LocalUserId = 'other' WHERE LocalJobId %s"
+    with contextlib.closing(mariadb.connect(centre.db.backend.database)) as other, other.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cursor.execute("BEGIN")
+        # The one with more to undo survives: not the loader.
+        cursor.execute(change % "NOT IN ('a')")
+        loader = threading.Thread(target=centre.loader().step)
+        loader.start()
+        try:
+            wait_for(lambda: mariadb.rows("", WAITING) != [("Innodb_row_lock_current_waits", "0")])
+            cursor.execute(change % "= 'a'")
+        finally:
+            other.rollback()
+            loader.join(60)
+    assert not loader.is_alive() and "Deadlock" in caplog.text
+    assert centre.incoming.count() == centre.reject.count() == 0
     query = "SELECT COUNT(*) FROM JobRecords JOIN Queues ON Queues.id = QueueID WHERE name = 'x'"
     assert centre.rows(query) == [(2,)]
+
+
+def test_a_lock_held_too_long_keeps_the_message(installation: Installation, mariadb: Any) -> None:
+    """D1: 1205."""
+    centre = installation.centre
+    centre.load(message(jobs(2)))
+    centre.deliver(message(jobs(2, Queue="x")))
+    centre.db.first_wait = 0.001
+    centre.execute("SET SESSION innodb_lock_wait_timeout = 1")
+    real_run = centre.db.run
+    centre.db.run = lambda work, tries=2: real_run(work, min(tries, 2))  # type: ignore[method-assign]
+    with contextlib.closing(mariadb.connect(centre.db.backend.database)) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE JobRecords SET LocalUserId = 'other'")
+        with pytest.raises(Transient, match="1205"):
+            centre.loader().step()
+        other.rollback()
+    assert centre.incoming.count() == 1 and centre.reject.count() == 0
+    assert centre.loader().step() == 1
 
 
 def test_two_loaders_meet_new_names_at_once(installation: Installation) -> None:
