@@ -164,19 +164,25 @@ class SlurmParser(Parser):
 
     def _times_of(self, began: str, ended: str, wall: int) -> Tuple[int, int]:
         """(start, stop); on a day with a change of the clocks, such that the job took `wall` seconds."""
-        try:
-            first, last = self._days[began[:11]], self._days[ended[:11]]
-            if first is not None and last is not None:
-                start, stop = first + self._times[began[11:]], last + self._times[ended[11:]]
-            else:
-                start, stop = self._best_times(began, ended, wall)
-        except ValueError:  # no plain local time: perhaps one of the other forms
-            start, stop = self._best_times(began, ended, wall)
+        if began.isdecimal() and ended.isdecimal() and len(began) + len(ended) < 23:
+            start, stop = int(began), int(ended)
+        else:
+            start, stop = self._local_times(began, ended) or self._best_times(began, ended, wall)
         if stop < start:
             raise ParseError("End is before Start")
         if start < 0 or stop >= END_OF_TIME:
             raise ParseError("Start or End is out of range")
         return start, stop
+
+    def _local_times(self, began: str, ended: str) -> Optional[Tuple[int, int]]:
+        """(start, stop) of plain local times; None if they aren't, or are near a change of the clocks."""
+        try:
+            first, last = self._days[began[:11]], self._days[ended[:11]]
+            if first is None or last is None:
+                return None
+            return first + self._times[began[11:]], last + self._times[ended[11:]]
+        except ValueError:
+            return None
 
     def _best_times(self, began: str, ended: str, wall: int) -> Tuple[int, int]:
         pairs = itertools.product(self._epochs("Start", began), self._epochs("End", ended))
