@@ -55,10 +55,11 @@ def read_database_settings(path: str) -> Tuple[Any, Optional[str]]:
             parser.read_file(stream, path)
     except (OSError, UnicodeDecodeError, configparser.Error) as err:
         raise ConfigError("Config file %s can't be read: %s" % (path, " ".join(str(err).split()))) from err
-    settings = _only_db(parser, path)
     if any(parser.has_section(section) for section in _CLIENT_SECTIONS):
-        return settings.db, "client"
-    return settings.db, "server" if parser.has_option("db", "type") else None
+        schema: Optional[str] = "client"
+    else:
+        schema = "server" if parser.has_option("db", "type") else None
+    return _only_db(parser, path).db, schema
 
 
 def _only_db(parser: configparser.RawConfigParser, path: str) -> Settings:

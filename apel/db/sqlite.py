@@ -90,8 +90,16 @@ def blueprint(schema: str) -> Tuple[Relations, Relations]:
 def _relations(connection: "sqlite3.Connection", kind: str) -> Relations:
     query = "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%' ORDER BY name"
     names = [name for (name,) in connection.execute(query, (kind,)).fetchall()]
-    info = {name: connection.execute("PRAGMA table_info(%s)" % name).fetchall() for name in names}
-    return {name: [row[1] for row in rows] for name, rows in info.items()}
+    found = {name: _columns(connection, name) for name in names}
+    return {name: columns for name, columns in found.items() if columns}
+
+
+def _columns(connection: "sqlite3.Connection", name: str) -> List[str]:
+    try:
+        return [row[1] for row in connection.execute("PRAGMA table_info(%s)" % name).fetchall()]
+    except sqlite3.OperationalError:
+        # A view of a table that is gone: as good as missing itself, and MySQL lists it as little.
+        return []
 
 
 def _script(schema: str) -> Iterator[str]:
