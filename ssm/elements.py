@@ -54,12 +54,17 @@ def make_folder(path: str) -> None:
 
 
 def write_file(path: str, data: bytes) -> None:
-    """Write a new file and sync it. Raises FileExistsError."""
+    """Write a new file and sync it; it is gone again where that fails. Raises FileExistsError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        # On a full disk, half a message would take what room is left.
+        remove_file(path)
+        raise
 
 
 def is_older(path: str, before: float) -> bool:

@@ -169,7 +169,12 @@ def _unload(db: Database, settings: Settings) -> None:
         return
     from ssm.queues import OutgoingQueue
 
-    done = client.unload(db, settings, OutgoingQueue(os.path.join(settings.unloader.dir_location, OUTGOING)))
+    path = os.path.join(settings.unloader.dir_location, OUTGOING)
+    try:
+        queue = OutgoingQueue(path)
+    except OSError as err:
+        raise Transient("The spool %s can't be written: %s" % (path, err.strerror)) from err
+    done = client.unload(db, settings, queue)
     if done.invalid:
         raise ServiceError("%d records are invalid and were not sent; the log names them." % done.invalid)
 
@@ -208,10 +213,11 @@ def _dry_run(settings: Settings) -> int:
 
 
 def _lock_path(settings: Settings) -> str:
-    """The lock file: by default one for each user and configuration file, where anybody may write."""
+    """[client] lockfile; or one for each user and database, where anybody may write."""
     if settings.client.lockfile:
         return str(settings.client.lockfile)
-    name = hashlib.sha256(os.path.realpath(settings.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    what = "\n".join([*settings.db.hostname, os.path.realpath(settings.db.name)])
+    name = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return os.path.join(tempfile.gettempdir(), "apelclient-%d-%s.lock" % (os.getuid(), name))
 
 
