@@ -6,15 +6,17 @@ from typing import Callable, ClassVar, Dict, Iterable, List, NamedTuple, Optiona
 
 from apel.errors import ParseError, RecordError
 from apel.records import EventRecord, Record
-from apel.records.fields import is_null
-
-#: Values shorter than this fit any column.
-SHORT = 256
+from apel.records.fields import Text
 
 #: Numbers up to this fit any column; larger ones are looked at again.
 SMALL_NUMBER = 2**31
 
-R = TypeVar("R", bound=Record)
+#: The words for absence have at most so many characters; names have fewer than the other.
+MOST_NULL, TOO_LONG = 4, 256
+
+_NAME = Text(required=False, max_length=TOO_LONG - 1)
+_NAME.name = "name"
+
 V = TypeVar("V")
 
 
@@ -69,9 +71,16 @@ class Remembered(Dict[str, V]):
 
 
 def name(text: str) -> Optional[str]:
-    """A name in a log as records have it: None for the words that mean absence."""
+    """A name in a log as records have it: None for the words that mean absence. Raises RecordError."""
+    return _NAME.clean(text)  # type: ignore[return-value]
+
+
+def own_name(text: str) -> Optional[str]:
+    """As `name`, quicker for the names that are of one line alone, and so not worth remembering."""
     text = text.strip()
-    return None if is_null(text) else text
+    if MOST_NULL < len(text) < TOO_LONG and text.isprintable() and "%%" not in text:
+        return text
+    return name(text)
 
 
 class Parser(abc.ABC):
@@ -111,10 +120,3 @@ class Parser(abc.ABC):
     def doubt(self, reason: str) -> None:
         """Count a record that lacks or guesses something."""
         self.doubts[reason] += 1
-
-
-def checked(record: R, line: str, longest: int) -> R:
-    """The record of a line whose values have at most `longest` characters, checked where that may matter."""
-    if longest < SHORT and line.isprintable() and "%%" not in line:
-        return record
-    return record.check()

@@ -5,7 +5,7 @@ from typing import Dict, List, Optional, Tuple
 
 from apel.errors import ParseError
 from apel.identity import parse_fqan
-from apel.parsers.base import BLANK, Outcome, Parser, ParserOptions, Remembered, Skipped, checked, name
+from apel.parsers.base import BLANK, Outcome, Parser, ParserOptions, Remembered, Skipped, name, own_name
 from apel.parsers.clock import Clock, utc_offset
 from apel.records import BlahdRecord
 from apel.times import DAY
@@ -65,16 +65,16 @@ class BlahParser(Parser):
                 raise ParseError("%s is missing" % key)
         names, get = self._names, values.get
         time = self._epoch(values["timestamp"])
-        lrms_id, ce = name(values["lrmsID"]), names[values["ceID"]]
+        lrms_id, ce = own_name(values["lrmsID"]), names[values["ceID"]]
         if lrms_id is None:
             return NO_LRMS_ID
         if ce is None:
             raise ParseError("ceID is empty")
-        user, job_id = names[get("userDN", "")], name(get("jobID", ""))
+        user, job_id = names[get("userDN", "")], own_name(get("jobID", ""))
         fqan, vo, group, role = self._identities[get("userFQAN", "")]
         if user is None or fqan is None or job_id is None:
             self._note_absence(user, fqan, job_id)
-        record = BlahdRecord.make(
+        return BlahdRecord.make(
             (
                 time,
                 user,
@@ -92,7 +92,6 @@ class BlahParser(Parser):
                 self.options.machine_name,
             )
         )
-        return checked(record, line, max(map(len, values.values())))
 
     def _epoch(self, text: str) -> int:
         try:

@@ -13,13 +13,13 @@ from apel.parsers.base import (
     BLANK,
     HEADER,
     SMALL_NUMBER,
+    TOO_LONG,
     Failed,
     Outcome,
     Parser,
     ParserOptions,
     Remembered,
     Skipped,
-    checked,
     name,
 )
 from apel.parsers.clock import Clock, Offset, host_offset
@@ -73,6 +73,7 @@ class SlurmParser(Parser):
         self._clock = Clock(offset_at)
         self._days = self._clock.days
         self._times = self._clock.times
+        self._site, self._machine = options.site, options.machine_name
         self._names = Remembered(name)
         self._counts = Remembered(units.whole)
         self._durations = Remembered(units.seconds, most=100000)
@@ -100,11 +101,13 @@ class SlurmParser(Parser):
         except ValueError:
             raise ParseError(_unreadable(elapsed, used, cpus, nodes)) from None
         start, stop = self._times_of(began, ended, wall)
+        if not job[:1].isdecimal():
+            raise ParseError("JobID is no number")
         names = self._names
         record = EventRecord.make(
             (
-                self.options.site,
-                job,
+                self._site,
+                job if job.isdecimal() and len(job) < TOO_LONG else name(job),
                 names[user],
                 names[group],
                 wall,
@@ -112,7 +115,7 @@ class SlurmParser(Parser):
                 start,
                 stop,
                 INFRASTRUCTURE,
-                self.options.machine_name,
+                self._machine,
                 names[queue],
                 self._memory(real) if real else None,
                 self._memory(virtual) if virtual else None,
@@ -120,11 +123,9 @@ class SlurmParser(Parser):
                 hosts,
             )
         )
-        if not job[:1].isdecimal():
-            raise ParseError("JobID is no number")
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER:
             return record.check()
-        return checked(record, line, len(line))
+        return record
 
     def parse_lines(self, lines: Iterable[str]) -> List[Union[Record, Skipped, Failed]]:
         """As for every parser; and a job's memory is the most of its line and of its steps after it."""
@@ -156,6 +157,8 @@ class SlurmParser(Parser):
         return all_cores
 
     def _memory(self, text: str) -> Optional[int]:
+        if text[-1] == "K" and text[:-1].isdecimal() and len(text) < 16:  # what sacct prints for almost all
+            return int(text[:-1])
         try:
             return units.memory_kb(text)
         except ValueError:
@@ -167,22 +170,21 @@ class SlurmParser(Parser):
         if began.isdecimal() and ended.isdecimal() and len(began) + len(ended) < 23:
             start, stop = int(began), int(ended)
         else:
-            start, stop = self._local_times(began, ended) or self._best_times(began, ended, wall)
+            start, stop = self._local_times(began, ended, wall)
         if stop < start:
             raise ParseError("End is before Start")
         if start < 0 or stop >= END_OF_TIME:
             raise ParseError("Start or End is out of range")
         return start, stop
 
-    def _local_times(self, began: str, ended: str) -> Optional[Tuple[int, int]]:
-        """(start, stop) of plain local times; None if they aren't, or are near a change of the clocks."""
+    def _local_times(self, began: str, ended: str, wall: int) -> Tuple[int, int]:
         try:
             first, last = self._days[began[:11]], self._days[ended[:11]]
-            if first is None or last is None:
-                return None
-            return first + self._times[began[11:]], last + self._times[ended[11:]]
-        except ValueError:
-            return None
+            if first is not None and last is not None:
+                return first + self._times[began[11:]], last + self._times[ended[11:]]
+        except ValueError:  # no plain local time: perhaps one of the other forms
+            pass
+        return self._best_times(began, ended, wall)
 
     def _best_times(self, began: str, ended: str, wall: int) -> Tuple[int, int]:
         pairs = itertools.product(self._epochs("Start", began), self._epochs("End", ended))
