@@ -96,6 +96,8 @@ def main(command: Command, argv: Optional[List[str]] = None) -> int:
 def _failed(command: Command, err: ServiceError) -> int:
     problems = err.problems if isinstance(err, ConfigError) else [str(err)]
     for problem in problems:
-        log.error("%s", problem)
+        # Before the log is set up, logging itself would print to standard error.
+        if logging.getLogger().handlers:
+            log.error("%s", problem)
         print("%s: %s" % (command.name, problem), file=sys.stderr)
     return err.exit_status
