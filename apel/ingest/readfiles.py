@@ -29,6 +29,7 @@ class ReadFiles:
         self.host_name = host_name
         self._rows: Dict[str, ProcessedFile] = {}
         self._old: Dict[str, ProcessedFile] = {}
+        self._head_lengths: Set[int] = set()
         self._seen: Set[Seen] = set()
         for row in rows:
             self.remember(row)
@@ -42,6 +43,7 @@ class ReadFiles:
         if before is not None:
             self._seen.discard(_seen(before))
         self._rows[row.Hash] = row
+        self._head_lengths.add(row.HeadLength)
         if row.Size is not None:
             self._seen.add(_seen(row))
 
@@ -70,7 +72,7 @@ class ReadFiles:
 
     def _beginning_like(self, head: bytes) -> List[ProcessedFile]:
         rows = []
-        for length in {row.HeadLength for row in self._rows.values()}:
+        for length in self._head_lengths:
             copy = 0
             while length <= len(head):
                 row = self._rows.get(identity(head[:length], copy))

@@ -132,3 +132,29 @@ def test_autumn_hour_in_the_database(site):
         ("2", "2025-10-26 00:10:00", "2025-10-26 01:30:00", 4800),
         ("3", "2025-10-26 00:10:00", "2025-10-26 01:05:00", 3300),
     ]
+
+
+def test_database_trouble_loses_nothing(site):
+    """The run asks to be tried again later; the next one finds all that there is."""
+    site.write("a", LINE % 1)
+    site.config(db__backend="sqlite", db__name=site.path("gone", "client.db"))
+    status, _, err = site.command()
+    assert status == 75
+    assert "gone" in err
+    site.config()
+    assert site.command()[0] == 0
+    assert site.jobs() == ["1"]
+
+
+def test_wrong_configuration_is_found_before_anything_is_done(site):
+    """C11."""
+    site.write("a", LINE % 1)
+    site.config(batch__type="PBS", batch__subdirs="perhaps", site_info__site_name="")
+    for arguments in ([], ["--check-config"]):
+        status, _, err = site.command(*arguments)
+        assert status == 2
+        assert len(err.splitlines()) == 3
+    assert site.jobs() == []
+    site.config()
+    assert site.command("--check-config")[0] == 0
+    assert site.jobs() == []
