@@ -14,7 +14,7 @@ from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 from apelcommon.daemon import PidFile, Stop, go_background, run_steps, stop_signals
-from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError
+from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
 from ssm.queues import ACCEPT, INCOMING, REJECT, MessageQueue
 
 log = logging.getLogger("dbloader")
@@ -187,14 +187,17 @@ def _detach(service: Service) -> None:
 
 
 def _drain(service: Service, stop: Stop) -> None:
-    """Load until nothing is left that can be loaded."""
+    """Load until nothing is left that can be loaded. Raises Transient if something was left for later."""
     while service.step() and not stop.is_set():
         pass
-    tally = service.open().tally
+    loader = service.open()
+    tally = loader.tally
     print(
         "%d messages: %d records stored, %d rejected; %d messages rejected whole."
         % (tally.messages, tally.stored, tally.rejected, tally.refused)
     )
+    if loader.resting:
+        raise Transient("%d messages could not be loaded and wait in the queue." % loader.resting)
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -15,9 +15,10 @@ from apel.errors import RecordError, shown
 from apel.messages import Message, Rejected, decode, encode
 from apel.records import JobRecord, Record, SummaryRecord, SyncRecord
 from apel.server.rejects import Rejects
+from apel.server.rest import Rest
 from apel.times import month_of
 from apelcommon.daemon import Stop, notify
-from apelcommon.errors import Transient
+from apelcommon.errors import ServiceError, Transient
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +59,12 @@ class Outcome(NamedTuple):
 
 
 class Tally:
-    """What was done so far: messages dealt with, refused whole or in part, left for later; and records."""
+    """What was done so far: messages dealt with, refused whole or in part; and records."""
 
     def __init__(self) -> None:
         self.messages = 0
         self.refused = 0
         self.partly_refused = 0
-        self.deferred = 0
         self.stored = 0
         self.rejected = 0
 
@@ -77,8 +77,8 @@ class Tally:
         self.rejected += outcome.rejected
 
 
-class Deferred(Transient):
-    """Trouble with the files of one message; it waits, others needn't."""
+class FileTrouble(Transient):
+    """Trouble with the files of a queue: no space, no permission, a bad disk."""
 
 
 class Loader:
@@ -91,28 +91,37 @@ class Loader:
         self.tally = Tally()
         self._rejects = Rejects(queues.reject)
         self._rejected_names: Set[str] = set()
+        self._rest = Rest()
         self._next_purge = 0.0
 
     def step(self, stop: Optional[Stop] = None) -> int:
         """One pass over the queue, in its order; how many messages were dealt with.
 
-        Raises Transient for trouble that passes. Of the database: at once, all messages wait. Of the
-        files of a message: after the others were dealt with.
+        Raises Transient for trouble with the database or the queue as a whole. Trouble with one message
+        (it can't be read, or put into `reject`) lets it rest for a while: `resting` says how many do.
         """
         done = 0
-        trouble: Optional[Deferred] = None
+        resting: Set[str] = set()
         self._purge()
-        for name in self.queues.incoming.ids():
+        for name in self._names():
             if stop is not None and stop.is_set():
-                break
-            try:
+                return done
+            if self._rest.is_over(name):
                 done += self._take(name)
-            except Deferred as err:
-                trouble = trouble or err
-            notify("WATCHDOG=1")
-        if trouble is not None:
-            raise trouble
+                notify("WATCHDOG=1")
+            if name in self._rest:
+                resting.add(name)
+        self._rest.keep(resting)
         return done
+
+    @property
+    def resting(self) -> int:
+        """How many messages are left for later because of trouble of their own."""
+        return len(self._rest)
+
+    def _names(self) -> Iterator[str]:
+        with _files():
+            yield from self.queues.incoming.ids()
 
     def _purge(self) -> None:
         """Free what dead processes held; tidy the other queues now and then, for they may be large."""
@@ -124,7 +133,7 @@ class Loader:
                 self._next_purge = time.monotonic() + SECONDS_BETWEEN_PURGES
 
     def _take(self, name: str) -> bool:
-        """Lock an element and deal with it; False if another loader has it."""
+        """Lock an element and deal with it; False if another loader has it, or if it must rest."""
         incoming = self.queues.incoming
         with _files():
             if not incoming.lock(name):
@@ -134,15 +143,20 @@ class Loader:
         try:
             self._finish(name)
             finished = True
-        except Transient as err:
-            self.tally.deferred += 1
+        except FileTrouble as err:
+            self._rest.begin(name, str(err))
+        except ServiceError as err:
             log.warning("Message %s: deferred: %s", name, err)
             raise
+        except Exception as err:
+            # The outermost edge of one message: content that meets a mistake of ours mustn't end the daemon.
+            log.exception("Message %s: the loader failed", name)
+            self._rest.begin(name, "internal error: %s: %s" % (type(err).__name__, err))
         finally:
             if not finished:
                 with _files():
                     incoming.unlock(name)
-        return True
+        return finished
 
     def _finish(self, name: str) -> None:
         with _files():
@@ -153,6 +167,7 @@ class Loader:
                 self.queues.accept.add(_element(delivery))
             self.queues.incoming.remove(name)
         self._rejected_names.discard(name)
+        self._rest.end(name)
         self.tally.add(outcome)
         _log_outcome(delivery, outcome)
 
@@ -173,10 +188,6 @@ class Loader:
             message = decode(delivery.body)
         except RecordError as err:
             return self._refuse(delivery, UNKNOWN, str(err))
-        except Exception as err:
-            # The outermost edge of one message: content that meets a mistake of ours mustn't end the daemon.
-            log.exception("Message %s: the decoder failed", delivery.name)
-            return self._refuse(delivery, UNKNOWN, "internal error: %s: %s" % (type(err).__name__, err))
         if self.strict:
             return self._store_whole(delivery, message)
         return self._store(delivery, message)
@@ -272,9 +283,9 @@ def _files() -> Iterator[None]:
     try:
         yield
     except Transient as err:
-        raise Deferred(str(err)) from err
+        raise FileTrouble(str(err)) from err
     except OSError as err:
-        raise Deferred("Cannot use the queue: %s" % err) from err
+        raise FileTrouble("Cannot use the queue: %s" % err) from err
 
 
 def _log_outcome(delivery: Delivery, outcome: Outcome) -> None:

@@ -178,27 +178,49 @@ def test_saved_messages_are_kept_in_accept(centre: Centre) -> None:
     assert loader.queues.accept.get(name) == {"body": GOOD, "signer": SIGNER, "empaid": "0a/0b"}
 
 
+def awake(monkeypatch: Any) -> None:
+    """Let messages with trouble of their own not rest."""
+    monkeypatch.setattr("apel.server.rest.FIRST_SECONDS", 0.0)
+
+
 def test_disk_full_at_reject_keeps_the_message_and_the_others_go_on(centre: Centre, monkeypatch: Any) -> None:
     """D1 for the disk: the bad message waits in `incoming`, good ones are loaded, the loader tries again."""
 
     def full(_: Any) -> str:
         raise StorageError("Cannot add to the queue: No space left on device")
 
+    awake(monkeypatch)
     centre.deliver("rubbish")
     centre.deliver(GOOD)
     loader = centre.loader()
     with monkeypatch.context() as patch:
         patch.setattr(centre.reject, "add", full)
+        assert loader.step() == 1
+        assert loader.step() == 0
+    assert loader.resting == centre.incoming.count() == 1
+    assert centre.count("JobRecords") == 3
+    assert loader.step() == 1 and len(centre.rejected()) == 1
+    assert loader.resting == 0
+
+
+def test_disk_full_at_the_queue_itself_is_trouble_that_passes(centre: Centre, monkeypatch: Any) -> None:
+    """D1 for the disk: nothing can be locked; the step ends, and the daemon tries again."""
+
+    def full(_: str) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    centre.deliver(GOOD)
+    loader = centre.loader()
+    with monkeypatch.context() as patch:
+        patch.setattr(centre.incoming, "lock", full)
         with pytest.raises(Transient, match="No space left"):
             loader.step()
-    assert centre.count("JobRecords") == 3 and centre.incoming.count() == 1
-    assert loader.step() == 1 and len(centre.rejected()) == 1
+    assert loader.step() == 1
 
 
-def test_a_message_that_cannot_be_read_stops_no_other(centre: Centre, monkeypatch: Any) -> None:
-    """A bad sector under one message: it waits, the others are loaded."""
+def test_a_message_that_cannot_be_read_stops_no_other(centre: Centre, monkeypatch: Any, caplog: Any) -> None:
+    """A bad sector under one message: it rests, the others are loaded, and the log isn't flooded."""
     first = centre.deliver(GOOD)
-    centre.deliver(message([job(LocalJobId="after")]))
     get = centre.incoming.get
 
     def failing(name: str) -> Any:
@@ -207,10 +229,13 @@ def test_a_message_that_cannot_be_read_stops_no_other(centre: Centre, monkeypatc
         return get(name)
 
     monkeypatch.setattr(centre.incoming, "get", failing)
-    with pytest.raises(Transient, match="Input/output"):
-        centre.loader().step()
-    assert centre.rows("SELECT LocalJobId FROM JobRecords") == [("after",)]
+    loader = centre.loader()
+    for number in range(5):
+        centre.deliver(message([job(LocalJobId=str(number))]))
+        assert loader.step() == 1
     assert list(centre.incoming.ids()) == [first]
+    assert caplog.text.count("Message %s: deferred: " % first) == 1
+    assert centre.incoming.lock(first), "it is not left locked"
 
 
 def test_a_message_that_cannot_be_removed_is_rejected_once(centre: Centre, monkeypatch: Any) -> None:
@@ -219,13 +244,12 @@ def test_a_message_that_cannot_be_removed_is_rejected_once(centre: Centre, monke
     def read_only(_: str) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
+    awake(monkeypatch)
     centre.deliver("rubbish")
     loader = centre.loader()
     with monkeypatch.context() as patch:
         patch.setattr(centre.incoming, "remove", read_only)
-        for _ in range(3):
-            with pytest.raises(Transient):
-                loader.step()
+        assert [loader.step() for _ in range(3)] == [0, 0, 0]
     assert loader.step() == 1
     assert len(centre.rejected()) == 1 and centre.incoming.count() == 0
 
@@ -240,15 +264,26 @@ def test_a_loader_that_died_before_removal_does_not_reject_twice(centre: Centre,
     assert len(centre.rejected()) == 1 and centre.count("JobRecords") == 2
 
 
-def test_the_decoder_failing_on_a_message_does_not_end_the_loader(centre: Centre, monkeypatch: Any) -> None:
-    def broken(text: str) -> Any:
+@pytest.mark.parametrize("broken", ["decode", "store"])
+def test_a_mistake_of_ours_does_not_end_the_loader(
+    centre: Centre, monkeypatch: Any, caplog: Any, broken: str
+) -> None:
+    """The message rests with a trace in the log, the loader lives on; no content is to blame."""
+
+    def fail(*_: Any) -> Any:
         raise ZeroDivisionError("a mistake of ours")
 
+    awake(monkeypatch)
     centre.deliver(GOOD)
+    loader = centre.loader()
     with monkeypatch.context() as patch:
-        patch.setattr("apel.server.loader.decode", broken)
-        centre.loader().step()
-    assert reason(centre) == "Parsing unsuccessful: internal error: ZeroDivisionError: a mistake of ours"
+        patch.setattr("apel.server.loader." + broken, fail)
+        assert loader.step() == 0
+    assert (
+        "Traceback" in caplog.text and "internal error: ZeroDivisionError: a mistake of ours" in caplog.text
+    )
+    assert loader.resting == 1 and centre.reject.count() == 0
+    assert loader.step() == 1 and centre.count("JobRecords") == 3
 
 
 def test_each_message_has_one_line_in_the_log_in_the_same_words(centre: Centre, caplog: Any) -> None:

@@ -13,6 +13,7 @@ from centre import Installation, job, jobs, message, wait_for
 from apel.commands import apeldbloader, apelreport, apelsummariser
 from apel.commands.server_config import DB_TABLE
 from apelcommon.resources import sample_path
+from ssm.errors import StorageError
 
 
 @pytest.fixture
@@ -35,6 +36,18 @@ def test_once_loads_what_is_there_and_ends(files: Installation, capsys: Any) -> 
 def test_once_with_an_empty_queue_is_done(files: Installation, capsys: Any) -> None:
     assert files.load("--once") == 0
     assert "0 messages" in capsys.readouterr().out
+
+
+def test_once_says_that_something_is_left(files: Installation, capsys: Any, monkeypatch: Any) -> None:
+    """Exit 75: try again later."""
+    files.centre.deliver("rubbish")
+
+    def full(*_: Any) -> str:
+        raise StorageError("No space left on device")
+
+    monkeypatch.setattr("ssm.queues.MessageQueue.add", full)
+    assert files.load("--once") == 75
+    assert "1 messages could not be loaded and wait in the queue." in capsys.readouterr().err
 
 
 def test_a_stale_pid_file_is_taken_over(files: Installation) -> None:
