@@ -8,8 +8,8 @@ import os
 import pytest
 
 from apel import logfiles
-from apel.logfiles import LogFile
 from apel.ingest.readfiles import ReadFiles
+from apel.logfiles import LogFile
 from apel.records import ProcessedFile
 
 HEADER = b"# a header that all the files have\n"
