@@ -13,19 +13,10 @@ from centre import Centre, Installation, job, jobs, message, summary, sync, wait
 
 from apel.db import open_database
 from apelcommon.errors import Transient
-from servers.databases import fresh_database, mariadb_settings
+from servers.databases import mariadb_settings
 
 NUMBERS = itertools.count(1)
 WAITING = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
-
-
-@pytest.fixture
-def installation(mariadb: Any, tmp_path: Any) -> Iterator[Installation]:
-    """A centre whose database is a new one on the server."""
-    for db in fresh_database("server", tmp_path, mariadb):
-        found = Installation(tmp_path, mariadb.options_for(db.backend.database))
-        yield found
-        found.close()
 
 
 @contextlib.contextmanager
