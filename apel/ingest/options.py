@@ -21,6 +21,11 @@ def filled(text: str) -> str:
     return text
 
 
+def batch_type(text: str) -> str:
+    """The name of a batch system, which may be given in any case."""
+    return {name.lower(): name for name in BATCH_TYPES}.get(text.lower(), text)
+
+
 def _log_options(section: str, folder: str, what: str) -> List[Option]:
     return [
         Option(section, "dir", "path", folder, "The directory with %s." % what),
@@ -58,7 +63,7 @@ BATCH: List[Option] = [
     Option(
         "batch",
         "type",
-        "text",
+        batch_type,
         "",
         "The batch system: %s. (This version has no parser yet for %s.)"
         % (", ".join(BATCH_PARSERS), ", ".join(name for name in BATCH_TYPES if name not in BATCH_PARSERS)),

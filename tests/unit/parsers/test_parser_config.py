@@ -54,6 +54,10 @@ def test_old_file_keeps_working():
     assert settings.batch.filename_pattern is None
 
 
+def test_batch_type_in_any_case():
+    assert TABLE.parse(OLD.replace("type = SLURM", "type = Slurm")).batch.type == "SLURM"
+
+
 def test_all_errors_at_once():
     """C11."""
     text = OLD.replace("[site_info]\nsite_name = TEST-SITE\n", "[site_info]\nsite_name =\nsitename = x\n")
@@ -74,7 +78,7 @@ def test_all_errors_at_once():
     "name, words",
     [
         ("PBS", "is PBS, which this version can't read yet; it reads SLURM"),
-        ("slurm", "'slurm', but must be the name of a batch system"),
+        ("OpenLava", "'OpenLava', but must be the name of a batch system"),
         ("", "is empty"),
     ],
 )
