@@ -48,6 +48,8 @@ class ReportCommand(Command):
             found = report.rows(db, args.by, only)
         finally:
             db.close()
+        if not found:
+            print(report.NOTHING_SELECTED if only != report.Filter() else report.EMPTY, file=sys.stderr)
         form = report.as_json if args.json else report.as_csv if args.csv else report.as_table
         sys.stdout.write(form(found, args.by))
         return EXIT_DONE

@@ -150,6 +150,7 @@ def _miscounted(summariser: Summariser) -> Set[SiteMonth]:
         log.warning(
             "%s: its sources hold %d jobs, its sums %d.", _name(names, one.month), one.jobs, one.summed
         )
+    log.info("The numbers of jobs in sums and sources were compared: %d months differ.", len(found))
     return {one.month for one in found}
 
 

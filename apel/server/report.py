@@ -112,13 +112,12 @@ EXPLANATION = """\
 Jobs: jobs that ended in the month (UTC). Wall h: hours from start to end of the jobs. Core h: wall hours
 times the cores of each job. CPU h: processor hours used. HS06 CPU h: CPU hours times the benchmark of the
 machine (HS06 or HEPscore23 units), which makes sites comparable. Efficiency: CPU h / Core h."""
-EMPTY = "No summaries. Load messages with apeldbloader, then run apelsummariser; then look here again."
+EMPTY = "There are no sums yet: load messages with apeldbloader, then run apelsummariser."
+NOTHING_SELECTED = "No sums match what was asked for (names are compared letter by letter)."
 
 
 def as_table(found: Sequence[Row], by: Sequence[str] = BY) -> str:
     """The rows as an aligned table with a total, and a line or two on what the columns mean."""
-    if not found:
-        return EMPTY + "\n"
     headings = [HEADINGS.get(group, group.capitalize()) for group in by]
     lines = [(*headings, *COLUMNS)]
     lines += [(*row.names, *_figures(row.usage)) for row in found]

@@ -193,6 +193,11 @@ def test_a_month_that_is_none_is_refused(files: Installation, capsys: Any, word:
     assert "is no month like 2026-10" in capsys.readouterr().err
 
 
+def test_the_report_of_an_empty_database_says_what_to_do(files: Installation, capsys: Any) -> None:
+    assert files.report() == 0
+    assert "run apelsummariser" in capsys.readouterr().err
+
+
 def test_the_report_is_printed_in_three_forms(files: Installation, capsys: Any) -> None:
     files.centre.load(message([job(), job(LocalJobId="2", Site="EXAMPLE-WEST")]))
     files.summarise()
@@ -200,6 +205,8 @@ def test_the_report_is_printed_in_three_forms(files: Installation, capsys: Any) 
     assert "atlas" in capsys.readouterr().out
     assert files.report("--json", "--site", "EXAMPLE-WEST", "--month", "2025-03", "--vo", "atlas") == 0
     assert json.loads(capsys.readouterr().out)["total"]["jobs"] == 1
+    assert files.report("--site", "Example-West") == 0
+    assert "letter by letter" in capsys.readouterr().err
     assert files.report("--csv") == 0
     assert capsys.readouterr().out.startswith("month,site,vo,jobs,wall_seconds,")
 
