@@ -85,7 +85,11 @@ class Receiver:
             raise
         except Exception as err:  # the edge: whatever a message does to us, it must not come again for ever
             log.exception("Message %s: internal error while it was verified", identifier)
-            return Verdict(body, NO_SIGNER, "Failed to verify message: internal error: %r" % err)
+            return Verdict(
+                body,
+                NO_SIGNER,
+                "Failed to verify message: internal error: %s: %s" % (type(err).__name__, err),
+            )
 
     def _store(self, identifier: str, verdict: Verdict) -> None:
         element: Dict[str, Union[str, bytes]] = {

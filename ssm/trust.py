@@ -5,13 +5,13 @@ import logging
 import os
 import re
 import time
-from typing import Dict, Iterable, List, NamedTuple, Tuple
+from typing import Dict, Iterable, NamedTuple, Tuple
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.backends import default_backend
-from OpenSSL import crypto
 
+from ssm.chain import ChainError, verify_chain
 from ssm.dn import distinguished_name
 from ssm.errors import CryptoError, TrustError
 from ssm.smime import MALFORMED
@@ -67,27 +67,19 @@ class TrustStore:
 
     def _verify(self, certificate: bytes, others: Iterable[bytes]) -> str:
         try:
-            parsed = x509.load_der_x509_certificate(certificate, default_backend())
+            parsed, *chain = [
+                x509.load_der_x509_certificate(one, default_backend()) for one in (certificate, *others)
+            ]
             _check_usage(parsed)
-            chain = [x509.load_der_x509_certificate(other, default_backend()) for other in others]
-            self._check_chain(parsed, chain)
-            return distinguished_name(asn1_x509.Certificate.load(certificate).subject)
+            name = distinguished_name(asn1_x509.Certificate.load(certificate).subject)
         except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, *MALFORMED) as err:
             raise CryptoError("Unverified signer: the certificate can't be read: %s" % err) from err
-
-    def _check_chain(self, certificate: x509.Certificate, others: List[x509.Certificate]) -> None:
-        context = crypto.X509StoreContext(
-            self._store(),
-            crypto.X509.from_cryptography(certificate),
-            [crypto.X509.from_cryptography(other) for other in others],
-        )
         try:
-            context.verify_certificate()
-        except crypto.X509StoreContextError as err:
+            verify_chain(parsed, chain, self.ca_directory, self.check_crls)
+        except ChainError as err:
             self._check_directory()
-            raise CryptoError("Unverified signer: %s" % _reason(err)) from err
-        except crypto.Error as err:
-            raise CryptoError("Unverified signer: OpenSSL says %s" % err) from err
+            raise CryptoError("Unverified signer: %s" % err) from err
+        return name
 
     def _check_directory(self) -> None:
         """A directory without a CA makes every signer look foreign: our trouble, not theirs."""
@@ -96,24 +88,6 @@ class TrustStore:
                 "The CA directory %s holds no hash-named certificate (<hash>.0); "
                 "run `openssl rehash` on it." % self.ca_directory
             )
-
-    def _store(self) -> crypto.X509Store:
-        store = crypto.X509Store()
-        store.load_locations(None, self.ca_directory)
-        if self.check_crls:
-            store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
-        return store
-
-
-def _reason(err: crypto.X509StoreContextError) -> str:
-    # args[0] is [code, depth, text] before pyOpenSSL 22.1 and the text since.
-    said = err.args[0]
-    text = said[2] if isinstance(said, (list, tuple)) else said
-    try:
-        subject = err.certificate.to_cryptography().subject.rfc4514_string()
-    except (ValueError, AttributeError):
-        return str(text)
-    return "%s (%s)" % (text, subject)
 
 
 def _check_usage(certificate: x509.Certificate) -> None:

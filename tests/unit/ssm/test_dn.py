@@ -20,7 +20,7 @@ def certificate(rdns):
         [
             x509.RelativeDistinguishedName(
                 [
-                    x509.NameAttribute(x509.ObjectIdentifier(oid), value, _type=kind, _validate=False)
+                    x509.NameAttribute(x509.ObjectIdentifier(oid), value, _type=kind)
                     for oid, value, kind in rdn
                 ]
             )

@@ -152,7 +152,7 @@ def test_internal_error_rejects_the_message_and_the_loop_lives(receiver, host, m
         receiver.trust, "check", fail
     )
     deliver(receiver, host.sign())
-    assert "internal error: RuntimeError('a bug')" in only_rejected(receiver)["error"]
+    assert "internal error: RuntimeError: a bug" in only_rejected(receiver)["error"]
 
 
 # The loop

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import subprocess
+import time
 
 import pytest
 from asn1crypto import cms
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 
 from ssm import mime, smime
 from ssm.errors import CryptoError, SigningError
+
+# cryptography warns of mutated certificates that it will refuse some day.
+pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 
 TEXT = "APEL-individual-job-message: v0.3\nSite: Aye\nLocalJobId: 1\n%%\nSite: Aye\nLocalJobId: 2\n%%"
 SIGNATURE = re.compile(rb'(filename="smime.p7s"\r?\n\r?\n)(.*?)(\r?\n\r?\n?------)', re.DOTALL)
@@ -555,6 +559,28 @@ def mutated(data, mutations):
         else:
             data = data[:at] + extra + data[at:]
     return data
+
+
+@pytest.mark.parametrize(
+    "der",
+    [
+        b"",
+        b"\x3f" + b"\xff" * 1000000,
+        b"\x3f" + b"\xff" * 60000,
+        b"\x30\x83\x00\xf0\x00\x3f" + b"\xff" * 60000,
+        b"\x30\x80" * 100000,
+        b"\x30\x80" * 30000,
+        b"\x30\x84\xff\xff\xff\xff",
+        b"\x30\xff" + b"\x01" * 200,
+        b"\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" + b"\xa0\x80\x30\x80" * 10000,
+    ],
+)
+def test_signature_made_to_exhaust_us_is_rejected_at_once(signed_message, der):
+    """S3: long tags, deep nesting, huge lengths."""
+    started = time.process_time()
+    with pytest.raises(CryptoError, match="can't be read"):
+        smime.verify(put_signature(signed_message, der))
+    assert time.process_time() - started < 2
 
 
 def test_large_message_costs_linear_time(host_signer):
