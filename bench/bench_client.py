@@ -6,7 +6,8 @@ import time
 from typing import Any, Callable, Iterator, List
 
 from apel.client.benchmarks import Benchmark, History
-from apel.client.join import JOB_COLUMNS, Joiner
+from apel.client.join import Joiner
+from apel.client.join_sql import JOB_COLUMNS
 from apel.client.summarise import summarise_site
 from apel.db.tables import BLAHD, EVENTS, store
 from apel.records import BlahdRecord, EventRecord, Record

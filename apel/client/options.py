@@ -125,7 +125,7 @@ OTHERS: List[Option] = [
         "lockfile",
         "path",
         "",
-        "What keeps two runs from overlapping. Empty: a file of its own in the temporary directory.",
+        "What keeps two runs from overlapping. Empty: see docs/client.md.",
     ),
     *LOGGING("/var/log/apel/client.log"),
 ]

@@ -74,6 +74,9 @@ class ClientCommand(Command):
         if args.check_config:
             return self._check(args)
         settings = self.settings(args)
+        if settings.ssm.enabled:
+            # What is wrong there is better known before anything is done.
+            _sender_settings(args.ssm_config)
         if args.dry_run:
             return _dry_run(settings)
         with Lock(_lock_path(settings), self.name):
@@ -213,10 +216,12 @@ def _dry_run(settings: Settings) -> int:
 
 
 def _lock_path(settings: Settings) -> str:
-    """[client] lockfile; or one for each user and database, where anybody may write."""
+    """[client] lockfile; or one beside a database file, or one for each user and database elsewhere."""
     if settings.client.lockfile:
         return str(settings.client.lockfile)
-    what = "\n".join([*settings.db.hostname, os.path.realpath(settings.db.name)])
+    if settings.db.backend == "sqlite":
+        return "%s.apelclient.lock" % settings.db.name
+    what = "\n".join([*settings.db.hostname, settings.db.name])
     name = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return os.path.join(tempfile.gettempdir(), "apelclient-%d-%s.lock" % (os.getuid(), name))
 

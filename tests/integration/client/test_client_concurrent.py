@@ -8,7 +8,7 @@ from gridsite import CE1, FakeQueue, event, grid
 
 from apel import unloader
 from apel.client.choice import GRID
-from apel.client.join import JOB_COLUMNS
+from apel.client.join_sql import JOB_COLUMNS
 from apel.db import Transaction, open_database
 from apel.unloader import Unloader, hold_off_unloader, prepare_writers
 from apel.views import Selection
