@@ -129,7 +129,7 @@ class Database:
                 return self._once(work)
             except (Conflict, Lost) as err:
                 if isinstance(err, Lost):
-                    self.backend.lost()
+                    self._give_up_server()
                 if not left:
                     raise
                 wait = backoff.next()
@@ -140,17 +140,20 @@ class Database:
     def _once(self, work: Callable[[Transaction], T]) -> T:
         connection = self._connected()
         self._working = True
-        clean = False
         try:
             self._call(self.backend.begin, connection)
             result = work(Transaction(self.backend, connection))
             self._call(self.backend.commit, connection)
-            clean = True
             return result
+        except Exception:
+            self._undo()
+            raise
+        except BaseException:
+            # Interrupted, perhaps in the middle of an answer, of which the next user would read the rest.
+            self.close()
+            raise
         finally:
             self._working = False
-            if not clean:
-                self._undo()
 
     def _undo(self) -> None:
         """Roll back; a connection that can't even do that is given up."""
@@ -160,9 +163,15 @@ class Database:
             log.debug("No rollback: %s", err)
             self.close()
 
+    def _give_up_server(self) -> None:
+        # The connection may still be good, and only the server be read-only or outside its cluster.
+        self.close()
+        self.backend.lost()
+
     def _connected(self) -> Any:
         if self._connection is None:
             self._connection = self._connect()
+            self._lookups.forget()
         return self._connection
 
     def _connect(self, stream: bool = False) -> Any:

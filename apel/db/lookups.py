@@ -18,11 +18,15 @@ NAMES_PER_QUERY = 500
 
 
 class Lookups:
-    """The names of one database seen so far. Rows of lookup tables never change or go, so ids stay true."""
+    """The names seen so far. Rows of lookup tables never change: ids stay true while a connection lasts."""
 
     def __init__(self, db: "Database") -> None:
         self._db = db
         self._known: Dict[str, Dict[str, int]] = {}
+
+    def forget(self) -> None:
+        """Look everything up again: after a fail-over or a restore, ids may be others."""
+        self._known.clear()
 
     def ids(self, table: str, names: Iterable[Optional[str]]) -> Dict[Optional[str], int]:
         """See Database.ids."""
@@ -31,12 +35,13 @@ class Lookups:
         wanted = set(names)
         texts = {NONE if name is None else name for name in wanted}
         known = self._known.setdefault(table, {})
-        missing = texts - known.keys()
-        if missing:
-            if len(known) + len(missing) > MOST_REMEMBERED:
+        while texts - known.keys():
+            if len(known) + len(texts) > MOST_REMEMBERED:
                 known.clear()
-                missing = texts
-            known.update(self._find_or_make(table, missing))
+            found_now = self._find_or_make(table, texts - known.keys())
+            # Another one, if a new connection had to be made meanwhile.
+            known = self._known.setdefault(table, {})
+            known.update(found_now)
         found: Dict[Optional[str], int] = {text: known[text] for text in texts}
         if None in wanted:
             found[None] = known[NONE]

@@ -72,11 +72,18 @@ def is_there(backend: Backend, connection: Any, schema: str) -> bool:
 
 
 def _foreign(backend: Backend, connection: Any, schema: str) -> List[str]:
-    """What is in the way of making the schema: tables of its names with other columns."""
+    """What is in the way of making the schema: tables of its names that another software has made.
+
+    Columns alone don't tell: the incumbent's tables have the same ones with other keys. But in a schema of
+    ours the version table is made first.
+    """
     found = backend.relations(connection)
+    mine = {name: columns for name, columns in expected(schema)[0].items() if name in found}
+    if mine and VERSION_TABLE not in found:
+        return ["%s without a %s" % (", ".join(sorted(mine)), VERSION_TABLE)]
     wrong: List[str] = []
-    for name, columns in expected(schema)[0].items():
-        if name in found and found[name] != columns:
+    for name, columns in mine.items():
+        if found[name] != columns:
             wrong += _differences(name, columns, found[name])
     return wrong
 

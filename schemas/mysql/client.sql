@@ -7,6 +7,16 @@
 -- UpdateTime moves when a row is inserted or really changed, not when equal values are written again.
 -- Every statement may be repeated, so an interrupted init is simply started again.
 
+-- One row for each version of this schema that was ever in force here. This table is made first: where others
+-- of ours are without it, they are of another make, and left alone.
+CREATE TABLE IF NOT EXISTS SchemaVersion (
+    SchemaName VARCHAR(50) NOT NULL,
+    Version INT NOT NULL,
+    Software VARCHAR(50) NOT NULL,
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (SchemaName, Version)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
 -- Lookup tables: one row per name; the unique key settles what happens when two writers meet a new name.
 
 CREATE TABLE IF NOT EXISTS Sites (
@@ -243,15 +253,6 @@ CREATE TABLE IF NOT EXISTS ChangedMonths (
     Month INT NOT NULL,
     Mark BIGINT NOT NULL,
     PRIMARY KEY (SiteID, Year, Month, Mark)
-) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
-
--- One row for each version of this schema that was ever in force here.
-CREATE TABLE IF NOT EXISTS SchemaVersion (
-    SchemaName VARCHAR(50) NOT NULL,
-    Version INT NOT NULL,
-    Software VARCHAR(50) NOT NULL,
-    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    PRIMARY KEY (SchemaName, Version)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 CREATE OR REPLACE VIEW VJobRecords AS

@@ -4,6 +4,16 @@
 -- Text compares byte by byte by default; benchmark names (ServiceLevelType) without regard to case. Times are
 -- text, 'YYYY-MM-DD hh:mm:ss', UTC. UpdateTime has no trigger: the statements of apel/db move it.
 
+-- One row for each version of this schema that was ever in force here. This table is made first: where others
+-- of ours are without it, they are of another make, and left alone.
+CREATE TABLE IF NOT EXISTS SchemaVersion (
+    SchemaName VARCHAR(50) NOT NULL,
+    Version INT NOT NULL,
+    Software VARCHAR(50) NOT NULL,
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (SchemaName, Version)
+) WITHOUT ROWID;
+
 -- Lookup tables: one row per name; the unique key settles what happens when two writers meet a new name.
 
 CREATE TABLE IF NOT EXISTS Sites (
@@ -224,15 +234,6 @@ CREATE TABLE IF NOT EXISTS ChangedMonths (
     Month INT NOT NULL,
     Mark BIGINT NOT NULL,
     PRIMARY KEY (SiteID, Year, Month, Mark)
-) WITHOUT ROWID;
-
--- One row for each version of this schema that was ever in force here.
-CREATE TABLE IF NOT EXISTS SchemaVersion (
-    SchemaName VARCHAR(50) NOT NULL,
-    Version INT NOT NULL,
-    Software VARCHAR(50) NOT NULL,
-    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    PRIMARY KEY (SchemaName, Version)
 ) WITHOUT ROWID;
 
 CREATE VIEW IF NOT EXISTS VJobRecords AS

@@ -35,6 +35,16 @@ def test_nothing_remains_of_work_that_fails(server_db: Any) -> None:
     assert counts(server_db) == [(1, 2)]
 
 
+def test_interrupted_work_leaves_nothing_and_a_usable_database(server_db: Any) -> None:
+    def work(tx: Any) -> None:
+        tx.insert("SyncRecords", SYNC, [sync_row(1, 1)])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        server_db.run(work)
+    assert counts(server_db) == []
+
+
 def test_the_whole_of_the_work_is_repeated_on_a_conflict(server_db: Any) -> None:
     """D1: half of a transaction that another one broke must not stay, nor be left out."""
     tries: List[int] = []

@@ -225,6 +225,20 @@ def test_a_dead_host_is_passed_over_and_the_good_one_is_kept(mariadb: Any, maria
     assert str(db.backend.servers[db.backend._current]) == names[1]
 
 
+def test_a_connection_to_a_server_that_will_not_serve_is_given_up(maria_db: Any) -> None:
+    """D1: read-only, or out of its cluster, it still answers; the repetition must go elsewhere."""
+    seen: List[int] = []
+
+    def work(tx: Any) -> int:
+        seen.append(tx.value("SELECT CONNECTION_ID()"))
+        if len(seen) == 1:
+            raise Lost("read-only")
+        return len(seen)
+
+    assert maria_db.run(work) == 2
+    assert seen[0] != seen[1]
+
+
 def test_all_hosts_down_are_all_named() -> None:
     ports = [free_port(), free_port()]
     backend = MySQL(hosts(["127.0.0.1:%d" % port for port in ports], 3306), "x", "x", "")
@@ -275,7 +289,8 @@ def test_our_sessions_are_strict_in_utc_and_read_committed(mariadb: Any, maria_d
     for word in ("STRICT_ALL_TABLES", "NO_ZERO_DATE", "ONLY_FULL_GROUP_BY"):
         assert word in mode
     assert "NO_BACKSLASH_ESCAPES" not in mode
-    assert maria_db.run(lambda tx: tx.value("SELECT @@tx_isolation")) == "READ-COMMITTED"
+    levels = dict(maria_db.run(lambda tx: tx.rows("SHOW SESSION VARIABLES LIKE '%%_isolation'")))
+    assert levels.get("transaction_isolation", levels.get("tx_isolation")) == "READ-COMMITTED"
     assert maria_db.run(lambda tx: tx.value("SELECT @@character_set_connection")) == "utf8mb4"
 
 

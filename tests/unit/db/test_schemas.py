@@ -99,13 +99,23 @@ def test_init_leaves_another_versions_tables_alone(empty_settings: Any) -> None:
     """An incumbent's database has our names and other columns; it is not half converted."""
     backend = open_backend(empty_settings)
     with session(backend) as connection:
-        backend.execute(
-            connection, "CREATE TABLE ProcessedFiles (HostName VARCHAR(255), Hash VARCHAR(64))", ()
-        )
+        # The same columns, but names are not unique: that shows only by the missing version table.
+        backend.execute(connection, "CREATE TABLE DNs (id INT, name VARCHAR(255))", ())
     before = relations(empty_settings)
-    with pytest.raises(Unusable, match="ProcessedFiles lacks column FileName"):
+    with pytest.raises(Unusable, match="DNs without a SchemaVersion"):
         initialise(backend, "client")
     assert relations(empty_settings) == before
+
+
+def test_init_leaves_a_changed_table_alone(empty_settings: Any) -> None:
+    backend = open_backend(empty_settings)
+    initialise(backend, "client")
+    with open_database(empty_settings, "client") as db:
+        db.run(lambda tx: tx.execute("ALTER TABLE DNs ADD COLUMN extra INT"))
+        db.run(lambda tx: tx.execute("DROP TABLE RejectedLines"))
+    with pytest.raises(Unusable, match="DNs has an unknown column extra"):
+        initialise(backend, "client")
+    assert "RejectedLines" not in relations(empty_settings)
 
 
 def test_a_newer_schema_is_refused(empty_settings: Any) -> None:
