@@ -106,7 +106,10 @@ class Server:
         return self._process.pid if running and self._process else None
 
     def start(self) -> None:
-        """Start and wait until it answers. Raises ServerFailed with the end of its log."""
+        """Start and wait until it answers. Raises ServerFailed with the end of its log.
+
+        Call it from a thread that lives on: the server is killed when the thread that started it ends.
+        """
         assert self.pid is None, "already running"
         with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen(
