@@ -83,6 +83,10 @@ def main(command: Command, argv: Optional[List[str]] = None) -> int:
         return command.run(args)
     except ServiceError as err:
         return _failed(command, err)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); the interpreter must not try to flush what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("%s: interrupted" % command.name, file=sys.stderr)
         return 130

@@ -3,11 +3,14 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import tempfile
 from typing import IO, Iterator, Optional
 
 from apelcommon.errors import ServiceError
+
+LOCK_FOLDERS = ("/run/apel", "/tmp")
 
 
 def fsync_directory(path: str) -> None:
@@ -35,6 +38,19 @@ def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
             os.unlink(temporary)
         raise
     fsync_directory(folder)
+
+
+def lock_path(program: str, *what: str) -> str:
+    """The usual lock file of a program that works on `what` (a database, say), for one user.
+
+    It is the same whatever the environment says of temporary files, so that a run from cron and one from
+    a shell meet: in /run/apel where that is ours to write, in /tmp elsewhere.
+    """
+    name = hashlib.sha256("\n".join(what).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    folder = next(
+        (path for path in LOCK_FOLDERS if os.access(path, os.W_OK | os.X_OK)), tempfile.gettempdir()
+    )
+    return os.path.join(folder, "%s-%d-%s.lock" % (program, os.getuid(), name))
 
 
 class Lock:

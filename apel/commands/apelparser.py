@@ -1,10 +1,7 @@
 """apelparser: read the new lines of batch system and BLAH logs into the site database."""
 
 import argparse
-import hashlib
 import logging
-import os
-import tempfile
 from typing import Any, List, Optional, Type
 
 from apel.db import open_database
@@ -18,6 +15,7 @@ from apelcommon.command import main as run_command
 from apelcommon.config import Settings
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED
 from apelcommon.files import Lock
+from apelcommon.files import lock_path as usual_lock
 
 log = logging.getLogger("parser")
 
@@ -115,12 +113,10 @@ def _finish(reports: List[ParseReport], show: bool) -> int:
 
 
 def lock_path(settings: Settings) -> str:
-    """[parser] lockfile; or one for each user, batch system and database, where anybody may write."""
+    """[parser] lockfile; or the usual one for each user, batch system and database."""
     if settings.parser.lockfile:
         return str(settings.parser.lockfile)
-    what = [settings.site_info.lrms_server, settings.db.name, *settings.db.hostname]
-    name = hashlib.sha256("\n".join(what).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return os.path.join(tempfile.gettempdir(), "apelparser-%d-%s.lock" % (os.getuid(), name))
+    return usual_lock("apelparser", settings.site_info.lrms_server, settings.db.name, *settings.db.hostname)
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -97,8 +97,8 @@ RUN: List[Option] = [
         "lockfile",
         "path",
         "",
-        "The file that keeps a second run for the same batch system from starting. Empty: one in the "
-        "directory for temporary files, named after the batch system and the database.",
+        "The file that keeps a second run for the same batch system from starting. Empty: one in "
+        "/run/apel or /tmp, named after the batch system and the database.",
     )
 ]
 

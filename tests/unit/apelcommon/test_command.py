@@ -1,6 +1,8 @@
 """The frame of commands: exit statuses, and what the operator is told."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -61,6 +63,22 @@ def test_unexpected_error_is_logged_with_its_trace(capsys, caplog):
     assert run(ZeroDivisionError("oops")) == 1
     assert "Unhandled exception raised!" in caplog.text and "Traceback" in caplog.text
     assert "internal error: ZeroDivisionError: oops" in capsys.readouterr().err
+
+
+def test_reader_that_goes_away_is_no_internal_error():
+    """`apelreport | head` ends quietly."""
+    code = "import sys; sys.path[:0] = %r\nfrom apelcommon.command import *\n" % [p for p in sys.path if p]
+    code += (
+        "class Many(Command):\n    name = 'many'\n"
+        "    def run(self, args):\n        [print('x' * 1000) for _ in range(10000)]\n        return 0\n"
+        "sys.exit(main(Many(), []))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 1
 
 
 def test_version_and_help_exit_with_zero(capsys):

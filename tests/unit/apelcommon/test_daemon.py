@@ -12,7 +12,7 @@ import pytest
 from apelcommon.backoff import Backoff
 from apelcommon.daemon import PidFile, Stop, is_running, notify, run_steps, stop_signals
 from apelcommon.errors import ServiceError, Transient
-from apelcommon.files import Lock, lines_of, write_atomically
+from apelcommon.files import Lock, lines_of, lock_path, write_atomically
 
 
 @pytest.fixture
@@ -100,6 +100,15 @@ def test_lock_held_by_a_live_process_ends_the_second_run(tmp_path):
 def open_text(path):
     with open(path) as stream:
         return stream.read()
+
+
+def test_usual_lock_is_the_same_from_cron_and_from_a_shell(tmp_path, monkeypatch):
+    """P6: whatever TMPDIR says, and another one for another database."""
+    first = lock_path("apelparser", "db1", "apelclient")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert lock_path("apelparser", "db1", "apelclient") == first
+    assert lock_path("apelparser", "db2", "apelclient") != first
+    assert os.path.basename(first).startswith("apelparser-%d-" % os.getuid())
 
 
 def test_lock_in_a_folder_that_is_not_there_is_named(tmp_path):
