@@ -67,7 +67,7 @@ def wrap(content: bytes, signature: bytes) -> bytes:
 
 def unwrap(message: bytes) -> SignedParts:
     """Take a multipart/signed message apart. Raises CryptoError for anything that isn't exactly that."""
-    text = message.replace(b"\r\n", b"\n") if b"\r\n" in message else message
+    text = message.replace(b"\r\n", b"\n") if b"\r" in message else message
     headers, start = read_headers(text)
     kind, parameters = _media_type(headers)
     if kind in ENVELOPE_TYPES:
@@ -93,7 +93,7 @@ def read_text(part: bytes) -> str:
         text = body.decode(codec)
     except UnicodeDecodeError as err:
         raise CryptoError("the signed text is not %s: %s" % (codec.upper(), err.reason)) from err
-    return text.replace("\r\n", "\n").strip()
+    return (text.replace("\r\n", "\n") if "\r" in text else text).strip()
 
 
 def read_headers(text: bytes) -> Tuple[Dict[str, str], int]:

@@ -51,8 +51,16 @@ class Queue:
     """What all queues do. An element is known by its id; `lock` it before working on it."""
 
     def __init__(self, path: str) -> None:
+        """Makes the directory if need be. Raises StorageError."""
         self.path = os.path.abspath(path)
-        make_folder(self.path)
+        self._make_folders("")
+
+    def _make_folders(self, *names: str) -> None:
+        try:
+            for name in names:
+                make_folder(self._at(name))
+        except OSError as err:
+            raise StorageError("Cannot make the queue %s: %s" % (self.path, err.strerror or err)) from err
 
     def ids(self) -> Iterator[str]:
         """The ids of all elements, oldest first, locked or not."""
@@ -118,10 +126,7 @@ class OutgoingQueue(FileQueue):
 
     def ids(self) -> Iterator[str]:
         """The ids of all elements, oldest first, locked or not."""
-        for folder in folders_in(self.path):
-            for name in sorted(names_in(self._at(folder))):
-                if ELEMENT.match(name):
-                    yield "%s/%s" % (folder, name)
+        return _elements_in(self.path)
 
     def add(self, text: Data) -> str:
         """Add an element; it is on disk when its id is returned. Raises StorageError."""
@@ -255,16 +260,12 @@ class MessageQueue(Queue):
         super().__init__(path)
         self.schema = dict(schema)
         self.required = [key for key, kind in schema.items() if not kind.endswith("?")]
-        for folder in ("temporary", "obsolete"):
-            make_folder(self._at(folder))
+        self._make_folders("temporary", "obsolete")
         self._claims = Claims(self.path)
 
     def ids(self) -> Iterator[str]:
         """The ids of all elements, oldest first, locked or not."""
-        for folder in folders_in(self.path):
-            for name in sorted(names_in(self._at(folder))):
-                if ELEMENT.match(name):
-                    yield "%s/%s" % (folder, name)
+        return _elements_in(self.path)
 
     def add(self, data: Mapping[str, Data]) -> str:
         """Add an element with a value for each key; it is on disk when its id is returned.
@@ -389,6 +390,13 @@ class MessageQueue(Queue):
     def _unlock_before(self, element: str, before: float) -> bool:
         lock = self._at(element) + "/locked"
         return bool(IDENTIFIER.match(element)) and is_older(lock, before) and remove_folder(lock)
+
+
+def _elements_in(path: str) -> Iterator[str]:
+    for folder in folders_in(path):
+        for name in sorted(names_in(os.path.join(path, folder))):
+            if ELEMENT.match(name):
+                yield "%s/%s" % (folder, name)
 
 
 def open_outgoing(path: str, path_type: str = "dirq") -> FileQueue:

@@ -6,7 +6,7 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from apelcommon.errors import Permanent
 from ssm.credentials import load_credentials
-from ssm.errors import SigningError, TransportError
+from ssm.errors import SigningError, StorageError, TransportError
 from ssm.options import check_sender
 from ssm.queues import FileQueue, open_outgoing
 from ssm.smime import Signer
@@ -27,10 +27,17 @@ def send_queue(settings: Any, stop: Any = None) -> Sent:
     """Send all messages of the queue that `settings` (of sender.cfg) name.
 
     `stop` (with `is_set()`) ends it early. Raises ConfigError, SigningError (nothing was removed) or
-    TransportError (what was not confirmed stays in the queue).
+    TransportError, ReceiptTimeout, StorageError (what was not confirmed stays in the queue).
     """
     check_sender(settings)
     queue = open_outgoing(settings.messaging.path, settings.messaging.path_type)
+    try:
+        return _send_all(settings, queue, stop)
+    except OSError as err:
+        raise StorageError("The queue %s: %s." % (queue.path, err)) from err
+
+
+def _send_all(settings: Any, queue: FileQueue, stop: Any) -> Sent:
     queue.purge()
     if not any(True for _ in queue.ids()):
         log.info("No messages found to send.")

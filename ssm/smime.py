@@ -20,12 +20,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ssm import mime
-from ssm.der import check_der
+from ssm.der import check_der, encoded
 from ssm.errors import CryptoError, SigningError
 
 DIGESTS = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
 RSA_BITS = (2048, 16384)
 LEAST_EC_BITS = 256
+DATA = bytes(cms.ContentType("data").dump())
+SIGNED_DATA = bytes(cms.ContentType("signed_data").dump())
 TEXT_HEADER = b"Content-Type: text/plain\n\n"
 
 # What asn1crypto and cryptography raise on bytes that are no CMS or certificate: little of it is
@@ -53,65 +55,47 @@ class Signer:
         if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
             raise SigningError("The key is neither RSA nor EC; such messages would not be understood.")
         algorithm = "rsassa_pkcs1v15" if isinstance(key, rsa.RSAPrivateKey) else "sha256_ecdsa"
-        self._algorithm = algos.SignedDigestAlgorithm({"algorithm": algorithm})
-        self._digest = algos.DigestAlgorithm({"algorithm": "sha256", "parameters": core.Null()})
-        self._identifier = cms.SignerIdentifier(
-            {
-                "issuer_and_serial_number": cms.IssuerAndSerialNumber(
-                    {"issuer": self.certificate.issuer, "serial_number": self.certificate.serial_number}
-                )
-            }
-        )
+        digest = algos.DigestAlgorithm({"algorithm": "sha256", "parameters": core.Null()}).dump()
+        version = core.Integer(1).dump()
+        names = self.certificate.issuer.dump() + core.Integer(self.certificate.serial_number).dump()
+        self._algorithm = bytes(algos.SignedDigestAlgorithm({"algorithm": algorithm}).dump())
+        self._info_start = version + encoded(0x30, names) + digest
+        certificates = encoded(0xA0, self.certificate.dump())
+        self._data_start = version + encoded(0x31, digest) + encoded(0x30, DATA) + certificates
 
     def sign(self, text: bytes) -> bytes:
         """The signed message for a text (UTF-8; any line ends). Raises SigningError."""
         content = TEXT_HEADER + _with_lf(text)
-        attributes = self._attributes(hashlib.sha256(_with_crlf(content)).digest())
+        attributes = _attributes(hashlib.sha256(_with_crlf(content)).digest())
         try:
-            signature = self._signature(attributes.dump())
+            signature = self._signature(attributes)
         except (ValueError, UnsupportedAlgorithm) as err:
             raise SigningError("The key refuses to sign: %s" % err) from err
         return mime.wrap(content, self._container(attributes, signature))
-
-    def _attributes(self, digest: bytes) -> cms.CMSAttributes:
-        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-        return cms.CMSAttributes(
-            [
-                cms.CMSAttribute({"type": "content_type", "values": ["data"]}),
-                cms.CMSAttribute(
-                    {"type": "signing_time", "values": [cms.Time({"utc_time": core.UTCTime(now)})]}
-                ),
-                cms.CMSAttribute({"type": "message_digest", "values": [digest]}),
-            ]
-        )
 
     def _signature(self, data: bytes) -> bytes:
         if isinstance(self.key, rsa.RSAPrivateKey):
             return self.key.sign(data, padding.PKCS1v15(), hashes.SHA256())
         return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
 
-    def _container(self, attributes: cms.CMSAttributes, signature: bytes) -> bytes:
-        signed = cms.SignedData(
-            {
-                "version": "v1",
-                "digest_algorithms": [self._digest],
-                "encap_content_info": {"content_type": "data"},
-                "certificates": [self.certificate],
-                "signer_infos": [
-                    cms.SignerInfo(
-                        {
-                            "version": "v1",
-                            "sid": self._identifier,
-                            "digest_algorithm": self._digest,
-                            "signed_attrs": attributes,
-                            "signature_algorithm": self._algorithm,
-                            "signature": signature,
-                        }
-                    )
-                ],
-            }
-        )
-        return bytes(cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
+    def _container(self, attributes: bytes, signature: bytes) -> bytes:
+        """The CMS structure (RFC 5652, 5), put together from encoded parts: most are always the same."""
+        info = self._info_start + b"\xa0" + attributes[1:] + self._algorithm + encoded(0x04, signature)
+        signed = encoded(0x30, self._data_start + encoded(0x31, encoded(0x30, info)))
+        return encoded(0x30, SIGNED_DATA + encoded(0xA0, signed))
+
+
+def _attributes(digest: bytes) -> bytes:
+    """The signed attributes, as the SET that the signature is over."""
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    attributes = cms.CMSAttributes(
+        [
+            cms.CMSAttribute({"type": "content_type", "values": ["data"]}),
+            cms.CMSAttribute({"type": "signing_time", "values": [cms.Time({"utc_time": core.UTCTime(now)})]}),
+            cms.CMSAttribute({"type": "message_digest", "values": [digest]}),
+        ]
+    )
+    return bytes(attributes.dump())
 
 
 def _with_lf(text: bytes) -> bytes:

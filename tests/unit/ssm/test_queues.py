@@ -99,6 +99,13 @@ def test_full_disk_is_transient(queue, monkeypatch):
     assert queue.count() == 1
 
 
+def test_queue_that_cannot_be_made_is_transient(tmp_path):
+    (tmp_path / "file").write_text("")
+    for kind in ("simple", "normal", "directory"):
+        with pytest.raises(StorageError, match="Cannot make the queue"):
+            open_queue(kind, str(tmp_path / "file" / "below"))
+
+
 def test_nothing_counts_before_it_is_synced(queue, monkeypatch):
     """S6: the files are synced before the element is seen, and its name before its id is returned."""
     seen = []

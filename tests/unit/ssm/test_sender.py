@@ -8,7 +8,7 @@ import pytest
 from apelcommon.daemon import Stop
 from apelcommon.errors import ConfigError
 from ssm import smime
-from ssm.errors import SigningError, TransportError
+from ssm.errors import SigningError, StorageError, TransportError
 from ssm.options import SENDER, check_sender
 from ssm.queues import DirectoryQueue, OutgoingQueue
 from ssm.sender import ReceiptTimeout, send_queue
@@ -138,6 +138,17 @@ def test_message_locked_by_another_sender_is_skipped(transport, outgoing, sender
     other.lock(ids[1])
     assert send_queue(sender_settings) == (2, 0, 1)
     assert ids[1] not in [identifier for identifier, _ in transport.sent]
+
+
+def test_queue_that_cannot_be_listed_is_transient(transport, outgoing, sender_settings, monkeypatch):
+    outgoing.add("x")
+
+    def fail(self):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(OutgoingQueue, "ids", fail)
+    with pytest.raises(StorageError, match="Input/output error"):
+        send_queue(sender_settings)
 
 
 def test_stop_ends_after_what_is_on_the_way(transport, outgoing, sender_settings):

@@ -54,8 +54,8 @@ def put_signature(message, der):
 def sign_part(host, part):
     """A message whose signed part is exactly `part`, headers included (LF)."""
     signer = host.signer()
-    attributes = signer._attributes(hashlib.sha256(part.replace(b"\n", b"\r\n")).digest())
-    return mime.wrap(part, signer._container(attributes, signer._signature(attributes.dump())))
+    attributes = smime._attributes(hashlib.sha256(part.replace(b"\n", b"\r\n")).digest())
+    return mime.wrap(part, signer._container(attributes, signer._signature(attributes)))
 
 
 # What we make
@@ -313,8 +313,9 @@ def test_signer_names_another_certificate(host, another_host):
     """S1: the signature is the host's, but the message claims it is another's."""
 
     def change(signed):
+        signer_info = cms.ContentInfo.load(signature_of(another_host.sign()))["content"]["signer_infos"][0]
         signed["certificates"] = cms.CertificateSet([another_host.signer().certificate])
-        signed["signer_infos"][0]["sid"] = another_host.signer()._identifier
+        signed["signer_infos"][0]["sid"] = signer_info["sid"]
 
     with pytest.raises(CryptoError, match="not of this certificate's key"):
         smime.verify(with_signature(host.sign(), change))
@@ -432,7 +433,7 @@ def test_signed_attributes_must_say_what_is_signed(host, attributes, reason):
     part = b"Content-Type: text/plain\n\nx"
     signer = host.signer()
     values = cms.CMSAttributes(attributes(hashlib.sha256(part.replace(b"\n", b"\r\n")).digest()))
-    message = mime.wrap(part, signer._container(values, signer._signature(values.dump())))
+    message = mime.wrap(part, signer._container(values.dump(), signer._signature(values.dump())))
     with pytest.raises(CryptoError, match=reason):
         smime.verify(message)
 
