@@ -125,7 +125,7 @@ OTHERS: List[Option] = [
         "lockfile",
         "path",
         "",
-        "What keeps two runs from overlapping. Empty: see docs/client.md.",
+        "What keeps two runs from overlapping. Empty: beside the database file, or in /run/apel or /tmp.",
     ),
     *LOGGING("/var/log/apel/client.log"),
 ]

@@ -1,11 +1,9 @@
 """Runs the client: once, as from cron, or again and again as a daemon."""
 
 import argparse
-import hashlib
 import logging
 import os
 import re
-import tempfile
 from typing import List, Optional, Tuple
 
 from apel import __version__
@@ -19,7 +17,7 @@ from apelcommon.command import main as run_command
 from apelcommon.config import Settings
 from apelcommon.daemon import Stop, run_steps, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
-from apelcommon.files import Lock
+from apelcommon.files import Lock, lock_path
 
 log = logging.getLogger("client")
 
@@ -216,14 +214,12 @@ def _dry_run(settings: Settings) -> int:
 
 
 def _lock_path(settings: Settings) -> str:
-    """[client] lockfile; or one beside a database file, or one for each user and database elsewhere."""
+    """[client] lockfile; or one beside a database file, or the usual one elsewhere."""
     if settings.client.lockfile:
         return str(settings.client.lockfile)
     if settings.db.backend == "sqlite":
         return "%s.apelclient.lock" % settings.db.name
-    what = "\n".join([*settings.db.hostname, settings.db.name])
-    name = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return os.path.join(tempfile.gettempdir(), "apelclient-%d-%s.lock" % (os.getuid(), name))
+    return lock_path("apelclient", settings.db.name, *settings.db.hostname)
 
 
 def _month(text: str) -> Tuple[int, int]:
