@@ -13,6 +13,9 @@ Data = Union[str, bytes]
 
 FOLDER = re.compile(r"[0-9a-f]{8}$")
 ELEMENT = re.compile(r"[0-9a-f]{14}$")
+IDENTIFIER = re.compile(r"[0-9a-f]{8}/[0-9a-f]{14}$")
+TEMPORARY_SECONDS = 300
+LOCK_SECONDS = 600
 
 
 def as_bytes(data: Data) -> bytes:

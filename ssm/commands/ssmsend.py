@@ -11,8 +11,8 @@ from apelcommon.command import main as run_command
 from apelcommon.daemon import stop_signals
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 from ssm.credentials import load_credentials
+from ssm.filequeues import FAILED
 from ssm.options import SENDER, check_sender
-from ssm.queues import FAILED
 from ssm.sender import send_queue
 
 
