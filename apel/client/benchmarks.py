@@ -30,6 +30,8 @@ ALIASES = {
 }
 SMALLEST_CHANGE = 0.001
 MOST = 9999999.999
+#: How many the database keeps.
+DECIMALS = 3
 EXAMPLE = "ce.example.org:9619/ce.example.org-batch,HEPscore23,12.5"
 
 
@@ -85,9 +87,9 @@ def manual_benchmark(text: str) -> Benchmark:
 
 
 def benchmark_value(text: str) -> float:
-    """A benchmark's value, above zero. Raises ValueError with words for the admin."""
+    """A benchmark's value above zero, as the database keeps it. Raises ValueError for the admin."""
     try:
-        value = float(text)
+        value = round(float(text), DECIMALS)
     except ValueError:
         raise ValueError("has the value %r, which is no number" % text) from None
     if not (math.isfinite(value) and 0 < value <= MOST):

@@ -7,7 +7,7 @@ JOB_KEY = ("MachineNameID", "LocalJobId", "EndTime")
 #: The first and last time stamp of the next `%s` grid records that the joiner hasn't looked at.
 NEXT_UNPROCESSED = """
 SELECT CAST(MIN(TimeStamp) AS CHAR), CAST(MAX(TimeStamp) AS CHAR) FROM (
-    SELECT TimeStamp FROM BlahdRecords WHERE Processed = 0 ORDER BY TimeStamp LIMIT %s) AS Next
+    SELECT TimeStamp FROM BlahdRecords WHERE Processed = 0 ORDER BY TimeStamp LIMIT %s) AS Chunk
 """
 
 #: What these bounds hold. The lower one only helps the server to walk along the table, not an index that

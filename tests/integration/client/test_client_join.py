@@ -62,6 +62,17 @@ def test_two_benchmark_types_open_use_the_preferred(site):
     assert site.jobs()["1"].ServiceLevelType == "HEPscore23"
 
 
+def test_going_back_to_an_older_type_is_done_from_then_on(site):
+    """C2, C5: HEPscore23 is preferred, but the admin has gone back to HEPSPEC."""
+    site.benchmark(CE1, 12.5, "HEPscore23")
+    site.benchmark(CE1, 10.0, "HEPSPEC", "2026-03-11 00:00:00")
+    for job, end in (("1", "2026-03-10 23:59:59"), ("2", "2026-03-11 00:00:00")):
+        site.put(event(job, end), grid(job))
+    site.join()
+    found = [(job.ServiceLevelType, job.ServiceLevel) for job in site.jobs().values()]
+    assert found == [("HEPscore23", 12.5), ("HEPSPEC", 10.0)]
+
+
 def test_reused_batch_id_takes_the_nearest_record_and_is_counted(site):
     """C3."""
     site.benchmark(CE1)

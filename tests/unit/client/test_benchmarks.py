@@ -44,6 +44,8 @@ def test_manual_spec_is_trimmed_and_spelled_as_the_centre_knows_it():
         ("ce01,HEPSPEC,fast", "'fast'"),
         ("ce01,HEPSPEC,nan", "above 0"),
         ("ce01,HEPSPEC,-1", "above 0"),
+        ("ce01,HEPSPEC,0.0004", "above 0"),
+        ("ce01,HEPSPEC,inf", "above 0"),
         ("ce01,HEP-SPEC06,9.5", "did you mean HEPSPEC?"),
         ("ce01,HEPscore32,9.5", "did you mean HEPscore23?"),
         ("ce01,SpecInt2000,9.5", "did you mean si2k?"),
@@ -54,6 +56,10 @@ def test_manual_spec_with_wrong_parts_is_refused(text, said):
     with pytest.raises(ValueError) as caught:
         manual_benchmark(text)
     assert said in str(caught.value)
+
+
+def test_value_is_rounded_as_the_database_does_it():
+    assert manual_benchmark("ce01,HEPSPEC,9.12345").value == 9.123
 
 
 def test_name_of_no_benchmark_lists_the_right_ones():
