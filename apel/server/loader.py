@@ -18,7 +18,7 @@ from apel.server.rejects import Rejects
 from apel.server.rest import Rest
 from apel.times import month_of
 from apelcommon.daemon import Stop, notify
-from apelcommon.errors import ServiceError, Transient
+from apelcommon.errors import Transient
 
 log = logging.getLogger(__name__)
 
@@ -101,17 +101,13 @@ class Loader:
         (it can't be read, or put into `reject`) lets it rest for a while: `resting` says how many do.
         """
         done = 0
-        resting: Set[str] = set()
         self._purge()
-        for name in self._names():
+        for name in filter(self._rest.is_over, self._names()):
             if stop is not None and stop.is_set():
                 return done
-            if self._rest.is_over(name):
-                done += self._take(name)
-                notify("WATCHDOG=1")
-            if name in self._rest:
-                resting.add(name)
-        self._rest.keep(resting)
+            done += self._take(name)
+            notify("WATCHDOG=1")
+        self._rest.end_pass()
         return done
 
     @property
@@ -145,7 +141,7 @@ class Loader:
             finished = True
         except FileTrouble as err:
             self._rest.begin(name, str(err))
-        except ServiceError as err:
+        except Transient as err:
             log.warning("Message %s: deferred: %s", name, err)
             raise
         except Exception as err:

@@ -16,28 +16,31 @@ class Rest:
 
     def __init__(self) -> None:
         self._until: Dict[str, Tuple[float, Backoff]] = {}
+        self._seen: Set[str] = set()
 
     def __len__(self) -> int:
         return len(self._until)
 
     def is_over(self, name: str) -> bool:
         """Whether a message needn't rest (any longer)."""
-        return name not in self._until or time.monotonic() >= self._until[name][0]
+        if name not in self._until:
+            return True
+        self._seen.add(name)
+        return time.monotonic() >= self._until[name][0]
 
     def begin(self, name: str, reason: str) -> None:
         """Let a message rest, longer each time, and say why."""
         _, backoff = self._until.get(name, (0.0, Backoff(FIRST_SECONDS, MOST_SECONDS)))
         wait = backoff.next()
         self._until[name] = time.monotonic() + wait, backoff
+        self._seen.add(name)
         log.warning("Message %s: deferred: %s Trying again in %.0f seconds.", name, reason, wait)
 
-    def keep(self, names: Set[str]) -> None:
-        """Forget all others: another loader has dealt with them."""
-        for name in self._until.keys() - names:
+    def end_pass(self) -> None:
+        """Forget the messages that were not asked about in this pass: another loader has them, or had."""
+        for name in self._until.keys() - self._seen:
             del self._until[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._until
+        self._seen.clear()
 
     def end(self, name: str) -> None:
         """The message is dealt with."""
