@@ -7,6 +7,7 @@ a crash at any point it is loaded again; natural keys make that harmless.
 import contextlib
 import logging
 import time
+from operator import attrgetter
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from apel.db import Database, RowRefused
@@ -211,6 +212,7 @@ class Loader:
         extra = {"PublisherDN": delivery.signer}
         stored = store(self.db, table, message.records, "update", extra, self._marker(message))
         refused = message.rejected + [_rejected(message, *pair) for pair in stored.rejected]
+        refused.sort(key=attrgetter("number"))
         if not refused:
             return Outcome(message.format, stored.count, 0)
         reason = _reasons(refused)
@@ -253,7 +255,9 @@ def _months(message: Message) -> Set[Tuple[str, int, int]]:
 def _rejected(message: Message, record: Record, reason: str) -> Rejected:
     """A record that the database refused, as a message of its own."""
     text = encode([record], message.format, include_infrastructure_description=True)
-    return Rejected(message.records.index(record) + 1, text, RecordError("", reason))
+    others = {one.number for one in message.rejected}
+    numbers = [number for number in range(1, len(message.records) + len(others) + 1) if number not in others]
+    return Rejected(numbers[message.records.index(record)], text, RecordError("", reason))
 
 
 def _joined(refused: List[Rejected]) -> str:

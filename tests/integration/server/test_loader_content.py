@@ -122,6 +122,46 @@ def test_strict_refuses_a_message_with_one_bad_record(centre: Centre) -> None:
     assert rejected["body"] == body and "record 6: LocalJobId" in rejected["error"]
 
 
+def refuse_13_cores(centre: Centre) -> None:
+    """Make the database refuse a record that breaks none of our rules."""
+    if centre.db.backend.name == "mysql":
+        centre.execute("ALTER TABLE JobRecords ADD CONSTRAINT unlucky CHECK (Processors <> 13)")
+    else:
+        centre.execute(
+            "CREATE TRIGGER unlucky BEFORE INSERT ON JobRecords WHEN NEW.Processors = 13"
+            " BEGIN SELECT RAISE(ABORT, 'unlucky'); END"
+        )
+
+
+def test_a_record_that_only_the_database_refuses_is_kept_and_the_others_are_loaded(centre: Centre) -> None:
+    """D3: with the database's reason, and the record's number in the message as it was sent."""
+    refuse_13_cores(centre)
+    records = [job(LocalJobId=str(number), Processors=12 + number % 2) for number in range(4)]
+    centre.load(message(records).replace("LocalJobId: 0\n", "LocalJobId: None\n"))
+    assert centre.rows("SELECT LocalJobId FROM JobRecords") == [("2",)]
+    (rejected,) = centre.rejected()
+    assert rejected["body"].count("%%") == 3 and "LocalJobId: 3\n" in rejected["body"]
+    reasons = rejected["error"].split("; ")
+    assert [reason.partition(":")[0] for reason in reasons[1:]] == ["record 2", "record 4"]
+    assert "unlucky" in reasons[1] and "LocalJobId" in reasons[0]
+
+
+def test_strict_refuses_a_message_with_a_record_that_only_the_database_refuses(centre: Centre) -> None:
+    """D3: the strict option."""
+    refuse_13_cores(centre)
+    body = message([job(LocalJobId="1"), job(LocalJobId="2", Processors=13)])
+    centre.load(body, strict=True)
+    assert centre.count("JobRecords") == centre.count("ChangedMonths") == 0
+    assert "unlucky" in reason(centre)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_signer_too_long_for_the_database_does_not_end_the_loader(centre: Centre, strict: bool) -> None:
+    centre.deliver(GOOD, signer="/CN=" + "x" * 300)
+    centre.load(strict=strict)
+    assert centre.count("JobRecords") == 0 and centre.rejected()[0]["body"] == GOOD
+
+
 def test_many_bad_records_do_not_make_an_endless_reason(centre: Centre) -> None:
     centre.load(message(jobs(100)).replace("WallDuration: 3600", "WallDuration: x"))
     assert reason(centre).endswith("; and 95 more") and len(reason(centre)) < 1000
