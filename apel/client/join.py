@@ -184,11 +184,12 @@ class Joiner:
         rules = Rules(read_histories(tx), self.local_jobs, _batch_systems(tx))
         events: Dict[Event, List[GridRecord]] = {}
         negative: Set[Event] = set()
-        for *columns, bad, ce, time, machine in tx.rows(NEW_EVENTS, (self.chunk,)):
-            event = Event._make(columns)._replace(group=columns[-1] or None)
+        for row in tx.rows(NEW_EVENTS, (self.chunk,)):
+            machine, job, end, start, site, group, bad, ce, time, grid_machine = row
+            event = Event(machine, job, end, start, site, group or None)
             candidates = events.setdefault(event, [])
             if ce is not None:
-                candidates.append(GridRecord(ce, time, machine))
+                candidates.append(GridRecord(ce, time, grid_machine))
             if bad:
                 negative.add(event)
         return [

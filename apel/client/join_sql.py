@@ -55,7 +55,8 @@ WHERE Status = 0 AND MachineNameID = %s AND JobName >= %s AND JobName <= %s
 """
 
 #: Columns of JobRecords, and what is put there: from the event E, its grid record B if there is one, and
-#: the decision W. %s are the ids of names that no record brings, in the order of `_job_parameters`.
+#: the decision W. %s are the ids of names that no record brings, in the order of `_job_parameters`. An old
+#: database may hold negative numbers, which must not be refused: one refused row would stop all the others.
 JOB_VALUES = (
     ("SiteID", "E.SiteID"),
     ("SubmitHostID", "COALESCE(B.CEID, %s)"),
@@ -70,10 +71,10 @@ JOB_VALUES = (
     ("VORoleID", "COALESCE(B.VORoleID, %s)"),
     ("WallDuration", "CASE WHEN E.WallDuration < 0 THEN 0 ELSE E.WallDuration END"),
     ("CpuDuration", "CASE WHEN E.CpuDuration < 0 THEN 0 ELSE E.CpuDuration END"),
-    ("NodeCount", "COALESCE(E.NodeCount, 0)"),
-    ("Processors", "COALESCE(E.Processors, 0)"),
-    ("MemoryReal", "E.MemoryReal"),
-    ("MemoryVirtual", "E.MemoryVirtual"),
+    ("NodeCount", "CASE WHEN E.NodeCount > 0 THEN E.NodeCount ELSE 0 END"),
+    ("Processors", "CASE WHEN E.Processors > 0 THEN E.Processors ELSE 0 END"),
+    ("MemoryReal", "CASE WHEN E.MemoryReal >= 0 THEN E.MemoryReal END"),
+    ("MemoryVirtual", "CASE WHEN E.MemoryVirtual >= 0 THEN E.MemoryVirtual END"),
     ("StartTime", "E.StartTime"),
     ("EndTime", "E.EndTime"),
     ("EndYear", "CAST(SUBSTR(E.EndTime, 1, 4) AS SIGNED)"),

@@ -220,9 +220,13 @@ def test_negative_duration_in_an_old_database_counts_as_zero(site):
     """One such event made the incumbent's whole join fail."""
     site.benchmark(CE1)
     site.put(event("1"), grid("1"), event("2"), grid("2"))
-    site.execute("UPDATE EventRecords SET CpuDuration = -5 WHERE JobName = '1'")
+    negative = "CpuDuration = -5, MemoryReal = -1, MemoryVirtual = -1, Processors = -1, NodeCount = -1"
+    site.execute("UPDATE EventRecords SET %s WHERE JobName = '1'" % negative)
     joined = site.join()
     assert (joined.grid, joined.negative) == (2, 1)
+    columns = "CpuDuration, MemoryReal, MemoryVirtual, Processors, NodeCount"
+    made = site.rows("SELECT %s FROM JobRecords WHERE LocalJobId = '1'" % columns)
+    assert made == [(0, None, None, 0, 0)]
 
 
 def test_event_without_cores_and_hosts_is_joined(site):
