@@ -10,7 +10,7 @@ import pytest
 from apel.db import Database
 from servers.activemq import ActiveMQ
 from servers.databases import BACKENDS, fresh_database
-from servers.mariadb import MariaDB
+from servers.mariadb import Borrowed, MariaDB
 from servers.pki import PKI
 from servers.process import ServerMissing
 
@@ -60,8 +60,9 @@ def needs_servers() -> None:
 def mariadb() -> Iterator[MariaDB]:
     """A running MariaDB, shared by all tests: each takes a database of its own with new_database()."""
     needs_servers()
+    borrowed = os.environ.get("APEL_TEST_MYSQL")
     try:
-        server = MariaDB()
+        server = Borrowed(borrowed) if borrowed else MariaDB()
     except ServerMissing as err:
         pytest.fail(str(err), pytrace=False)
     try:

@@ -4,10 +4,13 @@ import inspect
 import itertools
 import os
 import shutil
+import signal
 import subprocess
+import time
 from typing import Any, Dict, List, Sequence, Tuple
 
 import pymysql
+import pytest
 
 from servers.process import Server, ServerFailed, as_user, find_program, free_port, lend, private_folder
 
@@ -139,3 +142,31 @@ class MariaDB(Server):
                 cursor.execute(sql, parameters)
         finally:
             connection.close()
+
+
+class Borrowed(MariaDB):
+    """A MariaDB or MySQL that runs already, named as root's `host:port` (root has no password there).
+
+    It is neither started nor stopped: tests that would are skipped, and say so.
+    """
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self.host, self.port = host, int(port)
+        self._numbers = itertools.count(int(time.time() * 1000))
+        self._administer("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (self.user, self.password))
+        self._administer("GRANT ALL PRIVILEGES ON *.* TO %s@'%%' WITH GRANT OPTION", (self.user,))
+
+    def start(self) -> None:
+        """It runs already."""
+
+    def close(self) -> None:
+        """It goes on running."""
+
+    def _end(self, how: signal.Signals) -> None:
+        pytest.skip("a borrowed server can't be stopped")
+
+    @property
+    def folder(self) -> str:
+        """Where a server of our own keeps its files."""
+        pytest.skip("a borrowed server's files are out of reach")
