@@ -29,9 +29,8 @@ class Wire(stomp.transport.Transport):
     """A stomp.py transport on a socket to one address, through TLS if a context is given."""
 
     def __init__(self, address: Tuple[str, int], context: Optional[ssl.SSLContext], timeout: float) -> None:
-        super().__init__(
-            [address], prefer_localhost=False, try_loopback_connect=False, vhost=address[0], auto_decode=False
-        )
+        # No host header (vhost): as the incumbent, and RabbitMQ would take it for a virtual host it lacks.
+        super().__init__([address], prefer_localhost=False, try_loopback_connect=False, auto_decode=False)
         self._address = address
         self._context = context
         self._seconds = timeout
@@ -73,7 +72,7 @@ class Wire(stomp.transport.Transport):
             _wait(line, for_reading=True, seconds=1.0)
 
     def send(self, encoded_frame: bytes) -> None:
-        """Send a whole frame. Raises OSError if the broker doesn't take it for a minute."""
+        """Send a whole frame. Raises OSError if the broker takes nothing of it for a minute."""
         with self._frame:
             rest = memoryview(encoded_frame)
             deadline = time.monotonic() + SEND_SECONDS
@@ -83,6 +82,7 @@ class Wire(stomp.transport.Transport):
                     raise ConnectionError("not connected")
                 with contextlib.suppress(*WANTS), self._object:
                     rest = rest[line.send(rest[:CHUNK]) :]
+                    deadline = time.monotonic() + SEND_SECONDS
                     continue
                 if time.monotonic() > deadline:
                     raise socket.timeout("the broker takes nothing")
