@@ -236,6 +236,9 @@ CREATE TABLE IF NOT EXISTS ChangedMonths (
     PRIMARY KEY (SiteID, Year, Month, Mark)
 ) WITHOUT ROWID;
 
+-- Every row has its names, so these are inner joins in effect. LEFT JOIN lets the optimiser begin with a lookup
+-- table only where there is a condition on its name: or else it reads all of JobRecords by way of Sites, where
+-- the index on UpdateTime would give the few new rows.
 CREATE VIEW IF NOT EXISTS VJobRecords AS
 SELECT JobRecords.UpdateTime AS UpdateTime,
        Sites.name AS Site,
@@ -262,14 +265,14 @@ SELECT JobRecords.UpdateTime AS UpdateTime,
        ServiceLevelType,
        ServiceLevel
 FROM JobRecords
-JOIN Sites ON Sites.id = JobRecords.SiteID
-JOIN SubmitHosts ON SubmitHosts.id = JobRecords.SubmitHostID
-JOIN MachineNames ON MachineNames.id = JobRecords.MachineNameID
-JOIN Queues ON Queues.id = JobRecords.QueueID
-JOIN DNs ON DNs.id = JobRecords.GlobalUserNameID
-JOIN VOs ON VOs.id = JobRecords.VOID
-JOIN VOGroups ON VOGroups.id = JobRecords.VOGroupID
-JOIN VORoles ON VORoles.id = JobRecords.VORoleID;
+LEFT JOIN Sites ON Sites.id = JobRecords.SiteID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = JobRecords.SubmitHostID
+LEFT JOIN MachineNames ON MachineNames.id = JobRecords.MachineNameID
+LEFT JOIN Queues ON Queues.id = JobRecords.QueueID
+LEFT JOIN DNs ON DNs.id = JobRecords.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = JobRecords.VOID
+LEFT JOIN VOGroups ON VOGroups.id = JobRecords.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = JobRecords.VORoleID;
 
 CREATE VIEW IF NOT EXISTS VSuperSummaries AS
 SELECT SuperSummaries.UpdateTime AS UpdateTime,
@@ -292,12 +295,12 @@ SELECT SuperSummaries.UpdateTime AS UpdateTime,
        CpuDuration,
        NumberOfJobs
 FROM SuperSummaries
-JOIN Sites ON Sites.id = SuperSummaries.SiteID
-JOIN DNs ON DNs.id = SuperSummaries.GlobalUserNameID
-JOIN VOs ON VOs.id = SuperSummaries.VOID
-JOIN VOGroups ON VOGroups.id = SuperSummaries.VOGroupID
-JOIN VORoles ON VORoles.id = SuperSummaries.VORoleID
-JOIN SubmitHosts ON SubmitHosts.id = SuperSummaries.SubmitHostId;
+LEFT JOIN Sites ON Sites.id = SuperSummaries.SiteID
+LEFT JOIN DNs ON DNs.id = SuperSummaries.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = SuperSummaries.VOID
+LEFT JOIN VOGroups ON VOGroups.id = SuperSummaries.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = SuperSummaries.VORoleID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = SuperSummaries.SubmitHostId;
 
 CREATE VIEW IF NOT EXISTS VSyncRecords AS
 SELECT Sites.name AS Site,

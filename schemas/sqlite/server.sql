@@ -236,6 +236,9 @@ CREATE TABLE IF NOT EXISTS ChangedMonths (
     PRIMARY KEY (SiteID, Year, Month, Mark)
 ) WITHOUT ROWID;
 
+-- Every row has its names, so these are inner joins in effect. LEFT JOIN lets the optimiser begin with a lookup
+-- table only where there is a condition on its name: or else it reads all of JobRecords by way of Sites, where
+-- the index on UpdateTime would give the few new rows.
 CREATE VIEW IF NOT EXISTS VJobRecords AS
 SELECT JobRecords.UpdateTime AS UpdateTime,
        Sites.name AS Site,
@@ -262,14 +265,14 @@ SELECT JobRecords.UpdateTime AS UpdateTime,
        ServiceLevelType,
        ServiceLevel
 FROM JobRecords
-JOIN Sites ON Sites.id = JobRecords.SiteID
-JOIN SubmitHosts ON SubmitHosts.id = JobRecords.SubmitHostID
-JOIN MachineNames ON MachineNames.id = JobRecords.MachineNameID
-JOIN Queues ON Queues.id = JobRecords.QueueID
-JOIN DNs ON DNs.id = JobRecords.GlobalUserNameID
-JOIN VOs ON VOs.id = JobRecords.VOID
-JOIN VOGroups ON VOGroups.id = JobRecords.VOGroupID
-JOIN VORoles ON VORoles.id = JobRecords.VORoleID;
+LEFT JOIN Sites ON Sites.id = JobRecords.SiteID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = JobRecords.SubmitHostID
+LEFT JOIN MachineNames ON MachineNames.id = JobRecords.MachineNameID
+LEFT JOIN Queues ON Queues.id = JobRecords.QueueID
+LEFT JOIN DNs ON DNs.id = JobRecords.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = JobRecords.VOID
+LEFT JOIN VOGroups ON VOGroups.id = JobRecords.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = JobRecords.VORoleID;
 
 CREATE VIEW IF NOT EXISTS VSummaries AS
 SELECT Summaries.UpdateTime AS UpdateTime,
@@ -293,12 +296,12 @@ SELECT Summaries.UpdateTime AS UpdateTime,
        CpuDuration,
        NumberOfJobs
 FROM Summaries
-JOIN Sites ON Sites.id = Summaries.SiteID
-JOIN DNs ON DNs.id = Summaries.GlobalUserNameID
-JOIN VOs ON VOs.id = Summaries.VOID
-JOIN VOGroups ON VOGroups.id = Summaries.VOGroupID
-JOIN VORoles ON VORoles.id = Summaries.VORoleID
-JOIN SubmitHosts ON SubmitHosts.id = Summaries.SubmitHostId;
+LEFT JOIN Sites ON Sites.id = Summaries.SiteID
+LEFT JOIN DNs ON DNs.id = Summaries.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = Summaries.VOID
+LEFT JOIN VOGroups ON VOGroups.id = Summaries.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = Summaries.VORoleID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = Summaries.SubmitHostId;
 
 CREATE VIEW IF NOT EXISTS VNormalisedSummaries AS
 SELECT NormalisedSummaries.UpdateTime AS UpdateTime,
@@ -323,12 +326,12 @@ SELECT NormalisedSummaries.UpdateTime AS UpdateTime,
        NormalisedCpuDuration,
        NumberOfJobs
 FROM NormalisedSummaries
-JOIN Sites ON Sites.id = NormalisedSummaries.SiteID
-JOIN DNs ON DNs.id = NormalisedSummaries.GlobalUserNameID
-JOIN VOs ON VOs.id = NormalisedSummaries.VOID
-JOIN VOGroups ON VOGroups.id = NormalisedSummaries.VOGroupID
-JOIN VORoles ON VORoles.id = NormalisedSummaries.VORoleID
-JOIN SubmitHosts ON SubmitHosts.id = NormalisedSummaries.SubmitHostId;
+LEFT JOIN Sites ON Sites.id = NormalisedSummaries.SiteID
+LEFT JOIN DNs ON DNs.id = NormalisedSummaries.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = NormalisedSummaries.VOID
+LEFT JOIN VOGroups ON VOGroups.id = NormalisedSummaries.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = NormalisedSummaries.VORoleID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = NormalisedSummaries.SubmitHostId;
 
 CREATE VIEW IF NOT EXISTS VSuperSummaries AS
 SELECT HybridSuperSummaries.UpdateTime AS UpdateTime,
@@ -352,12 +355,12 @@ SELECT HybridSuperSummaries.UpdateTime AS UpdateTime,
        CpuDuration,
        NumberOfJobs
 FROM HybridSuperSummaries
-JOIN Sites ON Sites.id = HybridSuperSummaries.SiteID
-JOIN DNs ON DNs.id = HybridSuperSummaries.GlobalUserNameID
-JOIN VOs ON VOs.id = HybridSuperSummaries.VOID
-JOIN VOGroups ON VOGroups.id = HybridSuperSummaries.VOGroupID
-JOIN VORoles ON VORoles.id = HybridSuperSummaries.VORoleID
-JOIN SubmitHosts ON SubmitHosts.id = HybridSuperSummaries.SubmitHostId;
+LEFT JOIN Sites ON Sites.id = HybridSuperSummaries.SiteID
+LEFT JOIN DNs ON DNs.id = HybridSuperSummaries.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = HybridSuperSummaries.VOID
+LEFT JOIN VOGroups ON VOGroups.id = HybridSuperSummaries.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = HybridSuperSummaries.VORoleID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = HybridSuperSummaries.SubmitHostId;
 
 -- Summed over ServiceLevel: what is unloaded to the portal.
 CREATE VIEW IF NOT EXISTS VNormalisedSuperSummaries AS
@@ -424,8 +427,8 @@ SELECT SyncRecords.UpdateTime AS UpdateTime,
        Month,
        Year
 FROM SyncRecords
-JOIN Sites ON Sites.id = SyncRecords.SiteID
-JOIN SubmitHosts ON SubmitHosts.id = SyncRecords.SubmitHostID;
+LEFT JOIN Sites ON Sites.id = SyncRecords.SiteID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = SyncRecords.SubmitHostID;
 
 -- Views the portal reads. Sums in hours; normalised sums in kSI2K hours (a quarter of HS06 hours).
 CREATE VIEW IF NOT EXISTS VSumCPU AS

@@ -11,6 +11,8 @@ from apel.db import Unusable, open_backend, open_database
 from apel.db.backend import session, statements
 from apel.db.options import read_database_settings
 from apel.db.schema import check, expected, initialise, prepare
+from apel.db.tables import SERVER_JOBS, store
+from apel.records import JobRecord
 from apelcommon.errors import ConfigError
 from apelcommon.resources import schema_path
 
@@ -203,3 +205,27 @@ def test_a_file_without_database_is_said(tmp_path: Any) -> None:
     assert all(word in problems for word in ("hostname", "port", "name is missing"))
     with pytest.raises(ConfigError):
         read_database_settings(str(tmp_path / "none.cfg"))
+
+
+def test_new_jobs_are_found_by_update_time_not_by_reading_all(server_db: Any) -> None:
+    """The view's joins must not lead the optimiser to begin with a lookup table."""
+    values = {
+        "Site": "S",
+        "WallDuration": 1,
+        "CpuDuration": 1,
+        "StartTime": 1740787200,
+        "EndTime": 1740787200,
+    }
+    record = JobRecord.of(LocalJobId="0", ServiceLevelType="HEPSPEC", ServiceLevel=10.0, **values)
+    jobs = [record.replace(LocalJobId=str(number)) for number in range(3000)]
+    store(server_db, SERVER_JOBS, jobs, "update", {"PublisherDN": "/CN=x"})
+    server_db.run(lambda tx: tx.execute("UPDATE JobRecords SET UpdateTime = '2025-03-01 00:00:00'"))
+    query = "SELECT * FROM VJobRecords WHERE UpdateTime >= '2026-01-01 00:00:00'"
+    if server_db.backend.name == "sqlite":
+        plan = server_db.run(lambda tx: tx.rows("EXPLAIN QUERY PLAN " + query))
+        assert "JobRecords_UpdateTimeIdx" in plan[0][3]
+    else:
+        plan = server_db.run(lambda tx: tx.rows("EXPLAIN " + query))
+        # Which index is taken depends on statistics that the server gathers when it likes.
+        assert plan[0][2] == "JobRecords"
+        assert "UpdateTimeIdx" in plan[0][4]
