@@ -222,6 +222,14 @@ def test_ids_are_remembered_within_bounds(server_db: Any, monkeypatch: Any) -> N
     assert server_db.ids("DNs", map(str, range(12))) == ids
 
 
+def test_ids_are_looked_up_again_on_a_new_connection(server_db: Any) -> None:
+    """D18: after a fail-over or a restore they may be others."""
+    (before,) = server_db.ids("DNs", ["a"]).values()
+    server_db.run(lambda tx: tx.execute("UPDATE DNs SET id = id + 100"))
+    server_db.close()
+    assert server_db.ids("DNs", ["a", "b"])["a"] == before + 100
+
+
 # -- streams --------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,6 @@ import pymysql
 import pytest
 
 from apel.db import Conflict, Lost, RowRefused, Unusable, open_database
-from apel.db.errors import Conflict as ConflictError
 from apel.db.mysql import Host, MySQL, hosts
 from apel.db.schema import initialise
 from apelcommon.errors import Permanent
@@ -314,9 +313,8 @@ def test_any_default_sql_mode_will_do(own_server: MariaDB, mode: str) -> None:
         own_server.rows("", "SET GLOBAL sql_mode = %s", (before,))
 
 
-def test_views_can_be_read_in_the_strictest_mode(mariadb: Any, maria_client: Any) -> None:
+def test_views_can_be_read_in_the_strictest_mode(mariadb: Any) -> None:
     """D12: by others than us, too."""
-    open_database(maria_client, "server")
     for schema in ("client", "server"):
         name = mariadb.new_database("views")
         backend = open_database(mariadb_settings(mariadb, name), schema).backend
@@ -351,8 +349,8 @@ def test_no_warnings_from_the_driver(maria_db: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock"), ConflictError),
-        (pymysql.err.OperationalError(1205, "Lock wait timeout exceeded"), ConflictError),
+        (pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock"), Conflict),
+        (pymysql.err.OperationalError(1205, "Lock wait timeout exceeded"), Conflict),
         (pymysql.err.OperationalError(2006, "MySQL server has gone away"), Lost),
         (pymysql.err.OperationalError(2013, "Lost connection during query"), Lost),
         (pymysql.err.OperationalError(2003, "Can't connect"), Lost),
