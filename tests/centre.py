@@ -213,9 +213,9 @@ class Installation:
             process.wait()
 
 
-def wait_for(done: Callable[[], Any], seconds: float = 30.0) -> None:
-    """Wait until something is so."""
+def wait_for(done: Callable[[], Any], seconds: float = 30.0, poll: float = 0.05) -> None:
+    """Wait until something is so, looking every `poll` seconds."""
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "waited for %s seconds" % seconds
-        time.sleep(0.05)
+        time.sleep(poll)
