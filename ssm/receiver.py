@@ -50,7 +50,10 @@ class Receiver:
         self.accepted = 0
         self.rejected = 0
         for queue in (self.incoming, self.reject):
-            queue.purge()
+            try:
+                queue.purge()
+            except OSError as err:
+                log.warning("Leftovers in %s can't be removed: %s", queue.path, err)
 
     def judge(self, body: bytes) -> Verdict:
         """Verify and authorise a message. Raises TrustError if no verdict is possible now."""
@@ -113,19 +116,15 @@ class Receiver:
         return Received(self.accepted, self.rejected)
 
 
-def open_receiver(settings: Any, dn_file: str) -> Receiver:
-    """A receiver as receiver.cfg and the DN file say. Raises ConfigError."""
+def receive(settings: Any, names: DnList, stop: Any, idle: Optional[float] = None) -> Received:
+    """Receive as receiver.cfg says until `stop`, reconnecting for ever.
+
+    `names` are the signers to accept. With `idle`, ends when no message came for that many seconds, and
+    doesn't try again: only then Transient is raised. Raises ConfigError.
+    """
     check_receiver(settings)
     own = settings.certificates
-    return Receiver(settings.messaging.path, TrustStore(own.capath, own.check_crls), DnList(dn_file))
-
-
-def receive(settings: Any, dn_file: str, stop: Any, idle: Optional[float] = None) -> Received:
-    """Receive until `stop`, reconnecting for ever; with `idle`, until no message came for that many seconds.
-
-    Raises ConfigError; and TransportError only with `idle`, where the connection fails.
-    """
-    receiver = open_receiver(settings, dn_file)
+    receiver = Receiver(settings.messaging.path, TrustStore(own.capath, own.check_crls), names)
     transport = open_transport(settings.receiver.protocol, settings)
     loop = _Loop(receiver, transport, stop, idle)
     if idle is None:

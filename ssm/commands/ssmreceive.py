@@ -73,22 +73,22 @@ class ReceiveCommand(Command):
             return self._check(args)
         settings = self.settings(args)
         check_receiver(settings)
-        if not args.daemon:
-            return self._receive(settings, args)
         # What would stop it is said while there is still a terminal to say it on.
-        DnList(args.dn_file)
+        names = DnList(args.dn_file)
+        if not args.daemon:
+            return self._receive(settings, names, args)
         with PidFile(settings.daemon.pidfile):
             pass
         go_background()
         with PidFile(settings.daemon.pidfile):
-            return self._receive(settings, args)
+            return self._receive(settings, names, args)
 
-    def _receive(self, settings: Settings, args: argparse.Namespace) -> int:
+    def _receive(self, settings: Settings, names: DnList, args: argparse.Namespace) -> int:
         while True:
             hangup = _Hangup()
             with stop_signals(hangup.came) as stop:
                 hangup.stop = stop
-                done = receive(settings, args.dn_file, stop, args.timeout if args.once else None)
+                done = receive(settings, names, stop, args.timeout if args.once else None)
             log.info("Messages: %d stored, %d rejected.", done.accepted, done.rejected)
             if not hangup.again:
                 return EXIT_DONE

@@ -13,6 +13,7 @@ import pytest
 from apelcommon.daemon import Stop
 from servers.activemq import ActiveMQ
 from servers.pki import slash_dn
+from ssm.dnlist import DnList
 from ssm.errors import TransportError
 from ssm.options import RECEIVER, SENDER
 from ssm.queues import INCOMING, REJECT, MessageQueue, OutgoingQueue
@@ -62,7 +63,7 @@ class Ends:
         return send_queue(self.sender(**changes))
 
     def receive(self, idle=1.0, **changes):
-        return receive(self.receiver(**changes), self.dns, Stop(), idle)
+        return receive(self.receiver(**changes), DnList(self.dns), Stop(), idle)
 
     def fill(self, count, size=200):
         texts = ["message %d of %d é\n%s" % (number, count, "x" * size) for number in range(count)]

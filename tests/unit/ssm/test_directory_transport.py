@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from ssm.dnlist import DnList
 from ssm.errors import TransportError
 from ssm.queues import INCOMING, MessageQueue
 from ssm.receiver import receive
@@ -106,8 +107,8 @@ def test_sender_to_receiver(outgoing, sender_settings, receiver_settings, dns, s
     for number in range(10):
         outgoing.add("message %d" % number)
     assert send_queue(sender_settings) == (10, 0, 0)
-    assert receive(receiver_settings, dns, stop, idle=0) == (10, 0)
-    assert receive(receiver_settings, dns, stop, idle=0) == (0, 0)
+    assert receive(receiver_settings, DnList(dns), stop, idle=0) == (10, 0)
+    assert receive(receiver_settings, DnList(dns), stop, idle=0) == (0, 0)
     assert bodies(tmp_path) == ["message %d" % number for number in range(10)]
 
 
@@ -170,6 +171,6 @@ def test_both_ends_killed_at_random_moments_lose_nothing(
             end.send_signal(signal.SIGKILL)
             end.wait()
     send_queue(sender_settings)
-    receive(receiver_settings, dns, stop, idle=0)
+    receive(receiver_settings, DnList(dns), stop, idle=0)
     assert outgoing.count() == 0
     assert set(bodies(tmp_path)) == texts

@@ -10,6 +10,7 @@ import ssm.receiver
 from apelcommon.daemon import Stop
 from apelcommon.errors import ConfigError
 from ssm import smime
+from ssm.dnlist import DnList
 from ssm.errors import StorageError, TransportError
 from ssm.options import RECEIVER, check_receiver
 from ssm.queues import MessageQueue
@@ -175,7 +176,7 @@ def test_queue_is_drained_once(transport, receiver_settings, dns, stop, host, ce
     transport.offer(b"garbage", "2")
     transport.offer(b"", "ping")
     transport.offer(host.sign("b"), "3")
-    assert receive(receiver_settings, dns, stop, idle=5.0) == (2, 1)
+    assert receive(receiver_settings, DnList(dns), stop, idle=5.0) == (2, 1)
     assert transport.acknowledged == ["1", "2", "ping", "3"]
     assert [element["body"] for element in centre.incoming()] == ["a", "b"]
     assert not transport.is_open
@@ -191,7 +192,7 @@ def test_acknowledged_only_when_on_disk(transport, receiver_settings, dns, stop,
     monkeypatch.setattr(
         transport, "acknowledge", lambda delivery: order.append("ack") or acknowledge(delivery)
     )
-    receive(receiver_settings, dns, stop, idle=0)
+    receive(receiver_settings, DnList(dns), stop, idle=0)
     assert order.index("ack") == len(order) - 1
     assert order[: order.index("rename")].count("fsync") >= 4
     assert order[order.index("rename") : -1].count("fsync") >= 1
@@ -213,7 +214,7 @@ def test_killed_before_it_is_on_disk_acknowledges_nothing(
 
     monkeypatch.setattr("ssm.queues." + moment, die)
     with pytest.raises(Crash):
-        receive(receiver_settings, dns, stop, idle=0)
+        receive(receiver_settings, DnList(dns), stop, idle=0)
     monkeypatch.undo()
     assert transport.acknowledged == []
     assert centre.incoming() == []
@@ -234,7 +235,7 @@ def test_full_disk_waits_and_resumes(transport, receiver_settings, dns, host, mo
         return add(self, data)
 
     monkeypatch.setattr(MessageQueue, "add", add_if_space)
-    assert receive(receiver_settings, dns, stop) == (1, 0)
+    assert receive(receiver_settings, DnList(dns), stop) == (1, 0)
     assert len(transport.acknowledged) == 1
     assert len(centre.incoming()) == 1
     assert stop.waits[1] > stop.waits[0] > 0, "with growing pauses"
@@ -245,7 +246,7 @@ def test_ca_directory_gone_rejects_nothing(transport, receiver_settings, dns, ho
     """Our trouble is not the sender's: the message waits."""
     transport.offer(host.sign("a"))
     receiver_settings.certificates.capath = str(tmp_path / "gone")
-    assert receive(receiver_settings, dns, ImpatientStop(2)) == (0, 0)
+    assert receive(receiver_settings, DnList(dns), ImpatientStop(2)) == (0, 0)
     assert transport.acknowledged == []
     assert centre.rejected() == []
 
@@ -275,7 +276,7 @@ def test_broker_gone_is_tried_for_ever(transport, receiver_settings, dns, host, 
     transport.refuse = 8
     transport.offer(host.sign("a"))
     stop = ImpatientStop(100)
-    assert receive(receiver_settings, dns, stop) == (1, 0)
+    assert receive(receiver_settings, DnList(dns), stop) == (1, 0)
     assert transport.connects == 9
     assert stop.waits[0] < stop.waits[3] < stop.waits[-1] <= 75
     assert "Trying again" in caplog.text
@@ -284,7 +285,7 @@ def test_broker_gone_is_tried_for_ever(transport, receiver_settings, dns, host, 
 def test_broker_gone_fails_a_single_run(transport, receiver_settings, dns, stop):
     transport.refuse = 1
     with pytest.raises(TransportError):
-        receive(receiver_settings, dns, stop, idle=1.0)
+        receive(receiver_settings, DnList(dns), stop, idle=1.0)
 
 
 def test_line_breaking_at_the_acknowledgement_means_twice(
@@ -303,7 +304,7 @@ def test_line_breaking_at_the_acknowledgement_means_twice(
         acknowledge(delivery)
 
     monkeypatch.setattr(transport, "acknowledge", maybe)
-    assert receive(receiver_settings, dns, ImpatientStop(50)) == (2, 0)
+    assert receive(receiver_settings, DnList(dns), ImpatientStop(50)) == (2, 0)
     assert transport.connects == 2
 
 
@@ -323,7 +324,7 @@ def test_new_names_are_taken_up_while_it_runs(
             stream.write(another_host.dn + "\n")
 
     monkeypatch.setattr(transport, "acknowledge", then_list)
-    assert receive(receiver_settings, dns, stop, idle=0) == (1, 1)
+    assert receive(receiver_settings, DnList(dns), stop, idle=0) == (1, 1)
     assert [element["body"] for element in centre.incoming()] == ["late"]
 
 

@@ -238,12 +238,15 @@ def test_receiver_runs_until_it_is_told_to_end(receiver_cfg, sender_cfg, dns, ou
         process.wait()
 
 
-def test_hangup_with_a_broken_file_keeps_the_old_configuration(receiver_cfg, dns, tmp_path):
+def test_hangup_with_broken_files_keeps_the_old_configuration(receiver_cfg, dns, tmp_path):
+    """S11: neither a wrong configuration nor an empty DN list ends a running receiver."""
     process = subprocess.Popen([sys.executable, "-c", RUN, "-c", receiver_cfg, "-d", dns])
     try:
         assert eventually(lambda: os.path.exists(str(tmp_path / "hand-over" / ".receiver.lock")))
         with open(receiver_cfg, "a") as stream:
             stream.write("nonsense = 1\n")
+        with open(dns, "w"):
+            pass
         process.send_signal(signal.SIGHUP)
         assert eventually(lambda: "the old one stays in force" in (tmp_path / "log").read_text())
         assert process.poll() is None
