@@ -6,6 +6,7 @@ import pytest
 from centre import APRIL, MARCH, Centre, job, jobs, message, summary
 
 from apel.server.summarise import Scope, Summariser
+from apel.server.summary_sql import FROM_JOBS
 from apel.summaries import SiteMonth, changed_months
 from apelcommon.errors import ServiceError
 
@@ -225,3 +226,17 @@ def test_two_summarisers_do_not_make_the_same_month_twice(centre: Centre) -> Non
     second.changed = lambda: changed  # type: ignore[method-assign]
     assert second.run() == 0
     assert len(sums(centre)) == 1
+
+
+def test_a_changed_month_is_read_by_an_index(centre: Centre) -> None:
+    """What one changed month costs does not depend on how many others there are."""
+    for site in range(20):
+        centre.load(message(jobs(200, Site="SITE-%d" % site)))
+    select = FROM_JOBS[FROM_JOBS.index("SELECT") :]
+    if centre.db.backend.name == "mysql":
+        centre.rows("ANALYZE TABLE JobRecords")
+        plan = centre.rows("EXPLAIN " + select, (1, 2025, 3))[0]
+        assert plan[5] in ("JobMonthIdx", "PRIMARY") and int(plan[8]) <= 400, plan
+    else:
+        (first, *_) = centre.rows("EXPLAIN QUERY PLAN " + select, (1, 2025, 3))
+        assert "SEARCH" in first[-1] and "USING" in first[-1], first

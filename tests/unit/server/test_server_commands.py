@@ -117,6 +117,16 @@ def test_terminate_ends_the_daemon_and_removes_its_pid_file(files: Installation)
     assert not files.pidfile.exists() and "has ended" in files.log()
 
 
+def test_a_hangup_signal_reaches_the_running_loader(files: Installation) -> None:
+    with files.running_loader() as process:
+        wait_for(lambda: files.pidfile.exists())
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "read again" in files.log())
+        files.centre.deliver(message(jobs(3)))
+        wait_for(lambda: files.centre.incoming.count() == 0)
+        assert process.poll() is None
+
+
 def test_daemon_detaches_and_works_in_the_background(files: Installation) -> None:
     words = ["-d", files.db_cfg, "-c", files.loader_cfg, "--daemon"]
     code = "import sys; from apel.commands.apeldbloader import main; sys.exit(main(%r))" % (words,)
