@@ -16,6 +16,7 @@ import stat
 import zlib
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
+from apel.records.fields import MOST_INTEGER
 from apelcommon.errors import Permanent
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,11 @@ class Found(NamedTuple):
     inode: int
     size: int
     modified_ns: int
+
+    @classmethod
+    def of(cls, path: str, status: os.stat_result) -> "Found":
+        """Some file systems number their files with 64 bits, of which databases store 63."""
+        return cls(path, status.st_ino & MOST_INTEGER, status.st_size, status.st_mtime_ns)
 
 
 class Choice(NamedTuple):
@@ -109,7 +115,7 @@ def find(choice: Choice, failed: Callable[[str], None]) -> Iterator[Found]:
                 unlisted(err)
                 continue
             if stat.S_ISREG(status.st_mode):
-                yield Found(path, status.st_ino, status.st_size, status.st_mtime_ns)
+                yield Found.of(path, status)
         if not choice.subdirs:
             return
         folders.sort()
@@ -167,7 +173,7 @@ class LogFile:
         self.bzip2 = opener is bz2.BZ2File
         self._stream: Any = self._raw if opener is None else opener(self._raw)
         status = os.fstat(self._raw.fileno())
-        self.found = Found(self.path, status.st_ino, status.st_size, status.st_mtime_ns)
+        self.found = Found.of(self.path, status)
         self.head = self._stream.read(HEAD)
 
     def __enter__(self) -> "LogFile":

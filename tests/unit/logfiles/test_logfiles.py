@@ -8,7 +8,7 @@ import os
 import pytest
 
 from apel import logfiles
-from apel.logfiles import Choice, LogFile, UnreadableFile, find
+from apel.logfiles import Choice, Found, LogFile, UnreadableFile, find
 
 LINES = ["line %06d of the log" % number for number in range(30000)]
 TEXT = ("\n".join(LINES) + "\n").encode()
@@ -206,3 +206,11 @@ def test_names_of_any_bytes(tmp_path):
     (found,) = find(Choice(str(tmp_path)), pytest.fail)
     assert read(found.path) == ["a"]
     assert logfiles.printable(found.path).endswith("log-\\udcff")
+
+
+def test_inode_of_64_bits_fits_the_database():
+    """Overlay and cluster file systems use the highest bit; the database's integers are signed."""
+    status = os.stat_result((0o100644, 2**64 - 2, 0, 1, 0, 0, 5, 0, 1, 0))
+    found = Found.of("/var/log/x", status)
+    assert found.inode == 2**63 - 2
+    assert found.size == 5
