@@ -138,10 +138,14 @@ class SQLite(Backend):
             raise Unusable("database %s: there is no folder %s" % (self.path, folder))
         try:
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as err:
+            raise self.translate(err) from err
+        try:
             connection.execute("PRAGMA journal_mode = WAL")
             # Safe against crashes of a process; of the machine, too, since the log is synced at every commit.
             connection.execute("PRAGMA synchronous = FULL")
         except sqlite3.Error as err:
+            connection.close()
             raise self.translate(err) from err
         return connection
 

@@ -101,7 +101,11 @@ def test_a_busy_file_is_a_conflict(path: Any, monkeypatch: Any, another: Any) ->
         held.set()
         release.wait(20)
 
-    holder = threading.Thread(target=lambda: opened(path).run(hold_for_a_while))
+    def holding() -> None:
+        with opened(path) as mine:
+            mine.run(hold_for_a_while)
+
+    holder = threading.Thread(target=holding)
     holder.start()
     held.wait(20)
     threading.Timer(0.3, release.set).start()
