@@ -45,8 +45,9 @@ SITE_VIEWS = {
     "VJobRecords": View(
         "VJobRecords", "job v0.3", "job v0.4", "JobRecords", ("Site", "MachineName", "LocalJobId", "EndTime")
     ),
+    # With the sums that have lost their jobs, which the view of that name leaves out.
     "VSuperSummaries": View(
-        "VSuperSummaries",
+        "VUnloadedSummaries",
         "summary v0.2",
         "summary v0.4",
         "",
@@ -56,7 +57,7 @@ SITE_VIEWS = {
     ),
     # From the summaries themselves, not from the view of that name: that one can't be filtered.
     "VSyncRecords": View(
-        "VSuperSummaries",
+        "VUnloadedSummaries",
         "sync v0.1",
         None,
         "",

@@ -1,7 +1,8 @@
 """Keeps SuperSummaries equal to what JobRecords say, site-month by site-month.
 
-Only marked months are made again (apel/summaries.py), each as a whole: rows whose jobs have moved to
-another benchmark, or from local to grid, do not stay behind (C7, C8).
+Only marked months are made again (apel/summaries.py), each as a whole. A sum whose jobs have moved to
+another benchmark, or from local to grid (C7, C8), becomes one of no jobs: it is in no view of sums, but it is
+sent, as is the sync count that it leaves, so that the centre, which replaces row by row, forgets it too.
 """
 
 import logging
@@ -13,13 +14,17 @@ from apel.summaries import SiteMonth, changed_months, recompute
 
 log = logging.getLogger(__name__)
 
-FORGET = "DELETE FROM SuperSummaries WHERE SiteID = %s AND Year = %s AND Month = %s"
+EMPTY = """
+UPDATE SuperSummaries SET WallDuration = 0, CpuDuration = 0, NumberOfJobs = 0, UpdateTime = CURRENT_TIMESTAMP
+WHERE SiteID = %s AND Year = %s AND Month = %s
+"""
+KEY = (
+    "SiteID", "Month", "Year", "GlobalUserNameID", "VOID", "VOGroupID", "VORoleID", "SubmitHostId",
+    "InfrastructureType", "ServiceLevelType", "ServiceLevel", "NodeCount", "Processors",
+)  # fmt: skip
+COLUMNS = (*KEY, "EarliestEndTime", "LatestEndTime", "WallDuration", "CpuDuration", "NumberOfJobs")
 #: Benchmark names that differ only in case are one group, and one name of it must be taken.
-SUM = """
-INSERT INTO SuperSummaries (
-    SiteID, Month, Year, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostId,
-    InfrastructureType, ServiceLevelType, ServiceLevel, NodeCount, Processors,
-    EarliestEndTime, LatestEndTime, WallDuration, CpuDuration, NumberOfJobs)
+SUMS = """
 SELECT SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostID,
        COALESCE(InfrastructureType, 'None'), MIN(ServiceLevelType), ServiceLevel, NodeCount, Processors,
        MIN(EndTime), MAX(EndTime), COALESCE(SUM(WallDuration), 0), COALESCE(SUM(CpuDuration), 0), COUNT(*)
@@ -33,8 +38,9 @@ GROUP BY SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID,
 def summarise_site(db: Database) -> int:
     """Make the marked months again; how many there were."""
     done = 0
+    fill = db.sql.upsert_select("SuperSummaries", COLUMNS, KEY, SUMS)
     for month, marks in changed_months(db).items():
-        if recompute(db, month, marks, [(FORGET, month), (SUM, month)]):
+        if recompute(db, month, marks, [(EMPTY, month), (fill, month)]):
             done += 1
             log.info("Summarised %d-%02d of site %d", month.year, month.month, month.site_id)
     return done

@@ -8,8 +8,7 @@ import tempfile
 import time
 from typing import Any, Dict, List, Optional
 
-from apel.demo.certificates import Authority
-from apel.demo.deployment import Deployment, Link, LogFiles, shown, sqlite_database
+from apel.demo import LogFiles, embedded_deployment, shown
 from apel.samples import FORMATS, SampleOptions, write_samples
 from apelcommon import __version__
 from apelcommon.command import Command
@@ -100,7 +99,7 @@ class _Story:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.step = 0
-        self.deployment = _deployment(folder)
+        self.deployment = embedded_deployment(folder)
         print("APEL %s quick start, in %s\n" % (__version__, folder))
 
     def say(self, text: str) -> None:
@@ -208,29 +207,6 @@ def centre_totals(rows: List[Any]) -> Totals:
         "%04d-%02d %s" % (year, month, vo): {"jobs": int(jobs), "wall": int(wall), "cpu": int(cpu)}
         for year, month, vo, jobs, wall, cpu in rows
     }
-
-
-def _deployment(folder: str) -> Deployment:
-    authority = Authority(os.path.join(folder, "certificates"))
-    for side in ("site", "centre"):
-        os.makedirs(os.path.join(folder, side), exist_ok=True)
-    site = authority.issue(os.path.join(folder, "site"), "site.example.org")
-    centre = authority.issue(os.path.join(folder, "centre"), "centre.example.org")
-    link = Link(
-        protocol="DIRECTORY",
-        broker={"host": "localhost"},
-        destination=os.path.join(folder, "handover"),
-        site_certificates={"certificate": site.certificate, "key": site.key, "capath": authority.folder},
-        centre_certificates={
-            "certificate": centre.certificate,
-            "key": centre.key,
-            "capath": authority.folder,
-        },
-        site_dn=site.dn,
-    )
-    os.makedirs(link.destination, exist_ok=True)
-    site_db = sqlite_database(os.path.join(folder, "site", "site.db"))
-    return Deployment(folder, site_db, sqlite_database(os.path.join(folder, "centre", "centre.db")), link)
 
 
 def _files(folder: str) -> int:

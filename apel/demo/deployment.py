@@ -8,6 +8,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from apel.db import Database, open_database
 from apel.db.options import DATABASE_OPTIONS
+from apel.demo.certificates import Authority
 from apelcommon.config import OptionTable
 from apelcommon.errors import ServiceError
 from apelcommon.files import write_atomically
@@ -201,6 +202,30 @@ class Deployment:
     def environment(self) -> Dict[str, str]:
         """The environment of the commands."""
         return dict(os.environ, TZ=self.zone) if self.zone else dict(os.environ)
+
+
+def embedded_deployment(folder: str) -> Deployment:
+    """A site and a centre that need no server: SQLite, throw-away certificates, a hand-over directory."""
+    authority = Authority(os.path.join(folder, "certificates"))
+    for side in ("site", "centre"):
+        os.makedirs(os.path.join(folder, side), exist_ok=True)
+    site = authority.issue(os.path.join(folder, "site"), "site.example.org")
+    centre = authority.issue(os.path.join(folder, "centre"), "centre.example.org")
+    link = Link(
+        protocol="DIRECTORY",
+        broker={"host": "localhost"},
+        destination=os.path.join(folder, "handover"),
+        site_certificates={"certificate": site.certificate, "key": site.key, "capath": authority.folder},
+        centre_certificates={
+            "certificate": centre.certificate,
+            "key": centre.key,
+            "capath": authority.folder,
+        },
+        site_dn=site.dn,
+    )
+    os.makedirs(link.destination, exist_ok=True)
+    site_db = sqlite_database(os.path.join(folder, "site", "site.db"))
+    return Deployment(folder, site_db, sqlite_database(os.path.join(folder, "centre", "centre.db")), link)
 
 
 def shown(words: Sequence[str], folder: str) -> str:

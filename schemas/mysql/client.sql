@@ -293,7 +293,8 @@ LEFT JOIN VOs ON VOs.id = JobRecords.VOID
 LEFT JOIN VOGroups ON VOGroups.id = JobRecords.VOGroupID
 LEFT JOIN VORoles ON VORoles.id = JobRecords.VORoleID;
 
-CREATE OR REPLACE VIEW VSuperSummaries AS
+-- Every sum, with those that have lost their jobs (NumberOfJobs 0): the centre must hear of these too.
+CREATE OR REPLACE VIEW VUnloadedSummaries AS
 SELECT SuperSummaries.UpdateTime AS UpdateTime,
        Sites.name AS Site,
        Month,
@@ -321,6 +322,29 @@ LEFT JOIN VOGroups ON VOGroups.id = SuperSummaries.VOGroupID
 LEFT JOIN VORoles ON VORoles.id = SuperSummaries.VORoleID
 LEFT JOIN SubmitHosts ON SubmitHosts.id = SuperSummaries.SubmitHostId;
 
+CREATE OR REPLACE VIEW VSuperSummaries AS
+SELECT UpdateTime,
+       Site,
+       Month,
+       Year,
+       GlobalUserName,
+       VO,
+       VOGroup,
+       VORole,
+       SubmitHost,
+       InfrastructureType,
+       ServiceLevelType,
+       ServiceLevel,
+       NodeCount,
+       Processors,
+       EarliestEndTime,
+       LatestEndTime,
+       WallDuration,
+       CpuDuration,
+       NumberOfJobs
+FROM VUnloadedSummaries
+WHERE NumberOfJobs > 0;
+
 CREATE OR REPLACE VIEW VSyncRecords AS
 SELECT Sites.name AS Site,
        SubmitHosts.name AS SubmitHost,
@@ -330,6 +354,7 @@ SELECT Sites.name AS Site,
 FROM SuperSummaries
 JOIN Sites ON Sites.id = SuperSummaries.SiteID
 JOIN SubmitHosts ON SubmitHosts.id = SuperSummaries.SubmitHostId
+WHERE NumberOfJobs > 0
 GROUP BY Sites.name, SubmitHosts.name, Month, Year;
 
 CREATE OR REPLACE VIEW VSpecRecords AS

@@ -274,7 +274,8 @@ LEFT JOIN VOs ON VOs.id = JobRecords.VOID
 LEFT JOIN VOGroups ON VOGroups.id = JobRecords.VOGroupID
 LEFT JOIN VORoles ON VORoles.id = JobRecords.VORoleID;
 
-CREATE VIEW IF NOT EXISTS VSuperSummaries AS
+-- Every sum, with those that have lost their jobs (NumberOfJobs 0): the centre must hear of these too.
+CREATE VIEW IF NOT EXISTS VUnloadedSummaries AS
 SELECT SuperSummaries.UpdateTime AS UpdateTime,
        Sites.name AS Site,
        Month,
@@ -302,6 +303,29 @@ LEFT JOIN VOGroups ON VOGroups.id = SuperSummaries.VOGroupID
 LEFT JOIN VORoles ON VORoles.id = SuperSummaries.VORoleID
 LEFT JOIN SubmitHosts ON SubmitHosts.id = SuperSummaries.SubmitHostId;
 
+CREATE VIEW IF NOT EXISTS VSuperSummaries AS
+SELECT UpdateTime,
+       Site,
+       Month,
+       Year,
+       GlobalUserName,
+       VO,
+       VOGroup,
+       VORole,
+       SubmitHost,
+       InfrastructureType,
+       ServiceLevelType,
+       ServiceLevel,
+       NodeCount,
+       Processors,
+       EarliestEndTime,
+       LatestEndTime,
+       WallDuration,
+       CpuDuration,
+       NumberOfJobs
+FROM VUnloadedSummaries
+WHERE NumberOfJobs > 0;
+
 CREATE VIEW IF NOT EXISTS VSyncRecords AS
 SELECT Sites.name AS Site,
        SubmitHosts.name AS SubmitHost,
@@ -311,6 +335,7 @@ SELECT Sites.name AS Site,
 FROM SuperSummaries
 JOIN Sites ON Sites.id = SuperSummaries.SiteID
 JOIN SubmitHosts ON SubmitHosts.id = SuperSummaries.SubmitHostId
+WHERE NumberOfJobs > 0
 GROUP BY Sites.name, SubmitHosts.name, Month, Year;
 
 CREATE VIEW IF NOT EXISTS VSpecRecords AS

@@ -9,8 +9,7 @@ import time
 import pytest
 
 from apel.commands.quickstart import TOTALS, centre_totals
-from apel.demo import Deployment, Link
-from apel.demo.deployment import LogFiles
+from apel.demo import Deployment, Link, LogFiles
 from apel.samples import CES, SampleOptions, write_samples
 
 JOBS = 20000

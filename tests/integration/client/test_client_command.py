@@ -191,7 +191,7 @@ def test_rejoin_gives_a_month_the_benchmark_of_today(client):
     client.run()
     client.site.execute("UPDATE SpecRecords SET ServiceLevel = 20, ServiceLevelType = 'HEPscore23'")
     client.run("--rejoin", "2026-03", ce=CE2)
-    assert client.site.rows("SELECT ServiceLevel, NumberOfJobs FROM SuperSummaries") == [(20, 1)]
+    assert client.site.rows("SELECT ServiceLevel, NumberOfJobs FROM VSuperSummaries") == [(20, 1)]
     assert apelclient.main(["--rejoin", "2026-3"]) == EXIT_USAGE
 
 

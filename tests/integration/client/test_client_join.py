@@ -178,7 +178,7 @@ def test_corrected_benchmark_leaves_no_old_summaries(site):
     site.execute("UPDATE SpecRecords SET ServiceLevel = 20")
     assert rejoin_month(site.db, 2026, 3) == 1
     assert site.join().grid == 1
-    levels = site.rows("SELECT Month, ServiceLevel, NumberOfJobs FROM SuperSummaries ORDER BY Month")
+    levels = site.rows("SELECT Month, ServiceLevel, NumberOfJobs FROM VSuperSummaries ORDER BY Month")
     assert levels == [(3, 20.0, 1), (4, 10.0, 1)]
 
 
