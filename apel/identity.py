@@ -1,7 +1,7 @@
 """Who a job belongs to: the VO, group and role that an FQAN names."""
 
 from functools import lru_cache
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from apel.records.fields import is_null
 
@@ -9,6 +9,21 @@ from apel.records.fields import is_null
 WITHHELD = "withheld"
 
 Identity = Tuple[Optional[str], Optional[str], Optional[str]]
+
+
+class Credentials(NamedTuple):
+    """What a log says of who submitted a job; None and () for what it doesn't say.
+
+    issuer, subject and groups (`wlcg.groups`, the primary one first) are a token's; user and group the
+    local account's.
+    """
+
+    fqan: Optional[str] = None
+    issuer: Optional[str] = None
+    subject: Optional[str] = None
+    groups: Tuple[str, ...] = ()
+    user: Optional[str] = None
+    group: Optional[str] = None
 
 
 @lru_cache(maxsize=65536)

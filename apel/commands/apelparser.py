@@ -87,6 +87,7 @@ def _source(name: str, section: Any, parser: Type[Parser], settings: Settings) -
         parallel=section.parallel,
         scale_host_factor=settings.batch.scale_host_factor,
         ge_ms_timestamps=settings.batch.ge_ms_timestamps,
+        identity_map=settings.parser.identity_map,
     )
     prefix, pattern = section.filename_prefix, section.filename_pattern
     if prefix is None and pattern is None:

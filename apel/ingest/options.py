@@ -3,6 +3,7 @@
 from typing import Any, Iterable, List
 
 from apel.db.options import DATABASE_OPTIONS
+from apel.identity_file import identity_option
 from apel.parsers import BATCH_PARSERS, BATCH_TYPES
 from apelcommon.config import LOGGING, REQUIRED, Option, OptionTable, Settings
 
@@ -92,6 +93,7 @@ BATCH: List[Option] = [
 ]
 
 RUN: List[Option] = [
+    identity_option("parser"),
     Option(
         "parser",
         "lockfile",
@@ -99,7 +101,7 @@ RUN: List[Option] = [
         "",
         "The file that keeps a second run for the same batch system from starting. Empty: one in "
         "/run/apel or /tmp, named after the batch system and the database.",
-    )
+    ),
 ]
 
 

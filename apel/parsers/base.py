@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Callable, ClassVar, Dict, Iterable, List, NamedTuple, Optional, Type, TypeVar, Union
 
 from apel.errors import ParseError, RecordError
+from apel.identity_map import IdentityMap
 from apel.records import EventRecord, Record
 from apel.records.fields import Text
 
@@ -39,6 +40,7 @@ class ParserOptions(NamedTuple):
     """Whose logs they are, and the options of [batch] that some batch systems heed.
 
     parallel: count cores and hosts (PBS, SGE, LSF). scale_host_factor: LSF. ge_ms_timestamps: SGE.
+    identity_map: the site's rules for whose a job is.
     """
 
     site: str
@@ -46,6 +48,7 @@ class ParserOptions(NamedTuple):
     parallel: bool = False
     scale_host_factor: bool = False
     ge_ms_timestamps: bool = False
+    identity_map: Optional[IdentityMap] = None
 
 
 BLANK = Skipped("blank line")
@@ -116,6 +119,10 @@ class Parser(abc.ABC):
     def continues(self, line: str) -> bool:
         """Whether the line may complete the record of the one before: best parsed together with it."""
         return False
+
+    def reasons(self, line: str) -> List[str]:
+        """What decided about the record of a line beside the line itself, for `apelparser --explain`."""
+        return []
 
     def doubt(self, reason: str) -> None:
         """Count a record that lacks or guesses something."""

@@ -1,10 +1,10 @@
 """BLAH: who submitted each batch job, as CREAM, ARC and HTCondor-CE log it: `"key=value" "key=value" …`."""
 
 import re
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from apel.errors import ParseError
-from apel.identity import parse_fqan
+from apel.identity import Credentials, parse_fqan
 from apel.parsers.base import BLANK, Outcome, Parser, ParserOptions, Remembered, Skipped, name, own_name
 from apel.parsers.clock import Clock, utc_offset
 from apel.records import BlahdRecord
@@ -17,6 +17,15 @@ VALID_AFTER = 28 * DAY
 REQUIRED = ("timestamp", "lrmsID", "ceID")
 
 NO_LRMS_ID = Skipped("no lrmsID")
+
+#: What HTCondor calls the parts of a token; a routed job has the originals under the second name.
+TOKEN = "AuthToken"
+ISSUER = ("orig_AuthTokenIssuer", "AuthTokenIssuer")
+SUBJECT = ("orig_AuthTokenSubject", "AuthTokenSubject")
+GROUPS = ("orig_AuthTokenGroups", "AuthTokenGroups")
+
+#: The items that an identity map's conditions rest on.
+WHO = ("userFQAN", "userDN", "localUser", "localGroup", *ISSUER, *SUBJECT, *GROUPS)
 
 NO_USER = "no userDN, recorded without it"
 NO_FQAN = "no userFQAN, recorded without VO"
@@ -39,10 +48,57 @@ def _identity(text: str) -> Identity:
     return (None, None, None, None) if fqan is None else (fqan, *parse_fqan(fqan))
 
 
+def _first(values: Mapping[str, str], keys: Tuple[str, ...]) -> Optional[str]:
+    """The first of some items that says something."""
+    return next((found for found in (_name(values.get(key, "")) for key in keys) if found is not None), None)
+
+
+def _token(values: Mapping[str, str]) -> Tuple[Optional[str], Optional[str]]:
+    """Issuer and subject of a job's token.
+
+    HTCondor-CE puts the subject in the place of the DN; a DN begins with a slash, or is `CN=…,DC=…`.
+    `<issuer> <subject>` and `<issuer>,<subject>` are understood there as well.
+    """
+    issuer, subject = _first(values, ISSUER), _first(values, SUBJECT)
+    user = _name(values.get("userDN", ""))
+    if subject is None and user is not None and not user.startswith("/"):
+        if user.startswith(("https://", "http://")):
+            found, _, rest = user.replace(",", " ", 1).partition(" ")
+            return issuer or found, rest.strip() or None
+        if "=" not in user:
+            subject = user
+    return issuer, subject
+
+
+def credentials(values: Mapping[str, str]) -> Credentials:
+    """Who submitted the job, by the items of its line."""
+    issuer, subject = _token(values)
+    groups = (_first(values, GROUPS) or "").split(",")
+    fqan = _first(values, ("userFQAN",))
+    return Credentials(
+        # ARC writes /None/Role=NULL where there is none.
+        fqan=fqan if fqan is not None and parse_fqan(fqan)[0] is not None else None,
+        issuer=issuer,
+        subject=subject,
+        groups=tuple(group.strip() for group in groups if group.strip()),
+        user=_first(values, ("localUser",)),
+        group=_first(values, ("localGroup",)),
+    )
+
+
+def _token_user(values: Mapping[str, str], user: Optional[str]) -> Optional[str]:
+    """The user of a line about a token: where that is its subject, with the issuer, which makes it unique."""
+    issuer, subject = _token(values)
+    if subject is None or user not in (None, subject):
+        return user
+    return subject if issuer is None else name("%s %s" % (issuer, subject))
+
+
 class BlahParser(Parser):
     """BlahdRecords of BLAH lines. Times are UTC on every host; the first of several FQANs counts.
 
-    A token job may have no DN and no FQAN: its record is kept, and says what is known.
+    A token job may have no DN and no FQAN: its record is kept, and says what is known. An identity map
+    may give any job another FQAN.
     """
 
     type_name = "BLAH"
@@ -54,6 +110,7 @@ class BlahParser(Parser):
         self._clock = Clock(utc_offset)
         self._names = Remembered(_name)
         self._identities = Remembered(_identity)
+        self._mapped = Remembered(self._fqan_by_map)
 
     def parse(self, line: str) -> Outcome:
         """The BlahdRecord of a line; Skipped for one that names no batch job."""
@@ -71,7 +128,12 @@ class BlahParser(Parser):
         if ce is None:
             raise ParseError("ceID is empty")
         user, job_id = names[get("userDN", "")], own_name(get("jobID", ""))
-        fqan, vo, group, role = self._identities[get("userFQAN", "")]
+        logged = get("userFQAN", "")
+        if self.options.identity_map is not None:
+            logged = self._mapped[tuple(get(key, "") for key in WHO)]
+        fqan, vo, group, role = self._identities[logged]
+        if TOKEN in line:
+            user = _token_user(values, user)
         if user is None or fqan is None or job_id is None:
             self._note_absence(user, fqan, job_id)
         return BlahdRecord.make(
@@ -92,6 +154,20 @@ class BlahParser(Parser):
                 self.options.machine_name,
             )
         )
+
+    def _fqan_by_map(self, items: Tuple[str, ...]) -> str:
+        """The FQAN of a job with these items, as WHO has them; '' for none."""
+        assert self.options.identity_map is not None
+        who = credentials(dict(zip(WHO, items)))
+        return self.options.identity_map.fqan_of(who) or items[0]
+
+    def reasons(self, line: str) -> List[str]:
+        """Which rule of the identity map decided."""
+        identity_map, values = self.options.identity_map, _values(line)
+        if identity_map is None or values is None:
+            return []
+        rule = identity_map.rule_for(credentials(values))
+        return ["identity: %s" % (str(rule) if rule else "no rule matches, so it is as logged")]
 
     def _epoch(self, text: str) -> int:
         try:
