@@ -130,7 +130,7 @@ class BlahParser(Parser):
         user, job_id = names[get("userDN", "")], own_name(get("jobID", ""))
         logged = get("userFQAN", "")
         if self.options.identity_map is not None:
-            logged = self._mapped[tuple(get(key, "") for key in WHO)]
+            logged = self._mapped["\n".join([get(key, "") for key in WHO])]
         fqan, vo, group, role = self._identities[logged]
         if TOKEN in line:
             user = _token_user(values, user)
@@ -155,9 +155,10 @@ class BlahParser(Parser):
             )
         )
 
-    def _fqan_by_map(self, items: Tuple[str, ...]) -> str:
-        """The FQAN of a job with these items, as WHO has them; '' for none."""
+    def _fqan_by_map(self, text: str) -> str:
+        """The FQAN of a job with these items, a line each, as WHO has them; '' for none."""
         assert self.options.identity_map is not None
+        items = text.split("\n")
         who = credentials(dict(zip(WHO, items)))
         return self.options.identity_map.fqan_of(who) or items[0]
 
