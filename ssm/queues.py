@@ -151,12 +151,15 @@ class MessageQueue(Queue):
     def lock(self, element: str) -> bool:
         """Lock an element against other processes; False if another has it, or took it away."""
         self._claims.hold(element)
-        try:
-            os.mkdir(self._at(element) + "/locked")
-        except (FileExistsError, FileNotFoundError):
-            self._claims.release(element)
-            return False
-        return True
+        lock = self._at(element) + "/locked"
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            os.mkdir(lock)
+            # Whoever is removing the element may have moved it away while the kernel looked up its path: then
+            # the lock was made inside what is being deleted.
+            if os.path.isdir(lock):
+                return True
+        self._claims.release(element)
+        return False
 
     def unlock(self, element: str) -> None:
         """Give a locked element back."""

@@ -124,6 +124,21 @@ def test_two_processes_take_each_element_once(locking_queue):
     assert sorted(element for part in taken for element in part) == sorted(ids)
 
 
+def test_lock_made_in_an_element_on_its_way_out_is_none(tmp_path, monkeypatch):
+    """The kernel looks up the folder, its owner moves it to be deleted, and the lock is made in that."""
+    queue = MessageQueue(str(tmp_path / "queue"), INCOMING)
+    element = add(queue, 1)
+    mkdir = os.mkdir
+
+    def late(path, *mode):
+        obsolete = os.path.join(queue.path, "obsolete", "0123456789abcd")
+        os.rename(os.path.dirname(path), obsolete)
+        mkdir(os.path.join(obsolete, "locked"))
+
+    monkeypatch.setattr("ssm.queues.os.mkdir", late)
+    assert not queue.lock(element)
+
+
 OPEN = """
 import sys, time
 from ssm.queues import INCOMING, MessageQueue, OutgoingQueue
