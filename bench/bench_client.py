@@ -53,7 +53,7 @@ def events(count: int) -> Iterator[Record]:
             end - 3600,
             end,
         )
-        more = ("APEL-CREAM-SLURM", MACHINE, "grid", 4000000, 8000000, 1 + number % 8, 1)
+        more = ("APEL-CREAM-SLURM", MACHINE, "grid", 4000000, 8000000, 1 + number % 8, 1, None)
         yield EventRecord.make(values + more)
 
 

@@ -32,7 +32,7 @@ def event(number: int) -> EventRecord:
     user, queue = "atlas%03d" % (number % 300), ("long", "short")[number % 2]
     wall = 60 + number % 86400
     times = (wall, wall - 10, end - wall, end)
-    rest = ("APEL-CREAM-SLURM", "batch.north.example", queue, 3145728 + number, None, 1 + number % 8, 1)
+    rest = ("APEL-CREAM-SLURM", "batch.north.example", queue, 3145728 + number, None, 1 + number % 8, 1, 2)
     return EventRecord.make(("EXAMPLE-NORTH", str(7731204 + number), user, "atlas", *times, *rest))
 
 

@@ -20,6 +20,7 @@ class Event(NamedTuple):
     start: str
     site: int
     group: Optional[str]
+    user: Optional[str] = None
 
 
 class GridRecord(NamedTuple):

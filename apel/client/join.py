@@ -33,6 +33,7 @@ from apel.client.join_sql import (
     EVENTS_OF_UNPROCESSED,
     JOB_COLUMNS,
     JOB_KEY,
+    LOCAL_IDENTITY,
     MADE_JOBS,
     MONTHS_BEFORE,
     NEW_EVENTS,
@@ -41,8 +42,10 @@ from apel.client.join_sql import (
     UNPROCESSED,
     WORK_COLUMNS,
 )
+from apel.client.local_identity import LocalIdentities
 from apel.db import Conflict, Database
 from apel.db.tables import mark_months
+from apel.identity_map import IdentityMap
 from apel.summaries import SiteMonth
 from apel.times import month_bounds, utc_text
 from apel.unloader import hold_off_unloader, prepare_writers
@@ -52,6 +55,8 @@ from apelcommon.progress import Progress
 log = logging.getLogger(__name__)
 
 CHUNK = 5000
+#: What LOCAL_IDENTITY has for jobs that aren't local.
+NOBODY = (None,) * len(LOCAL_IDENTITY)
 GRID_PUBLISHER, LOCAL_PUBLISHER = "apelclient", "local"
 
 
@@ -107,12 +112,18 @@ class Joiner:
     """One run over everything that needs a decision."""
 
     def __init__(
-        self, db: Database, local_jobs: bool, stop: Optional[Stop] = None, chunk: int = CHUNK
+        self,
+        db: Database,
+        local_jobs: bool,
+        stop: Optional[Stop] = None,
+        chunk: int = CHUNK,
+        identity_map: Optional[IdentityMap] = None,
     ) -> None:
         self.db = db
         self.local_jobs = local_jobs
         self.stop = stop
         self.chunk = chunk
+        self.identities = LocalIdentities(db, identity_map)
         self.tally = Tally()
         self.ids: Dict[str, int] = {}
 
@@ -141,8 +152,6 @@ class Joiner:
             "local_publisher": publishers[LOCAL_PUBLISHER],
             "user": publishers[None],
             "host": self.db.ids("SubmitHosts", [None])[None],
-            "group": self.db.ids("VOGroups", [None])[None],
-            "role": self.db.ids("VORoles", [None])[None],
         }
 
     def _look_again_at_waiting(self, tx: Any) -> None:
@@ -174,8 +183,8 @@ class Joiner:
         """Decide about some new events and store what comes of it; how many they were."""
         work = self.db.run(self._read_chunk)
         if work:
-            groups = self.db.ids("VOs", {item.event.group for item in work if item.decision.status == LOCAL})
-            rows = [_work_row(item, groups) for item in work]
+            local = self.identities.ids(item.event for item in work if item.decision.status == LOCAL)
+            rows = [_work_row(item, local.get(item.event, NOBODY)) for item in work]
             self.db.run(lambda tx: self._store(tx, work, rows))
             self.tally.add(work)
         return len(work)
@@ -185,8 +194,8 @@ class Joiner:
         events: Dict[Event, List[GridRecord]] = {}
         negative: Set[Event] = set()
         for row in tx.rows(NEW_EVENTS, (self.chunk,)):
-            machine, job, end, start, site, group, bad, ce, time, grid_machine = row
-            event = Event(machine, job, end, start, site, group or None)
+            machine, job, end, start, site, user, group, bad, ce, time, grid_machine = row
+            event = Event(machine, job, end, start, site, group or None, user or None)
             candidates = events.setdefault(event, [])
             if ce is not None:
                 candidates.append(GridRecord(ce, time, grid_machine))
@@ -216,7 +225,7 @@ class Joiner:
         tx.execute("DELETE FROM JoinWork")
 
     def _job_parameters(self) -> List[int]:
-        names = ("host", "user", "group", "role", "local_publisher", "grid_publisher")
+        names = ("host", "user", "local_publisher", "grid_publisher")
         return [self.ids[name] for name in names]
 
     def _report(self) -> Joined:
@@ -248,8 +257,8 @@ def _bounds(work: Sequence[Work]) -> Iterable[Tuple[int, str, str]]:
     return [(machine, min(mine), max(mine)) for machine, mine in jobs.items()]
 
 
-def _work_row(item: Work, groups: Dict[Optional[str], int]) -> Sequence[Any]:
-    """A row of JoinWork, as WORK_COLUMNS has it."""
+def _work_row(item: Work, identity: Sequence[Optional[int]]) -> Sequence[Any]:
+    """A row of JoinWork, as WORK_COLUMNS has it. identity: the ids of LOCAL_IDENTITY."""
     event, decision = item.event, item.decision
     grid, benchmark = decision.grid, decision.benchmark
     return (
@@ -259,7 +268,7 @@ def _work_row(item: Work, groups: Dict[Optional[str], int]) -> Sequence[Any]:
         decision.status,
         grid.ce if grid else None,
         grid.time if grid else None,
-        groups[event.group] if decision.status == LOCAL else None,
+        *identity,
         benchmark.type if benchmark else None,
         benchmark.value if benchmark else None,
     )

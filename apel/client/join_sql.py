@@ -1,7 +1,17 @@
 """The statements of the joiner (apel/client/join.py), the same for every database."""
 
 EVENT_KEY = ("MachineNameID", "JobName", "EndTime")
-WORK_COLUMNS = (*EVENT_KEY, "Status", "CEID", "TimeStamp", "VOID", "ServiceLevelType", "ServiceLevel")
+#: Whose a local job is; the grid record says it for others.
+LOCAL_IDENTITY = ("VOID", "VOGroupID", "VORoleID")
+WORK_COLUMNS = (
+    *EVENT_KEY,
+    "Status",
+    "CEID",
+    "TimeStamp",
+    *LOCAL_IDENTITY,
+    "ServiceLevelType",
+    "ServiceLevel",
+)
 JOB_KEY = ("MachineNameID", "LocalJobId", "EndTime")
 
 #: The first and last time stamp of the next `%s` grid records that the joiner hasn't looked at.
@@ -27,9 +37,10 @@ WHERE B.Processed = 0 AND B.TimeStamp >= %s AND B.TimeStamp <= %s
 #: end, so that a job may run for as long as it likes (C4).
 NEW_EVENTS = """
 SELECT E.MachineNameID, E.JobName, CAST(E.EndTime AS CHAR), CAST(E.StartTime AS CHAR), E.SiteID,
-       E.LocalUserGroup, E.WallDuration < 0 OR E.CpuDuration < 0,
+       E.LocalUserID, E.LocalUserGroup, E.WallDuration < 0 OR E.CpuDuration < 0,
        B.CEID, CAST(B.TimeStamp AS CHAR), B.MachineNameID
-FROM (SELECT MachineNameID, JobName, EndTime, StartTime, SiteID, LocalUserGroup, WallDuration, CpuDuration
+FROM (SELECT MachineNameID, JobName, EndTime, StartTime, SiteID, LocalUserID, LocalUserGroup,
+             WallDuration, CpuDuration
       FROM EventRecords WHERE Status = 0 ORDER BY MachineNameID, JobName, EndTime LIMIT %s) E
 LEFT JOIN BlahdRecords B
   ON B.SiteID = E.SiteID AND B.LrmsId = E.JobName
@@ -67,8 +78,8 @@ JOB_VALUES = (
     ("GlobalUserNameID", "COALESCE(B.GlobalUserNameID, %s)"),
     ("FQAN", "B.FQAN"),
     ("VOID", "COALESCE(B.VOID, W.VOID)"),
-    ("VOGroupID", "COALESCE(B.VOGroupID, %s)"),
-    ("VORoleID", "COALESCE(B.VORoleID, %s)"),
+    ("VOGroupID", "COALESCE(B.VOGroupID, W.VOGroupID)"),
+    ("VORoleID", "COALESCE(B.VORoleID, W.VORoleID)"),
     ("WallDuration", "CASE WHEN E.WallDuration < 0 THEN 0 ELSE E.WallDuration END"),
     ("CpuDuration", "CASE WHEN E.CpuDuration < 0 THEN 0 ELSE E.CpuDuration END"),
     ("NodeCount", "CASE WHEN E.NodeCount > 0 THEN E.NodeCount ELSE 0 END"),

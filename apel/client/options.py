@@ -4,6 +4,7 @@ from typing import Any, Callable, Iterator, List
 
 from apel.client.benchmarks import benchmark_type, benchmark_value, manual_benchmark
 from apel.db.options import DATABASE_OPTIONS
+from apel.identity_file import identity_option
 from apel.unloader import USUAL_RECORDS
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 
@@ -117,6 +118,7 @@ OTHERS: List[Option] = [
         False,
         "Whether jobs without a grid record are accounted as local jobs, and sent.",
     ),
+    identity_option("joiner"),
     *UNLOADER,
     Option("ssm", "enabled", "boolean", True, "Whether messages are sent after that, as sender.cfg says."),
     Option("client", "interval", "number", 3600.0, "Seconds between runs with --daemon."),

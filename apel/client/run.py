@@ -31,7 +31,7 @@ def prepare(db: Database, settings: Settings, stop: Optional[Stop] = None) -> Do
     update_benchmarks(db, settings)
     joined = None
     if settings.joiner.enabled:
-        joined = Joiner(db, settings.joiner.local_jobs, stop).run()
+        joined = Joiner(db, settings.joiner.local_jobs, stop, identity_map=settings.joiner.identity_map).run()
         report(joined, settings)
     months = summarise_site(db)
     log.info("Summarised %d site-months that had changed", months)

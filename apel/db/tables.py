@@ -182,6 +182,7 @@ EVENTS = Table(
         ("Processors", as_is("Processors")),
         ("NodeCount", as_is("NodeCount")),
         ("Status", lambda batch: [0] * batch.size),
+        ("GPUs", as_is("GPUs")),
     ],
 )
 

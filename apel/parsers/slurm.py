@@ -121,6 +121,7 @@ class SlurmParser(Parser):
                 self._memory(virtual) if virtual else None,
                 cores,
                 hosts,
+                None,
             )
         )
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER:

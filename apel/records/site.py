@@ -6,7 +6,10 @@ from apel.records.rules import event_ends_after_it_starts
 
 
 class EventRecord(Record):
-    """A job as the batch system logged it: durations in seconds (CPU over all cores), memory in kB."""
+    """A job as the batch system logged it: durations in seconds (CPU over all cores), memory in kB.
+
+    GPUs is ours: how many the batch system gave it, None where its log doesn't say.
+    """
 
     __slots__ = ()
 
@@ -25,6 +28,7 @@ class EventRecord(Record):
     MemoryVirtual = integer(ge=0)
     Processors = integer(ge=0)
     NodeCount = integer(ge=0)
+    GPUs = integer(ge=0)
 
     rules = (event_ends_after_it_starts,)
 

@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS VORoles (
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 -- Parsed batch jobs. Status: 0 new, 1 made into a local job, 2 made into a grid job,
--- 3 waits for a grid record, 4 waits for a benchmark.
+-- 3 waits for a grid record, 4 waits for a benchmark. GPUs: NULL where the log doesn't say.
 CREATE TABLE IF NOT EXISTS EventRecords (
     SiteID INT NOT NULL,
     JobName VARCHAR(255) NOT NULL,
@@ -94,6 +94,7 @@ CREATE TABLE IF NOT EXISTS EventRecords (
     Processors INT,
     NodeCount INT,
     Status INT NOT NULL DEFAULT 0,
+    GPUs INT,
     PRIMARY KEY (MachineNameID, JobName, EndTime),
     KEY EventJoinIdx (SiteID, JobName),
     KEY EventStatusIdx (Status)
@@ -142,6 +143,8 @@ CREATE TABLE IF NOT EXISTS JoinWork (
     CEID INT,
     TimeStamp DATETIME,
     VOID INT,
+    VOGroupID INT,
+    VORoleID INT,
     ServiceLevelType VARCHAR(50) COLLATE utf8mb4_general_ci,
     ServiceLevel DECIMAL(10,3),
     PRIMARY KEY (MachineNameID, JobName, EndTime)

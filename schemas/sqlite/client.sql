@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS VORoles (
 );
 
 -- Parsed batch jobs. Status: 0 new, 1 made into a local job, 2 made into a grid job,
--- 3 waits for a grid record, 4 waits for a benchmark.
+-- 3 waits for a grid record, 4 waits for a benchmark. GPUs: NULL where the log doesn't say.
 CREATE TABLE IF NOT EXISTS EventRecords (
     SiteID INT NOT NULL,
     JobName VARCHAR(255) NOT NULL,
@@ -75,6 +75,7 @@ CREATE TABLE IF NOT EXISTS EventRecords (
     Processors INT,
     NodeCount INT,
     Status INT NOT NULL DEFAULT 0,
+    GPUs INT,
     PRIMARY KEY (MachineNameID, JobName, EndTime)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS EventRecords_EventJoinIdx ON EventRecords (SiteID, JobName);
@@ -123,6 +124,8 @@ CREATE TABLE IF NOT EXISTS JoinWork (
     CEID INT,
     TimeStamp DATETIME,
     VOID INT,
+    VOGroupID INT,
+    VORoleID INT,
     ServiceLevelType VARCHAR(50) COLLATE NOCASE,
     ServiceLevel DECIMAL(10,3),
     PRIMARY KEY (MachineNameID, JobName, EndTime)
