@@ -137,6 +137,25 @@ def slurm_line(job: Job) -> str:
     ])  # fmt: skip
 
 
+def htcondor_line(job: Job) -> str:
+    """A line of `condor_history` with the ten columns that sites dump, and the multiplier 1."""
+    return "%s|%s|%d|%d|%d|%d|%d|%d|%d|%d|1|" % (
+        job["lrms"], job["user"], job["wall"], job["cpu"] - job["cpu"] // 20, job["cpu"] // 20,
+        job["start"], job["end"], job["rss"], job["vms"], job["cores"],
+    )  # fmt: skip
+
+
+def sge_line(job: Job) -> str:
+    """A line of Grid Engine's accounting file, with the 45 fields that all its flavours have."""
+    return ":".join([
+        job["queue"], "wn%03d.grid.example.org" % (job["id"] % 400), job["group"], job["user"], job["name"],
+        str(job["id"]), "sge", "0", str(job["start"] - 60), str(job["start"]), str(job["end"]), "0", "0",
+        str(job["wall"]), *["0"] * 17, "NONE", "defaultdepartment", "mpi" if job["cores"] > 1 else "NONE",
+        str(job["cores"]), "0", "%.6f" % job["cpu"], "%.6f" % (job["rss"] / 1048576.0), "0.0", "-U all",
+        "0.0", "NONE", "%.1f" % (job["vms"] * 1024.0), "0", "0",
+    ])  # fmt: skip
+
+
 def _utc(epoch: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)
 
@@ -147,5 +166,11 @@ def _days_hms(seconds: int) -> str:
     return "%d-%s" % (days, text) if days else text
 
 
-FORMATS: Dict[str, Callable[[Job], str]] = {"slurm": slurm_line}
-LOG_NAMES = {"slurm": "slurm_acc.%s"}
+FORMATS: Dict[str, Callable[[Job], str]] = {
+    "slurm": slurm_line,
+    "htcondor": htcondor_line,
+}
+LOG_NAMES = {
+    "slurm": "slurm_acc.%s",
+    "htcondor": "accounting.%s",
+}

@@ -4,10 +4,16 @@ from typing import Dict, Tuple, Type
 
 from apel.parsers.base import Failed, Outcome, Parser, ParserOptions, Skipped
 from apel.parsers.blah import BlahParser
+from apel.parsers.htcondor import HTCondorParser
 from apel.parsers.slurm import SlurmParser
 
+_PARSERS: Tuple[Type[Parser], ...] = (
+    SlurmParser,
+    HTCondorParser,
+)
+
 #: The batch systems this version reads, by the name that [batch] type has for them.
-BATCH_PARSERS: Dict[str, Type[Parser]] = {parser.type_name: parser for parser in (SlurmParser,)}
+BATCH_PARSERS: Dict[str, Type[Parser]] = {parser.type_name: parser for parser in _PARSERS}
 
 #: Every batch system there is a name for; some are not read yet.
 BATCH_TYPES: Tuple[str, ...] = ("LSF", "PBS", "SGE", "SLURM", "HTCondor")
@@ -17,6 +23,7 @@ __all__ = [
     "BATCH_TYPES",
     "BlahParser",
     "Failed",
+    "HTCondorParser",
     "Outcome",
     "Parser",
     "ParserOptions",

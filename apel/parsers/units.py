@@ -1,6 +1,9 @@
 """The numbers of batch logs: durations and memory sizes in all the forms that batch systems print."""
 
+import math
 from typing import Dict
+
+from apel.records.fields import is_number
 
 #: What fits the BIGINT columns of the database.
 MOST = 2**63 - 1
@@ -14,6 +17,25 @@ def whole(text: str) -> int:
     if not (text.isdecimal() and len(text) < 19):
         raise ValueError("not a whole number")
     return int(text)
+
+
+def number(text: str) -> float:
+    """A decimal number, exponent and sign or not. ValueError for anything else, and beyond any column."""
+    value = float(text) if is_number(text) else math.inf
+    if not -MOST < value < MOST:
+        raise ValueError("not a number")
+    return value
+
+
+def rounded(text: str) -> int:
+    """The whole number nearest to a decimal one that isn't negative; halves up. Raises ValueError."""
+    head, _, fraction = text.partition(".")
+    if head.isdecimal() and len(head) < 16 and (not fraction or fraction.isdecimal()):
+        return int(head) + 1 if fraction[:1] >= "5" else int(head)
+    value = number(text)
+    if value < 0:
+        raise ValueError("negative")
+    return int(value + 0.5)
 
 
 def seconds(text: str) -> int:
@@ -41,6 +63,21 @@ def memory_kb(text: str) -> int:
     if unit is None:
         return _scaled(text, 1) // 1024
     return _scaled(text[:-1], unit)
+
+
+def size_kb(text: str) -> int:
+    """KB, rounded down, of '3145728kb', '2GB', '4096b', bytes ('512') or words of 8 bytes ('10kw') of PBS.
+
+    Raises ValueError.
+    """
+    size = text.upper()
+    word = 8 if size.endswith("W") else 1
+    if size.endswith(("B", "W")):
+        size = size[:-1]
+    unit = _KB_PER_UNIT.get(size[-1:])
+    if unit is None:
+        return _scaled(size, word) // 1024
+    return _scaled(size[:-1], unit * word)
 
 
 def _scaled(text: str, unit: int) -> int:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from apel.commands.quickstart import main
-from apel.samples import SampleOptions, write_samples
+from apel.samples import FORMATS, SampleOptions, write_samples
 
 
 def test_quickstart_tells_every_hop_and_the_totals_agree(tmp_path, capsys):
@@ -25,6 +25,13 @@ def test_quickstart_tells_every_hop_and_the_totals_agree(tmp_path, capsys):
         "site/log/client.log",
     ):
         assert (folder / name).exists(), name
+
+
+@pytest.mark.parametrize("system", sorted(set(FORMATS) - {"slurm"}))
+def test_quickstart_of_each_batch_system(tmp_path, capsys, system):
+    assert main(["--system", system, "--jobs", "100", "--keep", str(tmp_path / "kept")]) == 0
+    out = capsys.readouterr().out
+    assert "The totals at the centre equal those of the logs" in out
 
 
 @pytest.mark.parametrize("with_blah", [True, False])

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
-from apel.parsers import BlahParser, ParserOptions, Skipped, SlurmParser
+from apel.parsers import BlahParser, HTCondorParser, ParserOptions, Skipped, SlurmParser
 
 SLURM = (
     "48211|cream_77|grid004|gridgrp|2025-03-07T09:00:00|2025-03-07T11:30:05|02:30:05|4-00:00:10|grid|40|2|"
@@ -15,6 +15,19 @@ BLAH = (
     '"timestamp=2025-03-07 08:58:40" "userDN=/CN=Ada \\"R\\"" "userFQAN=/atlas/Role=production" '
     '"ceID=ce02" "jobID=5511" "lrmsID=90117" "localUser=cms003"'
 )
+HTCONDOR = "ce#5512.0#17413|lhcb02|5400|20100|300|1741305600|1741311000|2097152|4194304|4|1.25|"
+HTCONDOR_JSON = (
+    '{"GlobalJobId": "ce#1.0#2", "Owner": "a", "JobStatus": 4, "RemoteWallClockTime": 5400.0, '
+    '"RemoteUserCpu": 20.5, "RemoteSysCpu": 0.0, "JobStartDate": 1741305600, '
+    '"EnteredCurrentStatus": 1741311000, '
+    '"ImageSize_RAW": 4194304, "RequestCpus": 4, "RequestGPUs": 1}'
+)
+ORIGINALS = [
+    (SlurmParser, SLURM),
+    (BlahParser, BLAH),
+    (HTCondorParser, HTCONDOR),
+    (HTCondorParser, HTCONDOR_JSON),
+]
 PIECES = ["|", '"', " ", "=", "\\", ":", "-", "0", "9" * 20, "Unknown", "\x00", "\udc80", "%%", "٣", "²", "K"]
 
 
@@ -38,7 +51,7 @@ def outcome(parser, text):
         return err
 
 
-@pytest.mark.parametrize("parser_class, original", [(SlurmParser, SLURM), (BlahParser, BLAH)])
+@pytest.mark.parametrize("parser_class, original", ORIGINALS)
 @given(data=st.data())
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_mutated_lines(parser_class, original, data):
@@ -50,7 +63,7 @@ def test_mutated_lines(parser_class, original, data):
         assert isinstance(result, (Skipped, ParseError, RecordError))
 
 
-@pytest.mark.parametrize("parser_class", [SlurmParser, BlahParser])
+@pytest.mark.parametrize("parser_class", [SlurmParser, BlahParser, HTCondorParser])
 @given(text=st.text(max_size=200))
 @example(text="|" * 14)
 @example(text="\ud800")

@@ -1,0 +1,310 @@
+"""HTCondor: lines of `condor_history`, ten or eleven attributes between bars, or a JSON object each.
+
+GlobalJobId|Owner|RemoteWallClockTime|RemoteUserCpu|RemoteSysCpu|JobStartDate|EnteredCurrentStatus|
+ResidentSetSize_RAW|ImageSize_RAW|RequestCpus[|multiplier][|]
+
+`condor_history -format` prints nothing at all for an attribute that a job lacks, so that the columns behind
+it move to the left. Such a line is told by its numbers (docs/batch-htcondor.md), and fails. JSON names its
+attributes, so nothing can move there. The batch-* files of HTCondor-CE have the form with bars.
+"""
+
+import json
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, Union
+
+from apel.errors import ParseError
+from apel.parsers import units
+from apel.parsers.base import (
+    BLANK,
+    Failed,
+    Outcome,
+    Parser,
+    ParserOptions,
+    Remembered,
+    Skipped,
+    name,
+    own_name,
+)
+from apel.records import EventRecord, Record
+from apel.times import END_OF_TIME
+
+ATTRIBUTES = 10
+
+INFRASTRUCTURE = "APEL-CREAM-HTCONDOR"
+
+NOT_STARTED = Skipped("never started")
+BRACKET = Skipped("bracket or comma of a JSON array")
+PART_OF_JSON = Skipped("part of a JSON object on several lines")
+UNFINISHED = Failed("a JSON object that does not end")
+
+#: What lines of JSON begin with; and what those do that continue an object (condor_history indents).
+JSON_BEGINS: FrozenSet[str] = frozenset("{[],}")
+INSIDE_JSON: FrozenSet[str] = frozenset(" \t}")
+
+NO_MEMORY = "memory undefined or of unknown form, recorded without it"
+MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
+NOT_SCALED = "has ApelSpecs but no ApelScaling, recorded unscaled"
+
+#: What stands for an attribute without a value.
+UNDEFINED: FrozenSet[str] = frozenset(["undefined", "error", ""])
+
+#: Earlier than any job of HTCondor; most numbers that a moved column holds are smaller.
+EARLIEST = 500000000
+
+#: Seconds (31 years) that no job takes, but that a moment in the place of a duration always has.
+ENDLESS = 10**9
+
+#: A process has no less memory mapped, in kB; a number of cores in the place of ImageSize is smaller.
+LEAST_IMAGE = 1024
+
+MOST_CORES = 10**6
+MOST_MULTIPLIER = 1000.0
+
+MOVED = "%s: a column is missing or there is one too many"
+
+#: The attributes of a job in JSON, each the first of these with a value; ClassAd names have no case.
+NAMES: Tuple[Tuple[str, ...], ...] = (
+    ("globaljobid",),
+    ("owner",),
+    ("remotewallclocktime",),
+    ("remoteusercpu",),
+    ("remotesyscpu",),
+    ("jobstartdate", "jobcurrentstartdate"),
+    ("enteredcurrentstatus", "completiondate"),
+    ("residentsetsize_raw", "residentsetsize"),
+    ("imagesize_raw", "imagesize"),
+    ("requestcpus", "cpusprovisioned"),
+    ("machineattrapelscaling0", "apelscaling"),
+)
+GPUS = ("gpusprovisioned", "requestgpus")
+COLUMNS = ["GlobalJobId", "Owner", "RemoteWallClockTime", "RemoteUserCpu", "RemoteSysCpu"]
+COLUMNS += ["JobStartDate", "EnteredCurrentStatus", "ResidentSetSize_RAW", "ImageSize_RAW", "RequestCpus"]
+
+#: JobStatus of jobs that have ended: removed, completed.
+ENDED = (3, 4)
+NOT_ENDED = (1, 2, 5, 6, 7)
+
+Number = Union[int, float]
+
+
+class HTCondorParser(Parser):
+    """EventRecords of condor_history. Wall and CPU time are multiplied by the last column, if it is there."""
+
+    type_name = "HTCondor"
+    version = "HTCondor/1"
+
+    def __init__(self, options: ParserOptions) -> None:
+        super().__init__(options)
+        self._site, self._machine = options.site, options.machine_name
+        self._names = Remembered(_name)
+        self._multipliers = Remembered(_multiplier)
+
+    def parse(self, line: str) -> Outcome:
+        """The EventRecord of a job; Skipped for one that never started."""
+        if line[:1] in JSON_BEGINS:
+            text = line.strip("[], \t")
+            return self._of_json(text) if text else BRACKET if line.strip() else BLANK
+        fields = line.split("|")
+        if not fields[-1].strip():
+            fields.pop()
+        if len(fields) == ATTRIBUTES:
+            fields.append("")
+        elif len(fields) != ATTRIBUTES + 1:
+            if not fields:
+                return BLANK
+            raise ParseError("fewer than 10 columns" if len(fields) < ATTRIBUTES else "more than 11 columns")
+        return self._record(fields)
+
+    def parse_lines(self, lines: Iterable[str]) -> List[Union[Record, Skipped, Failed]]:
+        """As for every parser; JSON objects may be on several lines, each brace on a line of its own.
+
+        A line without multiplier between lines that have one lacks a column.
+        """
+        lines = list(lines)
+        if "{" in lines:
+            return self._of_long_json(lines)
+        outcomes = super().parse_lines(lines)
+        bars = [line.count("|") - (line[-1:] == "|") for line in lines]
+        if ATTRIBUTES in bars and ATTRIBUTES - 1 in bars:
+            first, last = bars.index(ATTRIBUTES), len(bars) - bars[::-1].index(ATTRIBUTES)
+            for place in range(first, last):
+                if bars[place] == ATTRIBUTES - 1 and isinstance(outcomes[place], EventRecord):
+                    outcomes[place] = Failed(MOVED % "one column fewer than in the lines around")
+        return outcomes
+
+    def continues(self, line: str) -> bool:
+        """Whether the line is of a JSON object, but not its beginning."""
+        return line[:1] in INSIDE_JSON
+
+    def _of_long_json(self, lines: List[str]) -> List[Union[Record, Skipped, Failed]]:
+        """One outcome for each line; that of an object stands at its last line."""
+        outcomes: List[Union[Record, Skipped, Failed]] = []
+        collected: List[str] = []
+        for line in lines:
+            if collected and line[:1] in INSIDE_JSON:
+                collected.append(line)
+            else:
+                outcomes += [UNFINISHED] * len(collected)
+                collected = [line]
+            if collected[0].rstrip() not in ("{", "[{", ",{"):
+                outcomes += super().parse_lines(collected)
+                collected = []
+            elif line[:1] == "}":
+                outcomes += [PART_OF_JSON] * (len(collected) - 1)
+                outcomes += super().parse_lines([" ".join(collected)])
+                collected = []
+        return outcomes + [UNFINISHED] * len(collected)
+
+    def _record(self, fields: List[str]) -> Outcome:
+        job, owner, wall, user, system, began, ended, real, virtual, cpus, scale = fields
+        digits = wall + user + system + began + ended + real + virtual + cpus
+        try:
+            if not digits.isdecimal() or len(digits) > 100:
+                raise ValueError("not all plain numbers")
+            wall_time: Number = int(wall)
+            cpu_time: Number = int(user) + int(system)
+            start, stop, cores = int(began), int(ended), int(cpus)
+            rss: Optional[int] = units.whole(real)
+            image: Optional[int] = units.whole(virtual)
+        except ValueError:  # perhaps one of the rarer forms
+            if began in UNDEFINED and (wall in UNDEFINED or not wall.strip("0.")):
+                return NOT_STARTED
+            wall_time, cpu_time, start, stop, cores = _numbers(fields)
+            rss, image = self._memory(real), self._memory(virtual)
+        if not (
+            EARLIEST < start <= stop < END_OF_TIME
+            and cpu_time <= wall_time * cores < ENDLESS
+            and cores <= MOST_CORES
+        ):
+            if start == wall_time == 0:
+                return NOT_STARTED
+            self._look_closer(wall_time, cpu_time, start, stop, cores)
+        if rss and image is not None and image < LEAST_IMAGE <= rss:
+            raise ParseError(MOVED % "ImageSize is no size")
+        try:
+            multiplier = self._multipliers[scale]
+        except ValueError:
+            raise ParseError("the multiplier is not a number above 0") from None
+        names, job_name = self._names, own_name(job)
+        if job_name is None or job_name in UNDEFINED:
+            raise ParseError("GlobalJobId is empty")
+        return EventRecord.make(
+            (
+                self._site,
+                job_name,
+                names[owner],
+                None,
+                int(wall_time * multiplier),
+                int(cpu_time * multiplier),
+                start,
+                stop,
+                INFRASTRUCTURE,
+                self._machine,
+                None,
+                rss,
+                image,
+                cores,
+                0,
+                None,
+            )
+        )
+
+    def _look_closer(self, wall: Number, cpu: Number, start: int, stop: int, cores: int) -> None:
+        """Raise ParseError if the numbers can't be those of a job; count them if they are only odd."""
+        if start <= EARLIEST or stop <= EARLIEST or stop >= END_OF_TIME:
+            raise ParseError(MOVED % "JobStartDate or EnteredCurrentStatus is no moment")
+        if stop < start:
+            raise ParseError("EnteredCurrentStatus is before JobStartDate")
+        if cores > MOST_CORES:
+            raise ParseError(MOVED % "RequestCpus is no number of cores")
+        much = cpu > 1.5 * wall * cores
+        if wall >= ENDLESS or (much and cpu >= ENDLESS):
+            raise ParseError(MOVED % "wall or CPU time is no duration")
+        if much:
+            self.doubt(MUCH_CPU)
+
+    def _memory(self, text: str) -> Optional[int]:
+        try:
+            return units.rounded(text)
+        except ValueError:
+            self.doubt(NO_MEMORY)
+            return None
+
+    def _of_json(self, text: str) -> Outcome:
+        """The outcome of a JSON object."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ParseError("not a JSON object") from None
+        if not isinstance(found, dict):
+            raise ParseError("not a JSON object")
+        job = {key.lower(): value for key, value in found.items()}
+        status = job.get("jobstatus", ENDED[0])
+        if status in NOT_ENDED:
+            return Skipped("JobStatus %d: not ended" % status)
+        if status not in ENDED:
+            raise ParseError("JobStatus is none of HTCondor's")
+        fields = [_text(job, names) for names in NAMES]
+        outcome = self._record(fields)
+        if not isinstance(outcome, EventRecord):
+            return outcome
+        if not fields[-1] and "machineattrapelspecs0" in job:
+            self.doubt(NOT_SCALED)
+        return outcome.replace(GPUs=_count(_text(job, GPUS)))
+
+
+def _name(text: str) -> Optional[str]:
+    """As for all logs; HTCondor has one more word for what isn't there."""
+    return None if text.strip().lower() == "undefined" else name(text)
+
+
+def _multiplier(text: str) -> float:
+    """1.0 for an empty column. ValueError for what can't scale anything."""
+    text = text.strip()
+    value = units.number(text) if text else 1.0
+    if not 0 < value <= MOST_MULTIPLIER:
+        raise ValueError("not a multiplier")
+    return value
+
+
+def _numbers(fields: List[str]) -> Tuple[Number, Number, int, int, int]:
+    """Wall and CPU time (perhaps with decimals), start, stop and cores; ParseError names the one at fault."""
+    found: Dict[str, Any] = {}
+    for column, text in list(zip(COLUMNS, fields))[2:]:
+        duration = column.startswith("Remote")
+        try:
+            if duration:
+                found[column] = units.number(text)
+            elif column in ("JobStartDate", "EnteredCurrentStatus", "RequestCpus"):
+                found[column] = units.whole(text)
+        except ValueError:
+            problem = "undefined" if text in UNDEFINED else "of unknown form"
+            raise ParseError("%s is %s" % (column, problem)) from None
+        if duration and found[column] < 0:
+            raise ParseError("%s is negative" % column)
+    cpu = found["RemoteUserCpu"] + found["RemoteSysCpu"]
+    return (
+        found["RemoteWallClockTime"],
+        cpu,
+        found["JobStartDate"],
+        found["EnteredCurrentStatus"],
+        found["RequestCpus"],
+    )
+
+
+def _count(text: str) -> Optional[int]:
+    """A small number; None for anything else."""
+    return int(text) if text.isdecimal() and len(text) < 8 else None
+
+
+def _text(job: Mapping[str, object], names: Tuple[str, ...]) -> str:
+    """The first of some attributes that has a value, as it would stand between bars; '' if there is none.
+
+    An expression, which JSON has as "/Expr(…)/", is no value.
+    """
+    for attribute in names:
+        value = job.get(attribute)
+        if isinstance(value, str) and value not in UNDEFINED and not value.startswith("/Expr("):
+            return value
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return str(value)
+    return ""
