@@ -1,12 +1,17 @@
 """apelparser: read the new lines of batch system and BLAH logs into the site database."""
 
 import argparse
+import io
+import json
 import logging
-from typing import Any, List, Optional, Type
+import sys
+from typing import Any, Iterator, List, Optional, Type
 
 from apel.db import open_database
-from apel.ingest import DatabaseLedger, DryRun, Ledger, ParseReport, Source, run
+from apel.ingest import DatabaseLedger, DryRun, Ledger, ParseReport, Source, replay, run
+from apel.ingest.explain import explain, shown_line, shown_lines
 from apel.ingest.options import TABLE
+from apel.ingest.status import status
 from apel.logfiles import Choice
 from apel.parsers import BATCH_PARSERS, BlahParser, Parser, ParserOptions
 from apelcommon import __version__
@@ -37,14 +42,31 @@ class ParserCommand(Command):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
-        parser.add_argument(
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument(
             "--check-config", action="store_true", help="check the configuration and read no log"
         )
-        parser.add_argument(
+        what.add_argument(
             "--dry-run",
             action="store_true",
             help="read all logs from their beginning and say what is in them; store nothing, ask no database",
         )
+        what.add_argument(
+            "--explain",
+            metavar="FILE:LINE",
+            help="say what a line becomes, and why; - for lines from standard input; ask no database",
+        )
+        what.add_argument(
+            "--status",
+            action="store_true",
+            help="list the logs, how far they have been read, and the rejected lines that are kept",
+        )
+        what.add_argument(
+            "--replay-rejects",
+            action="store_true",
+            help="try all rejected lines that are kept again, and read no log",
+        )
+        parser.add_argument("--json", action="store_true", help="with --status: print JSON")
 
     def run(self, args: argparse.Namespace) -> int:
         """Parse; 1 if a file or folder could not be read."""
@@ -52,6 +74,10 @@ class ParserCommand(Command):
             TABLE.read(args.config)
             print("%s is right" % args.config)
             return EXIT_DONE
+        if args.explain is not None:
+            return _explain(TABLE.read(args.config), args.explain)
+        if args.status:
+            return _status(TABLE.read(args.config), args.json)
         settings = self.settings(args)
         log.info("Starting apel parser version %s", __version__)
         if args.dry_run:
@@ -59,15 +85,39 @@ class ParserCommand(Command):
         with Lock(lock_path(settings), self.name):
             db = open_database(settings.db, schema="client")
             try:
-                reports = _parse(settings, DatabaseLedger(db, settings.site_info.lrms_server))
+                ledger = DatabaseLedger(db, settings.site_info.lrms_server)
+                reports = _parse(settings, ledger, replay if args.replay_rejects else run)
             finally:
                 db.close()
-        return _finish(reports, show=False)
+        return _finish(reports, show=args.replay_rejects and not settings.logging.console)
 
 
-def _parse(settings: Settings, ledger: Ledger) -> List[ParseReport]:
-    sources = list(_sources(settings))
-    return run(sources, ledger, settings.site_info.lrms_server)
+def _explain(settings: Settings, place: str) -> int:
+    parsers = [source.parser for source in _sources(settings)]
+    shown = shown_lines(_standard_input()) if place == "-" else iter([shown_line(place)])
+    for line in shown:
+        print("\n".join(explain(line, parsers)))
+    return EXIT_DONE
+
+
+def _standard_input() -> Iterator[str]:
+    """The lines of standard input, with whatever bytes."""
+    for line in io.TextIOWrapper(sys.stdin.buffer, "utf-8", "backslashreplace", newline="\n"):
+        yield line.rstrip("\r\n")
+
+
+def _status(settings: Settings, as_json: bool) -> int:
+    db = open_database(settings.db, schema="client")
+    try:
+        found = status(_sources(settings), db, settings.site_info.lrms_server)
+    finally:
+        db.close()
+    print(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.as_text()))
+    return EXIT_DONE
+
+
+def _parse(settings: Settings, ledger: Ledger, work: Any = run) -> List[ParseReport]:
+    return list(work(_sources(settings), ledger, settings.site_info.lrms_server))
 
 
 def _sources(settings: Settings) -> List[Source]:

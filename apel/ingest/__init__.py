@@ -2,6 +2,6 @@
 
 from apel.ingest.ledger import DatabaseLedger, DryRun, Ledger
 from apel.ingest.report import ParseReport
-from apel.ingest.run import Ingest, Source, run
+from apel.ingest.run import Ingest, Source, replay, run
 
-__all__ = ["DatabaseLedger", "DryRun", "Ingest", "Ledger", "ParseReport", "Source", "run"]
+__all__ = ["DatabaseLedger", "DryRun", "Ingest", "Ledger", "ParseReport", "Source", "replay", "run"]

@@ -12,16 +12,22 @@ TABLES: Dict[Type[Record], Table] = {EventRecord: EVENTS, BlahdRecord: BLAHD}
 
 FILES_OF = "SELECT %s FROM ProcessedFiles WHERE HostName = %%s" % ", ".join(FILES.columns)
 
+COUNT_KEPT = "SELECT COUNT(*) FROM RejectedLines WHERE HostName = %s"
 LINE_COLUMNS = ("HostName", "Hash", "LineNumber", "FileName", "Line", "Reason", "ParserVersion")
 
-#: Lines that a parser of another version rejected. BLAH lines are for the BLAH parser, the rest for whichever
-#: batch system is configured: its type may have been wrong when they failed.
-LINES_OF_OTHER_VERSIONS = """
+#: Lines, behind one of them, that a parser of another version rejected (of any, for no version). BLAH lines
+#: are for the BLAH parser, the rest for whichever batch system is configured: its type may have been wrong
+#: when they failed.
+KEPT_LINES = """
 SELECT Hash, LineNumber, FileName, Line, Reason FROM RejectedLines
 WHERE HostName = %%s AND ParserVersion <> %%s AND ParserVersion %s 'BLAH/%%%%'
+  AND (Hash > %%s OR (Hash = %%s AND LineNumber > %%s))
 ORDER BY Hash, LineNumber LIMIT %d
 """
 LINES_AT_ONCE = 1000
+
+#: So many rejected lines of one batch system are kept, so that no log can fill the database with rubbish.
+MOST_KEPT = 100000
 
 
 class RejectedLine(NamedTuple):
@@ -52,10 +58,14 @@ class Batch(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """How many records are new (or, when replacing, written), and which lines the database refused."""
+    """How many records are new (or, when replacing, written), and which lines the database refused.
+
+    dropped: how many rejected lines were not kept, as there are too many.
+    """
 
     stored: int
     refused: List[RejectedLine]
+    dropped: int = 0
 
 
 class Ledger(abc.ABC):
@@ -74,8 +84,10 @@ class Ledger(abc.ABC):
         """Keep a file's row."""
 
     @abc.abstractmethod
-    def rejected_lines(self, parser: Parser) -> List[RejectedLine]:
-        """Some of the kept lines that a parser of another version rejected."""
+    def rejected_lines(
+        self, parser: Parser, after: Optional[RejectedLine], every: bool
+    ) -> List[RejectedLine]:
+        """Some of the kept lines, in order, that a parser of another version rejected; `every`: of any."""
 
 
 class DryRun(Ledger):
@@ -92,7 +104,9 @@ class DryRun(Ledger):
     def remember(self, row: ProcessedFile) -> None:
         """Don't."""
 
-    def rejected_lines(self, parser: Parser) -> List[RejectedLine]:
+    def rejected_lines(
+        self, parser: Parser, after: Optional[RejectedLine], every: bool
+    ) -> List[RejectedLine]:
         """None."""
         return []
 
@@ -100,9 +114,11 @@ class DryRun(Ledger):
 class DatabaseLedger(Ledger):
     """The tables EventRecords, BlahdRecords, ProcessedFiles and RejectedLines, for one batch server."""
 
-    def __init__(self, db: Database, host_name: str) -> None:
+    def __init__(self, db: Database, host_name: str, most_kept: int = MOST_KEPT) -> None:
         self._db = db
         self._host = host_name
+        self._most_kept = most_kept
+        self._kept: Optional[int] = None
 
     def read_files(self) -> List[ProcessedFile]:
         """The rows of ProcessedFiles."""
@@ -119,12 +135,14 @@ class DatabaseLedger(Ledger):
 
         def work(tx: Transaction) -> int:
             stored = tx.insert(table.name, table.columns, rows, conflict)
-            self._note(tx, parser, batch, [])
+            self._note(tx, parser, batch, kept)
             return stored
 
+        kept = self._bounded(batch.rejected, batch.retried)
         try:
             rows = table.rows(self._db, batch.records)
-            return Committed(self._db.run(work), [])
+            stored = self._db.run(work)
+            return self._committed(batch, kept, stored, [])
         except RowRefused:
             return self._commit_good_ones(parser, batch, conflict)
 
@@ -132,13 +150,28 @@ class DatabaseLedger(Ledger):
         """Records first, the position after: a run that dies between them stores them again."""
         done = store(self._db, TABLES[parser.record_class], batch.records, conflict)
         refused = [batch.origin(record)._replace(reason=reason) for record, reason in done.rejected]
-        self._db.run(lambda tx: self._note(tx, parser, batch, refused))
-        return Committed(done.count, refused)
+        kept = self._bounded(batch.rejected + refused, batch.retried)
+        self._db.run(lambda tx: self._note(tx, parser, batch, kept))
+        return self._committed(batch, kept, done.count, refused)
 
-    def _note(self, tx: Transaction, parser: Parser, batch: Batch, refused: List[RejectedLine]) -> None:
+    def _bounded(self, lines: List[RejectedLine], retried: Sequence[RejectedLine]) -> List[RejectedLine]:
+        """As many of the lines as there is room for. Lines that were kept already have theirs."""
+        if self._kept is None or self._kept + len(lines) > self._most_kept:
+            count = self._db.run(lambda tx: tx.value(COUNT_KEPT, (self._host,)))
+            self._kept = int(count)
+        return lines[: max(0, self._most_kept - self._kept + len(retried))] if lines else lines
+
+    def _committed(
+        self, batch: Batch, kept: List[RejectedLine], stored: int, refused: List[RejectedLine]
+    ) -> Committed:
+        assert self._kept is not None
+        self._kept += len(kept) - len(batch.retried)
+        return Committed(stored, refused, len(batch.rejected) + len(refused) - len(kept))
+
+    def _note(self, tx: Transaction, parser: Parser, batch: Batch, kept: List[RejectedLine]) -> None:
         """All that is stored beside the records."""
         self._forget(tx, batch.retried)
-        self._keep(tx, parser, batch.rejected + refused)
+        self._keep(tx, parser, kept)
         if batch.row is not None:
             _save(tx, batch.row)
 
@@ -146,11 +179,15 @@ class DatabaseLedger(Ledger):
         """Write a row of ProcessedFiles."""
         self._db.run(lambda tx: _save(tx, row))
 
-    def rejected_lines(self, parser: Parser) -> List[RejectedLine]:
-        """The first of them in order."""
+    def rejected_lines(
+        self, parser: Parser, after: Optional[RejectedLine], every: bool
+    ) -> List[RejectedLine]:
+        """The first of them behind `after`."""
         like = "LIKE" if parser.record_class is BlahdRecord else "NOT LIKE"
-        sql = LINES_OF_OTHER_VERSIONS % (like, LINES_AT_ONCE)
-        rows: List[Any] = self._db.run(lambda tx: tx.rows(sql, (self._host, parser.version)))
+        sql = KEPT_LINES % (like, LINES_AT_ONCE)
+        place = ("", "", 0) if after is None else (after.hash, after.hash, after.number)
+        version = "" if every else parser.version
+        rows: List[Any] = self._db.run(lambda tx: tx.rows(sql, (self._host, version, *place)))
         return [RejectedLine(*row) for row in rows]
 
     def _keep(self, tx: Transaction, parser: Parser, lines: Sequence[RejectedLine]) -> None:

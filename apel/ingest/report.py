@@ -25,6 +25,7 @@ class ParseReport:
         self.stored = 0
         self.known = 0
         self.retried = 0
+        self.dropped = 0
         self.skipped: Dict[str, int] = Counter()
         self.doubts = doubts
         self.rejected: Dict[str, Failures] = {}
@@ -68,7 +69,11 @@ class ParseReport:
         for reason, count in _by_count(counts):
             lines.append("rejected %d: %s (first: %s)" % (count, reason, self.rejected[reason].first))
         if self.retried:
-            lines.append("%d lines that an earlier version had rejected were tried again" % self.retried)
+            lines.append("%d lines that had been rejected were tried again" % self.retried)
+        if self.dropped:
+            lines.append(
+                "%d rejected lines were not kept, as too many are: they are only in their logs" % self.dropped
+            )
         if self.files_unfinished:
             lines.append("%d files end in half a line, left for the next run" % self.files_unfinished)
         lines += ["failed: %s" % problem for problem in self.failed_files]

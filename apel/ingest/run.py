@@ -45,6 +45,17 @@ class Source(NamedTuple):
     reparse: bool = False
 
 
+def replay(sources: Sequence[Source], ledger: Ledger, host_name: str) -> List[ParseReport]:
+    """Try all kept lines again, whatever rejected them; no log is read. Raises Transient."""
+    files = ReadFiles(host_name)
+    reports = []
+    for source in sources:
+        ingest = Ingest(source, ledger, files)
+        ingest.retry(every=True)
+        reports.append(ingest.report)
+    return reports
+
+
 def run(sources: Sequence[Source], ledger: Ledger, host_name: str) -> List[ParseReport]:
     """Read the new lines of all sources; a report for each. Raises Transient when the database fails."""
     files = ReadFiles(host_name, ledger.read_files())
@@ -162,15 +173,17 @@ class Ingest:
         done = self.ledger.commit(self.parser, batch, self._conflict)
         self.report.stored += done.stored
         self.report.known += len(batch.records) - done.stored - len(done.refused)
+        self.report.dropped += done.dropped
         self.report.reject(batch.rejected)
         self.report.reject(done.refused)
 
-    # -- lines that an earlier version failed at ------------------------------------------------
+    # -- lines that were rejected before ----------------------------------------------------------
 
-    def retry(self) -> None:
-        """Try the kept lines again that a parser of another version, or of another type, rejected."""
+    def retry(self, every: bool = False) -> None:
+        """Try the kept lines again that a parser of another version, or of another type, rejected; or all."""
+        lines: List[RejectedLine] = []
         while True:
-            lines = self.ledger.rejected_lines(self.parser)
+            lines = self.ledger.rejected_lines(self.parser, lines[-1] if lines else None, every)
             if not lines:
                 return
             self.report.retried += len(lines)

@@ -2,7 +2,20 @@
 
 import abc
 from collections import Counter
-from typing import Callable, ClassVar, Dict, Iterable, List, NamedTuple, Optional, Type, TypeVar, Union
+from typing import (
+    Callable,
+    ClassVar,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
 
 from apel.errors import ParseError, RecordError
 from apel.identity_map import IdentityMap
@@ -40,7 +53,8 @@ class ParserOptions(NamedTuple):
     """Whose logs they are, and the options of [batch] that some batch systems heed.
 
     parallel: count cores and hosts (PBS, SGE, LSF). scale_host_factor: LSF. ge_ms_timestamps: SGE.
-    identity_map: the site's rules for whose a job is.
+    identity_map: the site's rules for whose a job is. host_factors: SGE, by what a host's CPU time and wall time
+    are multiplied.
     """
 
     site: str
@@ -49,6 +63,7 @@ class ParserOptions(NamedTuple):
     scale_host_factor: bool = False
     ge_ms_timestamps: bool = False
     identity_map: Optional[IdentityMap] = None
+    host_factors: Optional[Mapping[str, Tuple[float, float]]] = None
 
 
 BLANK = Skipped("blank line")
@@ -115,6 +130,9 @@ class Parser(abc.ABC):
             except (ParseError, RecordError) as err:
                 outcomes.append(Failed(str(err)))
         return outcomes
+
+    def begin(self, first_line: str) -> None:
+        """Lines of a file follow whose first line is this: in some logs it names the columns."""
 
     def continues(self, line: str) -> bool:
         """Whether the line may complete the record of the one before: best parsed together with it."""

@@ -149,7 +149,7 @@ def test_database_trouble_loses_nothing(site):
 def test_wrong_configuration_is_found_before_anything_is_done(site):
     """C11."""
     site.write("a", LINE % 1)
-    site.config(batch__type="PBS", batch__subdirs="perhaps", site_info__site_name="")
+    site.config(batch__type="OpenLava", batch__subdirs="perhaps", site_info__site_name="")
     for arguments in ([], ["--check-config"]):
         status, _, err = site.command(*arguments)
         assert status == 2

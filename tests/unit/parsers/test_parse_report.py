@@ -46,7 +46,7 @@ def test_doubts_and_failed_files_are_told(report):
     assert report.failed
     assert report.summary()[2:] == [
         "doubtful 2: no memory",
-        "4 lines that an earlier version had rejected were tried again",
+        "4 lines that had been rejected were tried again",
         "1 files end in half a line, left for the next run",
         "failed: /x: gone",
     ]
