@@ -156,21 +156,62 @@ def sge_line(job: Job) -> str:
     ])  # fmt: skip
 
 
+def pbs_line(job: Job) -> str:
+    """The line of PBS's accounting log for the end of a job, as Torque writes it."""
+    hosts = [
+        "wn%03d.grid.example.org/%d" % ((job["id"] + core // 8) % 400, core % 8)
+        for core in range(job["cores"])
+    ]
+    waited = job["start"] - 60
+    return (
+        "%s;E;%s;user=%s group=%s jobname=%s queue=%s ctime=%d qtime=%d etime=%d start=%d "
+        "owner=%s@ce01.grid.example.org exec_host=%s Resource_List.walltime=96:00:00 session=%d end=%d "
+        "Exit_status=0 resources_used.cput=%s resources_used.mem=%dkb resources_used.vmem=%dkb "
+        "resources_used.walltime=%s"
+    ) % (
+        _utc(job["end"]).strftime("%m/%d/%Y %H:%M:%S"), job["lrms"], job["user"], job["group"], job["name"],
+        job["queue"], waited, waited, waited, job["start"], job["user"], "+".join(hosts), job["id"] % 30000,
+        job["end"], _hms(job["cpu"]), job["rss"], job["vms"], _hms(job["wall"]),
+    )  # fmt: skip
+
+
+def lsf_line(job: Job) -> str:
+    """The JOB_FINISH record of LSF 9.1, its last fields left out."""
+    hosts = ['"wn%03d"' % ((job["id"] + core // 8) % 400) for core in range(job["cores"])]
+    head = '"JOB_FINISH" "9.1" %d %d 283 33554482 %d %d 0 0 %d "%s" "%s" "" "" "" "ce01" "job" ""' % (
+        job["end"], job["id"], job["cores"], job["start"] - 60, job["start"], job["user"], job["queue"],
+    )  # fmt: skip
+    middle = '"/home/%s/out.txt" "/home/%s/err.txt" "%d.%d" 0 %d %s 64 3.3 "" "run.sh ""quoted"" arg"' % (
+        job["user"], job["user"], job["start"], job["id"], job["cores"], " ".join(hosts),
+    )  # fmt: skip
+    by_user = job["cpu"] * 0.9
+    usage = "%.6f %.6f 0 0 -1 0 0 927804 87722 0 0 0 -1 0 0 0 0 0 -1" % (by_user, job["cpu"] - by_user)
+    tail = '"" "default" 0 %d "" "" 0 %d %d "" "" ""' % (job["cores"], job["rss"], job["vms"])
+    return " ".join([head, middle, usage, tail])
+
+
 def _utc(epoch: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)
 
 
 def _days_hms(seconds: int) -> str:
     days, rest = divmod(seconds, 86400)
-    text = "%02d:%02d:%02d" % (rest // 3600, rest % 3600 // 60, rest % 60)
-    return "%d-%s" % (days, text) if days else text
+    return "%d-%s" % (days, _hms(rest)) if days else _hms(rest)
+
+
+def _hms(seconds: int) -> str:
+    return "%02d:%02d:%02d" % (seconds // 3600, seconds % 3600 // 60, seconds % 60)
 
 
 FORMATS: Dict[str, Callable[[Job], str]] = {
     "slurm": slurm_line,
     "htcondor": htcondor_line,
+    "pbs": pbs_line,
+    "lsf": lsf_line,
 }
 LOG_NAMES = {
     "slurm": "slurm_acc.%s",
     "htcondor": "accounting.%s",
+    "pbs": "%s",
+    "lsf": "lsb.acct.%s",
 }

@@ -66,15 +66,14 @@ BATCH: List[Option] = [
         "type",
         batch_type,
         "",
-        "The batch system: %s. (This version has no parser yet for %s.)"
-        % (", ".join(BATCH_PARSERS), ", ".join(name for name in BATCH_TYPES if name not in BATCH_PARSERS)),
+        "The batch system: %s." % ", ".join(BATCH_PARSERS),
     ),
     Option(
         "batch",
         "parallel",
         "boolean",
         False,
-        "Whether cores and nodes are counted (not used by SLURM).",
+        "PBS, SGE, LSF: whether cores and nodes are counted.",
         sample="true",
     ),
     *_log_options("batch", "", "the batch system's logs"),

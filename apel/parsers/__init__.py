@@ -5,11 +5,15 @@ from typing import Dict, Tuple, Type
 from apel.parsers.base import Failed, Outcome, Parser, ParserOptions, Skipped
 from apel.parsers.blah import BlahParser
 from apel.parsers.htcondor import HTCondorParser
+from apel.parsers.lsf import LsfParser
+from apel.parsers.pbs import PbsParser
 from apel.parsers.slurm import SlurmParser
 
 _PARSERS: Tuple[Type[Parser], ...] = (
     SlurmParser,
     HTCondorParser,
+    PbsParser,
+    LsfParser,
 )
 
 #: The batch systems this version reads, by the name that [batch] type has for them.
@@ -24,9 +28,11 @@ __all__ = [
     "BlahParser",
     "Failed",
     "HTCondorParser",
+    "LsfParser",
     "Outcome",
     "Parser",
     "ParserOptions",
+    "PbsParser",
     "Skipped",
     "SlurmParser",
 ]

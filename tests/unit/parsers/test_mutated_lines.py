@@ -5,7 +5,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
-from apel.parsers import BlahParser, HTCondorParser, ParserOptions, Skipped, SlurmParser
+from apel.parsers import (
+    BlahParser,
+    HTCondorParser,
+    LsfParser,
+    ParserOptions,
+    PbsParser,
+    Skipped,
+    SlurmParser,
+)
 
 SLURM = (
     "48211|cream_77|grid004|gridgrp|2025-03-07T09:00:00|2025-03-07T11:30:05|02:30:05|4-00:00:10|grid|40|2|"
@@ -22,7 +30,19 @@ HTCONDOR_JSON = (
     '"EnteredCurrentStatus": 1741311000, '
     '"ImageSize_RAW": 4194304, "RequestCpus": 4, "RequestGPUs": 1}'
 )
+PBS = (
+    '03/07/2025 11:30:05;E;9[1].pbs;user=cms003 group="a b" jobname=x;y queue=long start=1741305600 '
+    "exec_host=wn07/0-3,5+wn08/1*2 exec_vnode=(n1:ncpus=4:ngpus=1+n2:ncpus=2) end=1741314605 "
+    "resources_used.cput=09:40:00 resources_used.mem=3gb resources_used.walltime=9005"
+)
+LSF = (
+    '"JOB_FINISH" "9.1" 1741314605 7 28 33 4 1741300000 0 0 1741305600 "cms003" "long" "a ""b""" "" "" "" "" '
+    '"" "" "" "" 1 "wn07" 2 "4*wn07" "wn08" 64 2.5 "" "run" 3.25 -1 0 0 -1 0 0 9 8 0 0 0 -1 0 0 0 0 0 -1 "" '
+    '"" 0 4 "" "" 3 3145728 -1 "" ""'
+)
 ORIGINALS = [
+    (PbsParser, PBS),
+    (LsfParser, LSF),
     (SlurmParser, SLURM),
     (BlahParser, BLAH),
     (HTCondorParser, HTCONDOR),
@@ -55,7 +75,7 @@ def outcome(parser, text):
 @given(data=st.data())
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_mutated_lines(parser_class, original, data):
-    parser = parser_class(ParserOptions("s", "m"))
+    parser = parser_class(ParserOptions("s", "m", parallel=True, scale_host_factor=True))
     result = outcome(parser, data.draw(mutated(original)))
     if isinstance(result, parser.record_class):
         assert result.check() == result
@@ -63,10 +83,12 @@ def test_mutated_lines(parser_class, original, data):
         assert isinstance(result, (Skipped, ParseError, RecordError))
 
 
-@pytest.mark.parametrize("parser_class", [SlurmParser, BlahParser, HTCondorParser])
+@pytest.mark.parametrize("parser_class", [SlurmParser, BlahParser, HTCondorParser, PbsParser, LsfParser])
 @given(text=st.text(max_size=200))
 @example(text="|" * 14)
 @example(text="\ud800")
+@example(text="x;E;1;x")
+@example(text='"' * 200)
 @settings(deadline=None, max_examples=100)
 def test_any_text(parser_class, text):
     result = outcome(parser_class(ParserOptions("s", "m")), text)

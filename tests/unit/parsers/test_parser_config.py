@@ -5,6 +5,7 @@ import os
 import pytest
 
 from apel.ingest.options import TABLE
+from apel.parsers import BATCH_PARSERS
 from apelcommon.errors import ConfigError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -77,7 +78,6 @@ def test_all_errors_at_once():
 @pytest.mark.parametrize(
     "name, words",
     [
-        ("PBS", "is PBS, which this version can't read yet; it reads SLURM"),
         ("OpenLava", "'OpenLava', but must be the name of a batch system"),
         ("", "is empty"),
     ],
@@ -86,6 +86,13 @@ def test_wrong_batch_type(name, words):
     """C11."""
     (problem,) = problems(OLD.replace("type = SLURM", "type = " + name))
     assert words in problem
+
+
+def test_batch_type_without_parser(monkeypatch):
+    """C11."""
+    monkeypatch.delitem(BATCH_PARSERS, "PBS")
+    (problem,) = problems(OLD.replace("type = SLURM", "type = PBS"))
+    assert "is PBS, which this version can't read yet; it reads SLURM" in problem
 
 
 def test_disabled_batch_needs_nothing():

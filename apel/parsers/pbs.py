@@ -1,0 +1,330 @@
+"""PBS: accounting logs of Torque, PBS Pro and OpenPBS, `date;type;job id;name=value name=value …`.
+
+Where values come from: docs/batch-pbs.md. Formats: the accounting chapters of the Torque administrator's
+guide and of the PBS Professional reference guide.
+"""
+
+import re
+from functools import lru_cache
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+
+from apel.errors import ParseError
+from apel.parsers import units
+from apel.parsers.base import (
+    BLANK,
+    SMALL_NUMBER,
+    Outcome,
+    Parser,
+    ParserOptions,
+    Remembered,
+    Skipped,
+    name,
+    own_name,
+)
+from apel.records import EventRecord
+from apel.times import END_OF_TIME
+
+INFRASTRUCTURE = "APEL-CREAM-PBS"
+
+#: A run that ended, and a run that ended by its job going back into the queue (PBS Pro gives its usage).
+END, RERUN = "E", "R"
+
+WALL, CPU = "resources_used.walltime", "resources_used.cput"
+
+NOT_STARTED = Skipped("never started")
+WHOLE_ARRAY = Skipped("a job array as a whole: its jobs have lines of their own")
+
+NO_WALL = "no wall time, end - start taken for it"
+NO_CPU = "no CPU time, recorded as 0"
+NO_MEMORY = "memory of unknown form, recorded without it"
+NO_PLACE = "exec_host missing or of unknown form, cores and nodes as asked for"
+MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
+
+#: Texts of places are remembered if they are no longer than this.
+SHORT = 256
+
+#: `name=value`, the value in quotes if it has blanks; or a word that belongs to the value before it.
+_ITEM = re.compile(r"""([^\s=]+)=("[^"]*"(?!\S)|'[^']*'(?!\S)|\S*)|(\S+)""")
+
+Values = Dict[str, str]
+
+
+class Place(NamedTuple):
+    """Distinct hosts, and cores over all of them; 0 is for unknown."""
+
+    nodes: int
+    cores: int
+
+
+class PbsParser(Parser):
+    """EventRecords of the lines for ended runs of jobs. All times in them are epochs: no zone matters."""
+
+    type_name = "PBS"
+    version = "PBS/1"
+
+    def __init__(self, options: ParserOptions) -> None:
+        super().__init__(options)
+        self._site, self._machine, self._parallel = options.site, options.machine_name, options.parallel
+        self._names = Remembered(name)
+        self._short_durations = Remembered(units.seconds)
+        self._places = Remembered(exec_hosts)
+
+    def parse(self, line: str) -> Outcome:
+        """The EventRecord of a run that ended; Skipped for other lines, and for jobs that never started."""
+        parts = line.split(";", 3)
+        if (len(parts) < 4 or parts[1] != END) and not _is_rerun(parts):
+            return _other(line, parts)
+        job = own_name(parts[2])
+        if job is None:
+            raise ParseError("no job id")
+        if "[]" in job:
+            return WHOLE_ARRAY
+        values = attributes(parts[3])
+        started = values.get("start")
+        if started is None or started == "0":
+            return NOT_STARTED
+        start, stop = _epoch(started, "start"), _epoch(values.get("end", ""), "end")
+        if stop < start:
+            raise ParseError("end is before start")
+        gpus = gpus_of(values) if "gpu" in parts[3] else None
+        return self._event(job, start, stop, values, gpus)
+
+    def _event(self, job: str, start: int, stop: int, values: Values, gpus: Optional[int]) -> EventRecord:
+        get, names = values.get, self._names
+        wall, cpu = self._durations_of(values, stop - start)
+        nodes, cores = self._place(values) if self._parallel else (0, 0)
+        if cores and 2 * cpu > 3 * wall * cores:
+            self.doubt(MUCH_CPU)
+        record = EventRecord.make(
+            (
+                self._site,
+                job,
+                names[get("user", "")],
+                names[get("group", "")],
+                wall,
+                cpu,
+                start,
+                stop,
+                INFRASTRUCTURE,
+                self._machine,
+                names[get("queue", "")],
+                self._memory(get("resources_used.mem")),
+                self._memory(get("resources_used.vmem")),
+                cores,
+                nodes,
+                gpus,
+            )
+        )
+        if wall > SMALL_NUMBER or cpu > SMALL_NUMBER or cores > SMALL_NUMBER or nodes > SMALL_NUMBER:
+            return record.check()
+        return record
+
+    def _durations_of(self, values: Values, elapsed: int) -> Tuple[int, int]:
+        """(wall, CPU) in seconds. A mother superior that died, or a platform, may leave them out."""
+        wall, cpu = values.get(WALL), values.get(CPU)
+        if wall is None:
+            self.doubt(NO_WALL)
+        if cpu is None:
+            self.doubt(NO_CPU)
+        try:
+            return (
+                elapsed if wall is None else self._seconds(wall),
+                0 if cpu is None else self._seconds(cpu),
+            )
+        except ValueError:
+            raise ParseError("%s or %s is of unknown form" % (WALL, CPU)) from None
+
+    def _seconds(self, text: str) -> int:
+        hours = text[:-6]
+        if text[-6:-5] == text[-3:-2] == ":" and hours.isdecimal() and len(hours) < 9:
+            return int(hours) * 3600 + self._short_durations[text[-5:]]
+        return units.seconds(text)
+
+    def _memory(self, text: Optional[str]) -> Optional[int]:
+        if text is None:
+            return None
+        if text[-2:] == "kb" and text[:-2].isdecimal() and len(text) < 16:  # what PBS prints for almost all
+            return int(text[:-2])
+        try:
+            return units.size_kb(text)
+        except ValueError:
+            self.doubt(NO_MEMORY)
+            return None
+
+    def _place(self, values: Values) -> Place:
+        """(nodes, cores): hosts as exec_host has them; CPUs as exec_vnode has them, if it does."""
+        hosts, vnodes = values.get("exec_host"), values.get("exec_vnode")
+        try:
+            if vnodes is None:
+                return self._read_place(hosts or "")
+            place = self._read_place(vnodes)
+            if hosts is None:
+                return place
+            by_host = self._read_place(hosts)
+            return Place(by_host.nodes, place.cores or by_host.cores)
+        except ValueError:  # missing, or a form that we don't know
+            self.doubt(NO_PLACE)
+            return asked_for(values)
+
+    def _read_place(self, text: str) -> Place:
+        return self._places[text] if len(text) < SHORT else exec_hosts(text)
+
+
+def attributes(text: str) -> Values:
+    """The values of a line by name; of several with one name the last, but the first user and group.
+
+    User and group come first in a line, before anything whose text a user may choose.
+    """
+    pairs = (
+        _with_blanks(text) if '"' in text or "'" in text else [item.split("=", 1) for item in text.split()]
+    )
+    try:
+        values = dict(pairs)
+    except ValueError:  # a blank inside a value
+        pairs = _with_blanks(text)
+        values = dict(pairs)
+    if len(values) != len(pairs):
+        values.update((key, value) for key, value in reversed(pairs) if key in ("user", "group"))
+    return values
+
+
+def _with_blanks(text: str) -> List[List[str]]:
+    """Names and values of a text whose values may have blanks: in quotes (PBS Pro) or not (Torque)."""
+    pairs: List[List[str]] = []
+    for key, value, word in _ITEM.findall(text):
+        if word:
+            if not pairs:
+                raise ParseError("a word without = before the first name")
+            pairs[-1][1] += " " + word
+        else:
+            if value[:1] in ('"', "'") and value[:1] == value[-1:] and len(value) > 1:
+                value = value[1:-1]
+            pairs.append([key, value])
+    return pairs
+
+
+def _epoch(text: str, field: str) -> int:
+    if not (text.isdecimal() and len(text) < 11):
+        raise ParseError("%s is %s" % (field, "no epoch" if text else "missing"))
+    epoch = int(text)
+    if epoch >= END_OF_TIME:
+        raise ParseError("%s is out of range" % field)
+    return epoch
+
+
+def _is_rerun(parts: List[str]) -> bool:
+    """Whether a job went back into the queue, and the line has the usage of its run."""
+    return len(parts) == 4 and parts[1] == RERUN and WALL + "=" in parts[3]
+
+
+def _other(line: str, parts: List[str]) -> Skipped:
+    """Why a line that isn't the end of a run has no record. Raises ParseError if it is no line of PBS."""
+    if not line.strip():
+        return BLANK
+    kind = parts[1] if len(parts) > 2 else ""
+    if len(kind) != 1 or not ("A" <= kind <= "Z" or "a" <= kind <= "z"):
+        raise ParseError("not of the form date;type;job;attributes")
+    if kind == END:
+        raise ParseError("an end of a job without attributes")
+    return Skipped("record type %s: not the end of a run" % kind)
+
+
+@lru_cache(maxsize=4096)
+def slots(text: str) -> int:
+    """Cores of what follows a host's name: '3', '0-3', '0-1,5,11' or (PBS Pro) '0*4'. Raises ValueError."""
+    numbers, star, factor = text.partition("*")
+    count = 0
+    for part in numbers.split(","):
+        first, dash, last = part.partition("-")
+        begin, end = units.whole(first), units.whole(last if dash else first)
+        if end < begin:
+            raise ValueError("a range that ends before it begins")
+        count += end - begin + 1
+    return count * units.whole(factor) if star else count
+
+
+def exec_hosts(text: str) -> Place:
+    """'n1/0-3+n2/0*4+n3' -> nodes and cores; a host without a slash is one core. Raises ValueError."""
+    if "(" in text or ":ncpus=" in text:
+        return exec_vnodes(text)
+    hosts: Set[str] = set()
+    cores = 0
+    for slot in text.split("+"):
+        host, slash, numbers = slot.partition("/")
+        if not host:
+            raise ValueError("no host")
+        hosts.add(host)
+        cores += slots(numbers) if slash else 1
+    return Place(len(hosts), cores)
+
+
+def exec_vnodes(text: str) -> Place:
+    """'(n1[0]:ncpus=4:mem=2gb+n1[1]:ncpus=2)+(n2:ncpus=1)' -> its hosts and CPUs. Raises ValueError.
+
+    The vnodes n1[0] and n1[1] are parts of the host n1.
+    """
+    hosts: Set[str] = set()
+    cores = 0
+    for chunk in text.replace("(", "").replace(")", "").split("+"):
+        vnode, *resources = chunk.split(":")
+        if not vnode:
+            raise ValueError("no vnode")
+        hosts.add(vnode.partition("[")[0])
+        cores += _resource(resources, "ncpus") or 0
+    return Place(len(hosts), cores)
+
+
+def selected(text: str) -> int:
+    """CPUs of '2:ncpus=4:mem=1gb+1:ncpus=1', as asked for with -l select. Raises ValueError."""
+    cores = 0
+    for chunk in text.split("+"):
+        first, *others = chunk.split(":")
+        count, resources = (units.whole(first), others) if first.isdecimal() else (1, [first, *others])
+        cpus = _resource(resources, "ncpus")
+        cores += count * (1 if cpus is None else cpus)
+    return cores
+
+
+def asked_for(values: Values) -> Place:
+    """What a job's attributes other than its hosts tell of nodes and cores."""
+    nodes = _first(values, "unique_node_count", "Resource_List.nodect")
+    cores = _first(values, "resources_used.ncpus", "total_execution_slots", "Resource_List.ncpus")
+    if not cores and "Resource_List.select" in values:
+        try:
+            cores = selected(values["Resource_List.select"])
+        except ValueError:
+            cores = 0
+    return Place(nodes, cores)
+
+
+def gpus_of(values: Values) -> Optional[int]:
+    """GPUs that the job was given or, if that isn't told, asked for; None where the log doesn't say."""
+    try:
+        if "ngpus=" in values.get("exec_vnode", ""):
+            return sum(
+                _resource(chunk.strip("()").split(":"), "ngpus") or 0
+                for chunk in values["exec_vnode"].split("+")
+            )
+        if "exec_gpus" in values:
+            return len(values["exec_gpus"].split("+"))
+        if "Resource_List.ngpus" in values:
+            return units.whole(values["Resource_List.ngpus"])
+    except ValueError:
+        pass  # a form that we don't know says as little as none at all
+    return None
+
+
+def _resource(resources: List[str], wanted: str) -> Optional[int]:
+    for resource in resources:
+        key, _, value = resource.partition("=")
+        if key == wanted:
+            return units.whole(value)
+    return None
+
+
+def _first(values: Values, *names: str) -> int:
+    for key in names:
+        text = values.get(key, "")
+        if text.isdecimal() and len(text) < 10:
+            return int(text)
+    return 0
