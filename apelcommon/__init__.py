@@ -1,3 +1,3 @@
 """What apel and ssm share and neither owns: configuration, logs, daemons, files."""
 
-__version__ = "3.0.0"
+__version__ = "5.0.0"
