@@ -206,12 +206,14 @@ def _hms(seconds: int) -> str:
 FORMATS: Dict[str, Callable[[Job], str]] = {
     "slurm": slurm_line,
     "htcondor": htcondor_line,
+    "sge": sge_line,
     "pbs": pbs_line,
     "lsf": lsf_line,
 }
 LOG_NAMES = {
     "slurm": "slurm_acc.%s",
     "htcondor": "accounting.%s",
+    "sge": "accounting.%s",
     "pbs": "%s",
     "lsf": "lsb.acct.%s",
 }

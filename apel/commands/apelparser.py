@@ -11,9 +11,10 @@ from apel.db import open_database
 from apel.ingest import DatabaseLedger, DryRun, Ledger, ParseReport, Source, replay, run
 from apel.ingest.explain import explain, shown_line, shown_lines
 from apel.ingest.options import TABLE
+from apel.ingest.qhost import HostFactors, host_factors
 from apel.ingest.status import status
 from apel.logfiles import Choice
-from apel.parsers import BATCH_PARSERS, BlahParser, Parser, ParserOptions
+from apel.parsers import BATCH_PARSERS, BlahParser, Parser, ParserOptions, SGEParser
 from apelcommon import __version__
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
@@ -109,7 +110,7 @@ def _standard_input() -> Iterator[str]:
 def _status(settings: Settings, as_json: bool) -> int:
     db = open_database(settings.db, schema="client")
     try:
-        found = status(_sources(settings), db, settings.site_info.lrms_server)
+        found = status(_sources(settings, scaled=False), db, settings.site_info.lrms_server)
     finally:
         db.close()
     print(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.as_text()))
@@ -120,17 +121,24 @@ def _parse(settings: Settings, ledger: Ledger, work: Any = run) -> List[ParseRep
     return list(work(_sources(settings), ledger, settings.site_info.lrms_server))
 
 
-def _sources(settings: Settings) -> List[Source]:
-    """What is enabled; BLAH first, so that a grid job is known for one as soon as it is there."""
+def _sources(settings: Settings, scaled: bool = True) -> List[Source]:
+    """What is enabled; BLAH first, so that a grid job is known for one as soon as it is there.
+
+    scaled: whether Grid Engine is asked for its hosts' factors.
+    """
     sources = []
     if settings.blah.enabled:
         sources.append(_source("blah", settings.blah, BlahParser, settings))
     if settings.batch.enabled:
-        sources.append(_source("batch", settings.batch, BATCH_PARSERS[settings.batch.type], settings))
+        parser = BATCH_PARSERS[settings.batch.type]
+        factors = host_factors(settings.batch.qhost_file) if scaled and parser is SGEParser else None
+        sources.append(_source("batch", settings.batch, parser, settings, factors))
     return sources
 
 
-def _source(name: str, section: Any, parser: Type[Parser], settings: Settings) -> Source:
+def _source(
+    name: str, section: Any, parser: Type[Parser], settings: Settings, factors: Optional[HostFactors] = None
+) -> Source:
     options = ParserOptions(
         site=settings.site_info.site_name,
         machine_name=settings.site_info.lrms_server,
@@ -138,6 +146,7 @@ def _source(name: str, section: Any, parser: Type[Parser], settings: Settings) -
         scale_host_factor=settings.batch.scale_host_factor,
         ge_ms_timestamps=settings.batch.ge_ms_timestamps,
         identity_map=settings.parser.identity_map,
+        host_factors=factors,
     )
     prefix, pattern = section.filename_prefix, section.filename_pattern
     if prefix is None and pattern is None:

@@ -87,7 +87,15 @@ BATCH: List[Option] = [
         "ge_ms_timestamps",
         "boolean",
         False,
-        "Univa Grid Engine 8.2 and newer: times are in milliseconds.",
+        "Univa Grid Engine 8.2 and newer: times are in milliseconds. Not needed: such times are known.",
+    ),
+    Option(
+        "batch",
+        "qhost_file",
+        "path",
+        "",
+        "SGE: a file with the output of qhost -F -xml, which has the hosts' factors cputmult and wallmult. "
+        "Empty: the command is run.",
     ),
 ]
 

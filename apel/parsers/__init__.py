@@ -7,6 +7,7 @@ from apel.parsers.blah import BlahParser
 from apel.parsers.htcondor import HTCondorParser
 from apel.parsers.lsf import LsfParser
 from apel.parsers.pbs import PbsParser
+from apel.parsers.sge import SGEParser
 from apel.parsers.slurm import SlurmParser
 
 _PARSERS: Tuple[Type[Parser], ...] = (
@@ -14,6 +15,7 @@ _PARSERS: Tuple[Type[Parser], ...] = (
     HTCondorParser,
     PbsParser,
     LsfParser,
+    SGEParser,
 )
 
 #: The batch systems this version reads, by the name that [batch] type has for them.
@@ -33,6 +35,7 @@ __all__ = [
     "Parser",
     "ParserOptions",
     "PbsParser",
+    "SGEParser",
     "Skipped",
     "SlurmParser",
 ]

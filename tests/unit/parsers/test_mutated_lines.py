@@ -11,6 +11,7 @@ from apel.parsers import (
     LsfParser,
     ParserOptions,
     PbsParser,
+    SGEParser,
     Skipped,
     SlurmParser,
 )
@@ -40,6 +41,10 @@ LSF = (
     '"" "" "" "" 1 "wn07" 2 "4*wn07" "wn08" 64 2.5 "" "run" 3.25 -1 0 0 -1 0 0 9 8 0 0 0 -1 0 0 0 0 0 -1 "" '
     '"" 0 4 "" "" 3 3145728 -1 "" ""'
 )
+SGE = (
+    "grid.q:wn21:cms:cms003:a:b:90117:sge:0:1741300000:1741305600:1741314605:0:0:9005:100.5:20.1:1048576.0:0:0:"
+    "0:0:10:0:0:0:0:0:0:0:5:6:NONE:department:smp:4:0:34800.25:5120.5:1.2:-q grid.q:0.0:NONE:5368709120.0:0:0"
+)
 ORIGINALS = [
     (PbsParser, PBS),
     (LsfParser, LSF),
@@ -47,6 +52,8 @@ ORIGINALS = [
     (BlahParser, BLAH),
     (HTCondorParser, HTCONDOR),
     (HTCondorParser, HTCONDOR_JSON),
+    (SGEParser, SGE),
+    (SGEParser, SGE.replace("1741305600", "1741305600000") + ":NONE:NONE:1024:0:ce02:/home:qsub -N a:b"),
 ]
 PIECES = ["|", '"', " ", "=", "\\", ":", "-", "0", "9" * 20, "Unknown", "\x00", "\udc80", "%%", "٣", "²", "K"]
 
@@ -83,7 +90,9 @@ def test_mutated_lines(parser_class, original, data):
         assert isinstance(result, (Skipped, ParseError, RecordError))
 
 
-@pytest.mark.parametrize("parser_class", [SlurmParser, BlahParser, HTCondorParser, PbsParser, LsfParser])
+@pytest.mark.parametrize(
+    "parser_class", [SlurmParser, BlahParser, HTCondorParser, PbsParser, LsfParser, SGEParser]
+)
 @given(text=st.text(max_size=200))
 @example(text="|" * 14)
 @example(text="\ud800")
