@@ -1,4 +1,4 @@
-"""Parsing SLURM and BLAH logs: lines alone, and with all that a run does into SQLite and MariaDB.
+"""Parsing logs of each kind, lines alone; and SLURM and BLAH with all that a run does into both databases.
 
 `python3 -m bench parse`. Another MariaDB or MySQL than a private one: BENCH_MARIADB=user:password@host:port
 in the environment; the account must be allowed to create databases.
@@ -12,14 +12,14 @@ import sys
 import tempfile
 import time
 from types import SimpleNamespace
-from typing import Any, Iterator, List, Tuple, Type
+from typing import Any, Iterator, List, NamedTuple, Tuple, Type
 
 import pymysql
 
 from apel.db import Database, open_database
 from apel.ingest import DatabaseLedger, Source, run
 from apel.logfiles import Choice
-from apel.parsers import BlahParser, Parser, ParserOptions, SlurmParser
+from apel.parsers import BATCH_PARSERS, BlahParser, Parser, ParserOptions, SlurmParser
 from apel.samples import SampleOptions, write_samples
 from bench.common import Rate, measure, report
 
@@ -31,10 +31,28 @@ from servers.mariadb import MariaDB
 JOBS = 100000
 LINES_AT_ONCE = 2000
 HOST = "batch.grid.example.org"
-OPTIONS = ParserOptions("TEST-SITE", HOST)
-PARSE_AIMS = {"batch": 150000, "blah": 100000}
+OPTIONS = ParserOptions("TEST-SITE", HOST, parallel=True)
 STORE_AIM = 30000
 PARSERS: List[Tuple[str, Type[Parser]]] = [("batch", SlurmParser), ("blah", BlahParser)]
+
+
+class Row(NamedTuple):
+    """One kind of log: whose samples, its parser, what separates its fields, lines a second aimed at."""
+
+    system: str
+    kind: str
+    parser: Type[Parser]
+    separator: str
+    aim: int
+
+
+ROWS = [
+    Row("slurm", "batch", SlurmParser, "|", 150000),
+    Row("slurm", "blah", BlahParser, '" "', 100000),
+    Row("htcondor", "batch", BATCH_PARSERS["HTCondor"], "|", 150000),
+    Row("pbs", "batch", BATCH_PARSERS["PBS"], " ", 80000),
+    Row("lsf", "batch", BATCH_PARSERS["LSF"], '"', 80000),
+]
 
 
 def main() -> None:
@@ -42,11 +60,12 @@ def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     with tempfile.TemporaryDirectory(prefix="bench-parse-") as folder:
-        write_samples(folder, SampleOptions(jobs=JOBS))
-        for name, parser in PARSERS:
-            parse_only(folder, name, parser)
-        into_sqlite(folder)
-        into_mariadb(folder)
+        for system in sorted({row.system for row in ROWS}):
+            write_samples(os.path.join(folder, system), SampleOptions(system, jobs=JOBS))
+        for row in ROWS:
+            parse_only(os.path.join(folder, row.system), row)
+        into_sqlite(os.path.join(folder, "slurm"))
+        into_mariadb(os.path.join(folder, "slurm"))
 
 
 def lines_of(folder: str, name: str) -> List[str]:
@@ -58,19 +77,18 @@ def lines_of(folder: str, name: str) -> List[str]:
     return lines
 
 
-def parse_only(folder: str, name: str, parser_class: Type[Parser]) -> None:
+def parse_only(folder: str, row: Row) -> None:
     """Lines into records, and nothing else; beside splitting the same lines."""
-    lines = lines_of(folder, name)
+    lines = lines_of(folder, row.kind)
 
     def parse() -> None:
-        parser = parser_class(OPTIONS)
+        parser = row.parser(OPTIONS)
         for start in range(0, len(lines), LINES_AT_ONCE):
             parser.parse_lines(lines[start : start + LINES_AT_ONCE])
 
-    separator = "|" if name == "batch" else '" "'
-    limit = measure(lambda: [line.split(separator) for line in lines], len(lines))
+    limit = measure(lambda: [line.split(row.separator) for line in lines], len(lines))
     rate = measure(parse, len(lines))
-    report("parse %s lines" % parser_class.type_name, rate, "split them", limit, PARSE_AIMS[name])
+    report("parse %s lines" % row.parser.type_name, rate, "split them", limit, row.aim)
 
 
 def ingest(folder: str, name: str, parser: Type[Parser], db: Database) -> Rate:
