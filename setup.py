@@ -39,7 +39,9 @@ def shared_files(*folders: str) -> list:
     return found
 
 
-TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml", "setuptools", "wheel"]
+# Python 3.14 has zstd itself; for 3.6 there is no release of the package that notices a cut file.
+ZSTD = ["zstandard>=0.19; python_version>='3.7' and python_version<'3.14'"]
+TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml", "setuptools", "wheel", *ZSTD]
 LINT = ["ruff", "mypy", "vermin", "types-PyMySQL", "types-tqdm"]
 
 setup(
@@ -69,6 +71,7 @@ setup(
         "ams": ["argo-ams-library>=0.5.5"],
         # MySQL 8 wants a password encrypted with its RSA key where the connection has no TLS.
         "mysql": ["PyMySQL[rsa]>=0.9.3"],
+        "zstd": ZSTD,
         "test": TEST,
         "lint": LINT,
     },

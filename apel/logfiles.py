@@ -16,6 +16,7 @@ import stat
 import zlib
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
+from apel import zstd
 from apel.records.fields import MOST_INTEGER
 from apelcommon.errors import Permanent
 
@@ -41,8 +42,19 @@ def _gunzip(raw: Any) -> Any:
     return gzip.GzipFile(fileobj=raw, mode="rb")
 
 
-_OPENERS: Dict[bytes, Opener] = {b"\x1f\x8b": _gunzip, b"BZh": bz2.BZ2File, b"\xfd7zXZ\x00": lzma.LZMAFile}
-_ZSTD = b"\x28\xb5\x2f\xfd"
+def _unzstd(raw: Any) -> Any:
+    using = zstd.library()
+    if using is None:
+        raise OSError(zstd.NEEDED)
+    return zstd.ZstdReader(raw, using)
+
+
+_OPENERS: Dict[bytes, Opener] = {
+    b"\x1f\x8b": _gunzip,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    **dict.fromkeys((zstd.MAGIC, *zstd.SKIPPED_MAGIC), _unzstd),
+}
 _READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
@@ -166,8 +178,6 @@ class LogFile:
     def _open(self) -> None:
         magic = self._raw.read(6)
         self._raw.seek(0)
-        if magic.startswith(_ZSTD):
-            raise UnreadableFile("%s: zstd can't be read here; decompress the file" % self.path)
         opener = next((opener for start, opener in _OPENERS.items() if magic.startswith(start)), None)
         self.compressed = opener is not None
         self.bzip2 = opener is bz2.BZ2File

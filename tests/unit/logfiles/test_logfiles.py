@@ -114,11 +114,6 @@ def test_corrupt_gzip(write):
         log.examine([])
 
 
-def test_zstd_is_named(write):
-    with pytest.raises(UnreadableFile, match="zstd"):
-        LogFile(write("x", b"\x28\xb5\x2f\xfd0000"))
-
-
 def test_unreadable_file_is_named(tmp_path):
     """P2."""
     with pytest.raises(UnreadableFile, match="gone: No such file"):
