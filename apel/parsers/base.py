@@ -53,8 +53,8 @@ class ParserOptions(NamedTuple):
     """Whose logs they are, and the options of [batch] that some batch systems heed.
 
     parallel: count cores and hosts (PBS, SGE, LSF). scale_host_factor: LSF. ge_ms_timestamps: SGE.
-    identity_map: the site's rules for whose a job is. host_factors: SGE, by what a host's CPU and wall time are
-    multiplied.
+    identity_map: the site's rules for whose a job is. host_factors: SGE, by what a host's CPU and wall
+    time are multiplied.
     """
 
     site: str
