@@ -50,6 +50,7 @@ ROWS = [
     Row("slurm", "batch", SlurmParser, "|", 150000),
     Row("slurm", "blah", BlahParser, '" "', 100000),
     Row("htcondor", "batch", BATCH_PARSERS["HTCondor"], "|", 150000),
+    Row("sge", "batch", BATCH_PARSERS["SGE"], ":", 150000),
     Row("pbs", "batch", BATCH_PARSERS["PBS"], " ", 80000),
     Row("lsf", "batch", BATCH_PARSERS["LSF"], '"', 80000),
 ]
