@@ -43,6 +43,9 @@ MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
 #: Texts of places are remembered if they are no longer than this.
 SHORT = 256
 
+#: Lines with more quotes take the longer way.
+MOST_QUOTED = 20
+
 #: `name=value`, the value in quotes if it has blanks; or a word that belongs to the value before it.
 _ITEM = re.compile(r"""([^\s=]+)=("[^"]*"(?!\S)|'[^']*'(?!\S)|\S*)|(\S+)""")
 
@@ -175,10 +178,9 @@ def attributes(text: str) -> Values:
 
     User and group come first in a line, before anything whose text a user may choose.
     """
-    pairs = (
-        _with_blanks(text) if '"' in text or "'" in text else [item.split("=", 1) for item in text.split()]
-    )
+    plain = _unquoted(text) if '"' in text or "'" in text else text
     try:
+        pairs = _with_blanks(text) if plain is None else [item.split("=", 1) for item in plain.split()]
         values = dict(pairs)
     except ValueError:  # a blank inside a value
         pairs = _with_blanks(text)
@@ -186,6 +188,17 @@ def attributes(text: str) -> Values:
     if len(values) != len(pairs):
         values.update((key, value) for key, value in reversed(pairs) if key in ("user", "group"))
     return values
+
+
+def _unquoted(text: str) -> Optional[str]:
+    """The text without quotes around values, as PBS Pro always has around some; None if one has a blank."""
+    quoted = text.split('"')[1::2]
+    joined = "".join(quoted)
+    if "'" in text or len(quoted) > MOST_QUOTED or joined != "".join(joined.split()):
+        return None
+    for value in quoted:
+        text = text.replace('="%s"' % value, "=" + value)
+    return text
 
 
 def _with_blanks(text: str) -> List[List[str]]:

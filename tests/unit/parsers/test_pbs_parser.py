@@ -331,6 +331,21 @@ def test_much_cpu_time_is_kept_and_counted(pbs, cput, doubts):
     assert sum(pbs.doubts.values()) == doubts
 
 
+WORDS = st.text(st.characters(blacklist_characters="\"'", blacklist_categories=["Cs"]), max_size=8)
+NAMES = st.text(st.sampled_from("abcDE_.0"), min_size=1, max_size=12)
+
+
+@given(st.dictionaries(NAMES, st.tuples(WORDS, st.sampled_from("\"'"), st.booleans()), max_size=30))
+@settings(deadline=None, max_examples=100)
+def test_any_values_come_back(given_values):
+    """P16: in quotes of either kind, which those with blanks have to have."""
+    items = []
+    for key, (value, quote, always) in given_values.items():
+        bare = not always and value == "".join(value.split())
+        items.append("%s=%s" % (key, value if bare else quote + value + quote))
+    assert attributes(" ".join(items)) == {key: value for key, (value, _, _) in given_values.items()}
+
+
 def test_places():
     assert exec_hosts("a/0+b/0-1*2") == (2, 5)
     assert exec_vnodes("(a:ncpus=1)+(a:mem=1kb)") == (1, 1)
