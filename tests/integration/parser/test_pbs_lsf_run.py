@@ -1,0 +1,54 @@
+"""The command apelparser on logs of PBS and LSF, with their options from the file."""
+
+import os
+
+import pytest
+
+from apel.logfiles import BLOCK
+from apel.parsers import LsfParser
+
+DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data")
+WANTED = "SELECT JobName, WallDuration, CpuDuration, Processors, NodeCount FROM EventRecords ORDER BY JobName"
+
+
+def read(*names):
+    with open(os.path.join(DATA, *names), encoding="utf-8") as stream:
+        return stream.read()
+
+
+@pytest.mark.parametrize("parallel, cores", [("true", (4, 1)), ("false", (0, 0))])
+def test_pbs_with_and_without_cores(site, parallel, cores):
+    """P16."""
+    site.write("20250307", read("pbs", "torque-6.1", "20250307"))
+    site.config(batch__type="pbs", batch__parallel=parallel)
+    assert site.command() == (0, "", "")
+    assert site.rows(WANTED)[0] == ("90117.pbs.example", 9005, 34800, *cores)
+
+
+def test_requeued_run_is_stored_beside_the_last(site):
+    """P16: they have one job id, and end at different times."""
+    site.write("20230515", read("pbs", "openpbs-20", "20230515"))
+    site.config(batch__type="PBS", batch__parallel="true")
+    assert site.command() == (0, "", "")
+    assert site.jobs() == ["77.pbs", "77.pbs", "79.pbs"]
+    assert "doubtful 1: exec_host missing" in read(site.path("parser.log"))
+
+
+@pytest.mark.parametrize("scale, times", [("true", (18000, 16552)), ("false", (7200, 6621))])
+def test_lsf_with_and_without_host_factor(site, scale, times):
+    """P17."""
+    site.write("lsb.acct", read("lsf", "5.1", "lsb.acct"))
+    site.config(batch__type="LSF", batch__parallel="true", batch__scale_host_factor=scale)
+    assert site.command() == (0, "", "")
+    assert site.rows(WANTED) == [("101", *times, 1, 1)]
+    assert "skipped 1: never started" in read(site.path("parser.log"))
+
+
+def test_record_on_several_lines_is_whole_in_every_block(site):
+    """P17: wherever the parser's blocks of the file end."""
+    record = "".join(read("lsf", "9.1", "lsb.acct").splitlines(keepends=True)[2:])
+    count = 2 * BLOCK // len(record) + 10
+    site.write("lsb.acct", "".join(record.replace(" 90118 ", " %d " % number) for number in range(count)))
+    report = site.parse(LsfParser)
+    assert (report.stored, report.rejected_lines) == (count, 0)
+    assert report.skipped == {"continues the record on the line before": 3 * count}
