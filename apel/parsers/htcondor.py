@@ -305,6 +305,8 @@ def _text(job: Mapping[str, object], names: Tuple[str, ...]) -> str:
         value = job.get(attribute)
         if isinstance(value, str) and value not in UNDEFINED and not value.startswith("/Expr("):
             return value
+        if isinstance(value, float) and value.is_integer() and abs(value) < ENDLESS:
+            return "%d" % value
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return str(value)
     return ""

@@ -13,7 +13,7 @@ import json
 from operator import itemgetter
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
-from apel.errors import ParseError
+from apel.errors import ParseError, RecordError
 from apel.parsers import units
 from apel.parsers.base import (
     BLANK,
@@ -96,7 +96,9 @@ class SGEParser(Parser):
     def parse(self, line: str) -> Outcome:
         """The EventRecord of a line; Skipped for a comment, a slave task, or a job that never started."""
         fields = line.split(":")
-        if len(fields) != FIELDS or not (fields[JOB_NUMBER].isdecimal() and _is_whole(fields[PRIORITY])):
+        if not (len(fields) == FIELDS or _is_extended(fields)) or not (
+            fields[JOB_NUMBER].isdecimal() and _is_whole(fields[PRIORITY])
+        ):
             text = line.strip()
             if not text:
                 return BLANK
@@ -127,8 +129,8 @@ class SGEParser(Parser):
                 outcomes[place] = self._completed(outcome)
         for job in [job for job in self._slaves if job in places]:
             record = outcomes[places[job]]
-            assert isinstance(record, EventRecord)
-            outcomes[places[job]] = self._completed(record)
+            if isinstance(record, EventRecord):
+                outcomes[places[job]] = self._completed(record)
 
     def _remember(self, slave: Slave) -> None:
         if len(self._slaves) >= MOST_WAITING:
@@ -136,14 +138,18 @@ class SGEParser(Parser):
         self._slaves.setdefault(slave.job, []).append(slave.cpu_seconds)
         self.doubt(UNCLAIMED)
 
-    def _completed(self, job: EventRecord) -> EventRecord:
+    def _completed(self, job: EventRecord) -> Union[EventRecord, Failed]:
+        """The job with the CPU time of its slave tasks so far; Failed if no column can hold it."""
         used = self._slaves.pop(job.JobName, None)
         if used is None:
             return job
         self.doubts[UNCLAIMED] -= len(used)
         if not self.doubts[UNCLAIMED]:
             del self.doubts[UNCLAIMED]
-        return job.replace(CpuDuration=job.CpuDuration + sum(used)).check()
+        try:
+            return job.replace(CpuDuration=job.CpuDuration + sum(used)).check()
+        except RecordError as err:
+            return Failed(str(err))
 
     def _event(self, used: Tuple[str, ...], maxrss: str) -> Outcome:
         queue, host, group, owner, number, began, ended, wall, rss, slots, task, cpu, pe_task, vmem = used
@@ -272,6 +278,13 @@ def _unreadable(wall: str, cpu: str, slots: str) -> str:
 
 
 # -- lines with more colons, or fewer -----------------------------------------------------------
+
+
+def _is_extended(fields: List[str]) -> bool:
+    """Whether fields are appended and nothing else is different: a quick look that saves _refitted."""
+    if len(fields) < FIELDS or fields[41] != NO_TASK or not is_number(fields[40]):
+        return False
+    return "".join([*fields[8:13], fields[34], fields[35], fields[43], fields[44]]).isdecimal()
 
 
 def _refitted(fields: List[str]) -> List[str]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from apel.errors import ParseError, RecordError
 from apel.parsers import (
     BlahParser,
+    Failed,
     HTCondorParser,
     LsfParser,
     ParserOptions,
@@ -88,6 +89,23 @@ def test_mutated_lines(parser_class, original, data):
         assert result.check() == result
     else:
         assert isinstance(result, (Skipped, ParseError, RecordError))
+
+
+@pytest.mark.parametrize("parser_class, original", ORIGINALS)
+@given(data=st.data())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_blocks_of_mutated_lines(parser_class, original, data):
+    """One outcome for each line, also where lines complete each other."""
+    parser = parser_class(ParserOptions("s", "m", parallel=True))
+    some = st.one_of(mutated(original), st.just(original), st.sampled_from(["{", "}", ' "a": 1', "["]))
+    for lines in data.draw(st.lists(st.lists(some, max_size=4), max_size=2)):
+        outcomes = parser.parse_lines(lines)
+        assert len(outcomes) == len(lines)
+        for result in outcomes:
+            if isinstance(result, parser.record_class):
+                assert result.check() == result
+            else:
+                assert isinstance(result, (Skipped, Failed))
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,15 @@ def test_slave_tasks_of_an_array_task(sge):
     assert (one.CpuDuration, two.CpuDuration) == (34800, 34900)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_slave_tasks_that_no_column_can_hold(sge, order):
+    """P7: the job's line fails, and nothing else."""
+    lines = [line(pe_taskid="1.wn22", cpu="9e18"), line(pe_taskid="2.wn22", cpu="9e18"), SAMPLE][::order]
+    outcomes = sge.parse_lines([*lines, line(job_number="2")])
+    assert [type(outcome).__name__ for outcome in outcomes[:3]] == ["Slave", "Slave", "Failed"][::order]
+    assert outcomes[3] == expected(JobName="2")
+
+
 def test_slave_tasks_without_end(sge, monkeypatch):
     """No log fills the memory; what is forgotten stays counted."""
     monkeypatch.setattr("apel.parsers.sge.MOST_WAITING", 10)
