@@ -1,12 +1,12 @@
-"""Records on the wire: each text format a line of a table, one grammar for all of them.
+"""Records on the wire: each text format a line of a table, one grammar for all of them; and jobs in XML.
 
 message = decode(text)            # message.records, message.rejected
-text = encode(records, "job v0.3")
+text = encode(records, "job v0.3")  # or "job car"
 """
 
 from apel.messages.base import Message, Rejected
 from apel.messages.decoding import decode
-from apel.messages.encoding import encode
+from apel.messages.encoding import encode, join
 from apel.messages.formats import FORMATS, TextFormat
 
-__all__ = ["FORMATS", "Message", "Rejected", "TextFormat", "decode", "encode"]
+__all__ = ["FORMATS", "Message", "Rejected", "TextFormat", "decode", "encode", "join"]

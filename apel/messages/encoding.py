@@ -1,13 +1,15 @@
-"""Records to text: each is checked again before it is written."""
+"""Records to messages: each is checked again before it is written."""
 
-from typing import List, Optional, Sequence, Tuple
+import functools
+from typing import Callable, List, Optional, Sequence, Tuple, Type
 
 from apel import times
 from apel.errors import RecordError
+from apel.messages import car
 from apel.messages.benchmarks import DEFAULT_TYPE
 from apel.messages.columns import write_column
 from apel.messages.formats import FORMATS, TextFormat, may_be_left_out
-from apel.records import Field, Record
+from apel.records import Field, JobRecord, Record
 
 
 def encode(
@@ -16,41 +18,56 @@ def encode(
     include_infrastructure_description: bool = False,
     now: Optional[int] = None,
 ) -> str:
-    """The message of these records in one of FORMATS.
+    """The message of these records in one of FORMATS, or in 'job car', which needs at least one.
 
-    include_infrastructure_description: for summaries; job records always have it.
+    include_infrastructure_description: for summaries and CAR; job records in text always have it.
     Raises RecordError, with the number of the record from 1, for the first that breaks a rule.
     """
-    text_format = FORMATS[format]
     now = times.now() if now is None else now
-    _check_class(records, text_format)
+    if format == car.NAME:
+        _check_class(records, JobRecord, car.NAME)
+        write = functools.partial(
+            car.write_records, with_description=include_infrastructure_description, now=now
+        )
+        return car.document(_written(records, write, now))
+    text_format = FORMATS[format]
+    _check_class(records, text_format.record_class, text_format.header)
     leave_out = frozenset() if include_infrastructure_description else text_format.extra
+    write = functools.partial(_lines, text_format=text_format, leave_out=leave_out, now=now)
+    return text_format.header + "\n" + "".join(_written(records, write, now))
+
+
+def join(messages: Sequence[str], format: str) -> str:
+    """The records of several messages of one format, each as `encode` or a Rejected has it, in one."""
+    if format == car.NAME:
+        return car.joined(messages)
+    header = messages[0].partition("\n")[0]
+    return header + "\n" + "".join(one.partition("\n")[2] for one in messages)
+
+
+def _check_class(records: Sequence[Record], wanted: Type[Record], name: str) -> None:
+    for record_class in set(map(type, records)) - {wanted}:
+        raise RecordError("", f"a {record_class.__name__} can't stand in '{name}'")
+
+
+def _written(
+    records: Sequence[Record], write: Callable[[Sequence[Record]], List[str]], now: int
+) -> List[str]:
+    """Each record as text."""
     if not records:
-        return text_format.header + "\n"
+        return []
     try:
-        lines = _lines(records, text_format, leave_out, now)
+        return write(records)
     except RecordError:
         # Once more, one by one: to say which it is, or to write what only needed cleaning.
-        lines = _lines(_cleaned(records, text_format, now), text_format, leave_out, now)
-    return text_format.header + "\n" + "".join(lines)
+        return [text for number, record in enumerate(records, 1) for text in _one(number, record, write, now)]
 
 
-def _check_class(records: Sequence[Record], text_format: TextFormat) -> None:
-    for record_class in set(map(type, records)) - {text_format.record_class}:
-        raise RecordError("", f"a {record_class.__name__} can't stand in '{text_format.header}'")
-
-
-def _cleaned(records: Sequence[Record], text_format: TextFormat, now: int) -> List[Record]:
-    cleaned = []
-    for number, record in enumerate(records, 1):
-        try:
-            record = record.check(now)
-            for rule in text_format.rules:
-                rule(record, now)
-        except RecordError as err:
-            raise RecordError(err.field, err.reason, number) from err
-        cleaned.append(record)
-    return cleaned
+def _one(number: int, record: Record, write: Callable[[Sequence[Record]], List[str]], now: int) -> List[str]:
+    try:
+        return write([record.check(now)])
+    except RecordError as err:
+        raise RecordError(err.field, err.reason, number) from err
 
 
 def _lines(records: Sequence[Record], text_format: TextFormat, leave_out: frozenset, now: int) -> List[str]:

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 from apel.db import Database, RowRefused
 from apel.db.tables import SERVER_JOBS, SUMMARIES, SYNC, mark_months, store
 from apel.errors import RecordError, shown
-from apel.messages import Message, Rejected, decode, encode
+from apel.messages import Message, Rejected, decode, encode, join
 from apel.records import JobRecord, Record, SummaryRecord, SyncRecord
 from apel.server.rejects import Rejects
 from apel.server.rest import Rest
@@ -216,7 +216,7 @@ class Loader:
         if not refused:
             return Outcome(message.format, stored.count, 0)
         reason = _reasons(refused)
-        body = delivery.body if stored.count == 0 else _joined(refused)
+        body = delivery.body if stored.count == 0 else join([one.text for one in refused], message.format)
         self._reject(delivery, body, reason)
         return Outcome(message.format, stored.count, len(refused), reason)
 
@@ -258,12 +258,6 @@ def _rejected(message: Message, record: Record, reason: str) -> Rejected:
     others = {one.number for one in message.rejected}
     numbers = [number for number in range(1, len(message.records) + len(others) + 1) if number not in others]
     return Rejected(numbers[message.records.index(record)], text, RecordError("", reason))
-
-
-def _joined(refused: List[Rejected]) -> str:
-    """The messages of single records as one message."""
-    header = refused[0].text.partition("\n")[0]
-    return header + "\n" + "".join(one.text.partition("\n")[2] for one in refused)
 
 
 def _reasons(refused: List[Rejected]) -> str:

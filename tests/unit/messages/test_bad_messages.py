@@ -70,9 +70,8 @@ def test_binary_rubbish():
     assert whole("a\x00:b").isprintable()
 
 
-@pytest.mark.parametrize("text", ["<?xml version='1.0'?>\n<a/>", '{"Type": "APEL-cloud-message"}'])
-def test_xml_and_json_are_not_text(text):
-    assert "not APEL text" in whole(text)
+def test_json_is_not_text():
+    assert "not APEL text or XML" in whole('{"Type": "APEL-cloud-message"}')
 
 
 def test_v04_job_without_service_level(job):

@@ -1,0 +1,89 @@
+"""Raw texts to records: a whole message at once, and the bad ones found by halving."""
+
+from typing import Any, List, Optional, Tuple, Union
+
+from apel.errors import RecordError
+from apel.messages.benchmarks import read_benchmarks
+from apel.messages.columns import Columns, each_once, identify, read_column
+from apel.messages.formats import TextFormat
+from apel.records import Record
+from apel.records.rules import NO_BENCHMARK
+
+#: The text of each field of a record, in order; None for what isn't there.
+Raws = Tuple[Optional[str], ...]
+#: With the number of the record in its message, from 1.
+Row = Tuple[int, Raws]
+Outcome = Tuple[int, Union[Record, RecordError]]
+
+
+class Rows:
+    """Reads the rows of one message, all of one format. now: epoch seconds, for rules about the future."""
+
+    def __init__(self, text_format: TextFormat, now: int) -> None:
+        self.format = text_format
+        self.now = now
+        self.fields = text_format.record_class.fields
+        self.identity = text_format.places("FQAN", "VO", "VOGroup", "VORole")
+        self.benchmark = text_format.places("ServiceLevelType", "ServiceLevel")
+
+    def outcomes(self, rows: List[Row], canonical: bool) -> List[Outcome]:
+        """A record or an error for each row. `canonical`: all texts are in their usual form (see columns.py).
+
+        All rows at once; if one is bad, halves of them, until the bad ones stand alone.
+        """
+        if not rows:
+            return []
+        try:
+            records = self._records([raws for _, raws in rows], canonical)
+        except RecordError as err:
+            if len(rows) == 1:
+                return [(rows[0][0], err)]
+            half = len(rows) // 2
+            return self.outcomes(rows[:half], canonical) + self.outcomes(rows[half:], canonical)
+        return [(number, self._judged(record)) for (number, _), record in zip(rows, records)]
+
+    def _judged(self, record: Record) -> Union[Record, RecordError]:
+        try:
+            for rule in self.format.rules:
+                rule(record, self.now)
+        except RecordError as err:
+            return err
+        return record
+
+    def _records(self, rows: List[Raws], canonical: bool) -> List[Record]:
+        columns: Columns = list(zip(*rows))
+        if self.format.dict_benchmark:
+            self._spread_benchmarks(columns)
+        columns = [read_column(*pair, canonical) for pair in zip(self.fields, columns)]
+        if self.identity:
+            identify(columns, self.identity)
+        if self.benchmark:
+            self._fill_benchmarks(columns)
+        make = self.format.record_class.make
+        return [make(values) for values in zip(*columns)]
+
+    def _spread_benchmarks(self, columns: Columns) -> None:
+        """v0.4: `{type: value}` into the raw texts of both fields; a type that came by itself stays."""
+        kind, level = self.benchmark
+        pairs = each_once(_read_level, columns[level])
+        columns[level] = [value for _, value in pairs]
+        columns[kind] = [literal or name for literal, (name, _) in zip(columns[kind], pairs)]
+
+    def _fill_benchmarks(self, columns: Columns) -> None:
+        """A job without a benchmark has the type `custom` with value 1.
+
+        The incumbent does so for jobs that come as XML, means to for text, and refuses those by
+        mistake; senders rely on it (KAPEL's individual jobs).
+        """
+        kind, level = self.benchmark
+        if None in columns[kind] and None in columns[level] and not self.fields[level].required:
+            pairs: List[Tuple[Any, Any]] = [
+                NO_BENCHMARK if pair == (None, None) else pair for pair in zip(columns[kind], columns[level])
+            ]
+            columns[kind], columns[level] = (list(column) for column in zip(*pairs))
+
+
+def _read_level(raw: Optional[str]) -> Tuple[str, str]:
+    if raw is None:
+        raise RecordError("ServiceLevel", "mandatory, and absent")
+    return read_benchmarks("ServiceLevel", raw)
