@@ -107,7 +107,9 @@ class Unloader:
     def unload_sync(self) -> Unloaded:
         """Write how many jobs of each month and submit host the selection has, always for all months."""
         view = _view("VSyncRecords")
-        selection = self.selection._replace(interval="all", withhold_dns=False, dict_benchmark_type=False)
+        selection = self.selection._replace(
+            interval="all", withhold_dns=False, dict_benchmark_type=False, send_ur=False
+        )
         return self._write(view, selection, self.db.stream_text(*query(view, selection)))
 
     def _open_snapshot(self, view: View, latest: bool) -> Tuple[str, TextRows]:
@@ -137,7 +139,7 @@ class Unloader:
 
     def _write(self, view: View, selection: Selection, rows: TextRows) -> Unloaded:
         format = selection.format_of(view)
-        record_class = FORMATS[format].record_class
+        record_class = FORMATS[view.format].record_class
         messages = records = invalid = 0
         with Progress("Unloading %s" % format, None, "records") as progress:
             for chunk in _chunks(record_class, rows, self.size):

@@ -8,6 +8,9 @@ from apelcommon.errors import ConfigError
 
 WITHHELD = "withheld"
 
+#: The incumbent's words.
+ONLY_JOBS_AS_UR = "Can only send URs for JobRecords and StorageRecords."
+
 #: SQL and its parameters.
 Condition = Tuple[str, List[Any]]
 
@@ -19,6 +22,7 @@ class View(NamedTuple):
     rows have none that says what is new, so that whole months are sent. sums: SQL aggregates by field,
     for rows that are added up: always where `adds_up`, else where user names are withheld and rows of
     several users become one. absent: fields that the source lacks. key: what names a row in the log.
+    ur_format: its format as usage records, in XML.
     """
 
     source: str
@@ -29,6 +33,7 @@ class View(NamedTuple):
     sums: Mapping[str, str] = {}
     adds_up: bool = False
     absent: FrozenSet[str] = frozenset()
+    ur_format: Optional[str] = None
 
 
 SUMMARY_SUMS = {
@@ -43,7 +48,12 @@ SUMMARY_KEY = ("Site", "Year", "Month", "SubmitHost", "VO", "GlobalUserName")
 #: What a site can unload, by the name of its view (messages.md 6 of the incumbent's facts).
 SITE_VIEWS = {
     "VJobRecords": View(
-        "VJobRecords", "job v0.3", "job v0.4", "JobRecords", ("Site", "MachineName", "LocalJobId", "EndTime")
+        "VJobRecords",
+        "job v0.3",
+        "job v0.4",
+        "JobRecords",
+        ("Site", "MachineName", "LocalJobId", "EndTime"),
+        ur_format="job car",
     ),
     # With the sums that have lost their jobs, which the view of that name leaves out.
     "VSuperSummaries": View(
@@ -79,9 +89,14 @@ class Selection(NamedTuple):
     withhold_dns: bool = False
     dict_benchmark_type: bool = False
     include_infrastructure_description: bool = False
+    send_ur: bool = False
 
     def format_of(self, view: View) -> str:
-        """The message format of a view. Raises ConfigError if it has none with several benchmarks."""
+        """The message format of a view. Raises ConfigError if it has none as usage records, or in v0.4."""
+        if self.send_ur:
+            if view.ur_format is None or self.dict_benchmark_type:
+                raise ConfigError(ONLY_JOBS_AS_UR)
+            return view.ur_format
         if not self.dict_benchmark_type:
             return view.format
         if view.dict_format is None:

@@ -6,6 +6,7 @@ from apel.client.benchmarks import benchmark_type, benchmark_value, manual_bench
 from apel.db.options import DATABASE_OPTIONS
 from apel.identity_file import identity_option
 from apel.unloader import USUAL_RECORDS
+from apel.views import ONLY_JOBS_AS_UR
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 
 INTERVALS = ("latest", "gap", "all")
@@ -103,7 +104,14 @@ UNLOADER: List[Option] = [
     ),
     Option("unloader", "gap_start", "date", None, "Only for gap: its first day.", sample="2026-10-01"),
     Option("unloader", "gap_end", "date", None, "Only for gap: its last day.", sample="2026-10-31"),
-    Option("unloader", "send_ur", "boolean", False, "Not supported by this release: leave it false."),
+    Option(
+        "unloader",
+        "send_ur",
+        "boolean",
+        False,
+        "Whether jobs are sent as usage records in XML (CAR), which take twice the space: with AMS, set "
+        "records_per_message to 400.",
+    ),
     Option(
         "unloader", "records_per_message", "integer", USUAL_RECORDS, "From 1 to 5000; AMS takes at most 1 MB."
     ),
@@ -143,11 +151,10 @@ def problems(settings: Settings) -> Iterator[str]:
                 yield "[unloader] %s is missing, and interval is gap" % name
         if unloader.gap_start and unloader.gap_end and unloader.gap_end < unloader.gap_start:
             yield "[unloader] gap_end %s is before gap_start %s" % (unloader.gap_end, unloader.gap_start)
-    if unloader.send_ur and unloader.enabled:
-        yield (
-            "[unloader] send_ur: this release can't write usage records in XML (CAR) yet; set it to false to "
-            "send the same jobs as text, which the centre takes just as well"
-        )
+    if unloader.enabled and unloader.send_ur:
+        for name in ("send_summaries", "dict_benchmark_type"):
+            if getattr(unloader, name):
+                yield "[unloader] send_ur: %s Set either it or %s to false." % (ONLY_JOBS_AS_UR, name)
     if settings.client.interval is not None and settings.client.interval < 1:
         yield "[client] interval must be 1 or more seconds"
 

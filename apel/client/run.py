@@ -108,6 +108,7 @@ def selection(settings: Settings) -> Selection:
         local_jobs=settings.joiner.local_jobs,
         withhold_dns=unloader.withhold_dns,
         dict_benchmark_type=unloader.dict_benchmark_type,
+        send_ur=unloader.send_ur,
     )
 
 

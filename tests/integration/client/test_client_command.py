@@ -117,7 +117,8 @@ def test_wrong_configuration_is_refused_with_all_that_is_wrong(client, capsys):
         "specs": "manual_spec2 = ce2,HEPSPEC\nmanual_spec3 = ce3,HEPSPEC06,9\nmanual_spec4 = c,si2k,1,2\n"
         "manual_spec5 = %s,hepscore23,1\nlrms_servr = x" % CE1,
         "local": "perhaps",
-        "unloader": "interval = gap\ngap_start = 2026-13-01\nsend_ur = true\nrecords_per_message = many",
+        "unloader": "interval = gap\ngap_start = 2026-13-01\nsend_ur = true\nsend_summaries = true\n"
+        "dict_benchmark_type = true\nrecords_per_message = many",
     }
     assert client.run(**changes) == EXIT_USAGE
     told = capsys.readouterr().err
@@ -130,7 +131,8 @@ def test_wrong_configuration_is_refused_with_all_that_is_wrong(client, capsys):
         "[joiner] local_jobs is 'perhaps', but must be true or false",
         "[unloader] gap_start is '2026-13-01', but must be a date like 2026-11-30",
         "[unloader] gap_end is missing, and interval is gap",
-        "[unloader] send_ur: this release can't write usage records in XML",
+        "[unloader] send_ur: Can only send URs for JobRecords and StorageRecords. .* send_summaries to false",
+        "[unloader] send_ur: Can only send URs for JobRecords and StorageRecords. .* dict_benchmark_type to",
         "[unloader] records_per_message is 'many', but must be a whole number",
     ):
         pattern = re.escape("apelclient: %s: " % client.config) + ".*".join(

@@ -130,6 +130,19 @@ def test_messages_equal_the_golden(site, queue, system, folder, changes):
     assert by_format(queue.messages(), unlike) == by_format(golden, unlike)
 
 
+def test_usage_records_equal_the_golden(site, queue):
+    """send_ur: jobs as CAR, equal to the incumbent's own; sync counts stay text."""
+    fill(site, "slurm")
+    assert unload(site.db, configured(unloader__send_ur=True), queue).invalid == 0
+    golden = []
+    for path in sorted(glob.glob(os.path.join(DATA, "golden", "slurm", "messages_car", "*.txt"))):
+        with open(path, encoding="utf-8") as stream:
+            golden.append(decode(stream.read()))
+    found = by_format(queue.messages(), ())
+    assert found == by_format(golden, ())
+    assert {name: len(records) for name, records in found.items()} == {"job car": 400, "sync v0.1": 10}
+
+
 def by_format(messages, unlike):
     found = {}
     for message in messages:
