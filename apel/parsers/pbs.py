@@ -5,8 +5,9 @@ guide and of the PBS Professional reference guide.
 """
 
 import re
+from contextlib import suppress
 from functools import lru_cache
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from apel.errors import ParseError
 from apel.parsers import units
@@ -287,27 +288,31 @@ def exec_vnodes(text: str) -> Place:
     return Place(len(hosts), cores)
 
 
-def selected(text: str) -> int:
-    """CPUs of '2:ncpus=4:mem=1gb+1:ncpus=1', as asked for with -l select. Raises ValueError."""
+def selected(text: str, resource: str) -> int:
+    """Cores of '2:ncpus=4:mem=1gb+1:ncpus=1' (-l select) or '2:ppn=4+n7:ppn=2' (-l nodes); or ValueError."""
     cores = 0
     for chunk in text.split("+"):
         first, *others = chunk.split(":")
         count, resources = (units.whole(first), others) if first.isdecimal() else (1, [first, *others])
-        cpus = _resource(resources, "ncpus")
-        cores += count * (1 if cpus is None else cpus)
+        each = _resource(resources, resource)
+        cores += count * (1 if each is None else each)
     return cores
 
 
 def asked_for(values: Values) -> Place:
-    """What a job's attributes other than its hosts tell of nodes and cores."""
+    """What a job's attributes other than its hosts tell of nodes and cores: given, or else asked for."""
     nodes = _first(values, "unique_node_count", "Resource_List.nodect")
-    cores = _first(values, "resources_used.ncpus", "total_execution_slots", "Resource_List.ncpus")
-    if not cores and "Resource_List.select" in values:
-        try:
-            cores = selected(values["Resource_List.select"])
-        except ValueError:
-            cores = 0
-    return Place(nodes, cores)
+    given = _first(values, "resources_used.ncpus", "total_execution_slots")
+    return Place(nodes, given or max(_asked_cores(values)))
+
+
+def _asked_cores(values: Values) -> Iterator[int]:
+    yield _first(values, "Resource_List.ncpus")
+    yield _first(values, "Resource_List.procs")
+    for key, resource in (("Resource_List.select", "ncpus"), ("Resource_List.nodes", "ppn")):
+        if key in values:
+            with suppress(ValueError):  # a form that we don't know says nothing
+                yield selected(values[key], resource)
 
 
 def gpus_of(values: Values) -> Optional[int]:

@@ -165,6 +165,10 @@ def test_cores_of_vnodes(pbs, hosts, vnodes, nodes, cores):
         ({"total_execution_slots": "5", "unique_node_count": "3"}, 3, 5),
         ({"Resource_List.select": "2:ncpus=4:mem=1gb+1:mem=2gb+ncpus=3"}, 0, 12),
         ({"Resource_List.select": "two"}, 0, 1),
+        ({"Resource_List.select": "1:ncpus=x"}, 0, 0),
+        ({"Resource_List.nodes": "2:ppn=4+n7:ppn=2", "Resource_List.ncpus": "1"}, 0, 10),
+        ({"Resource_List.nodes": "1", "Resource_List.ncpus": "4"}, 0, 4),
+        ({"Resource_List.procs": "16"}, 0, 16),
         ({}, 0, 0),
     ],
 )
@@ -349,4 +353,4 @@ def test_any_values_come_back(given_values):
 def test_places():
     assert exec_hosts("a/0+b/0-1*2") == (2, 5)
     assert exec_vnodes("(a:ncpus=1)+(a:mem=1kb)") == (1, 1)
-    assert selected("4") == 4
+    assert selected("4", "ncpus") == 4
