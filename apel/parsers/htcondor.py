@@ -42,6 +42,7 @@ INSIDE_JSON: FrozenSet[str] = frozenset(" \t}")
 
 NO_MEMORY = "memory undefined or of unknown form, recorded without it"
 MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
+LONG_WALL = "suspicious: wall time is longer than from the first start to the end"
 NOT_SCALED = "has ApelSpecs but no ApelScaling, recorded unscaled"
 
 #: What stands for an attribute without a value.
@@ -52,6 +53,9 @@ EARLIEST = 500000000
 
 #: Seconds (31 years) that no job takes, but that a moment in the place of a duration always has.
 ENDLESS = 10**9
+
+#: Seconds by which wall time may be longer than from start to end: the times are taken one after the other.
+SLACK = 60
 
 #: A process has no less memory mapped, in kB; a number of cores in the place of ImageSize is smaller.
 LEAST_IMAGE = 1024
@@ -84,6 +88,8 @@ ENDED = (3, 4)
 NOT_ENDED = (1, 2, 5, 6, 7)
 
 Number = Union[int, float]
+#: Wall and CPU time, start, stop, cores, resident and virtual memory in kB.
+Measured = Tuple[Number, Number, int, int, int, Optional[int], Optional[int]]
 
 
 class HTCondorParser(Parser):
@@ -155,7 +161,42 @@ class HTCondorParser(Parser):
         return outcomes + [UNFINISHED] * len(collected)
 
     def _record(self, fields: List[str]) -> Outcome:
-        job, owner, wall, user, system, began, ended, real, virtual, cpus, scale = fields
+        """The outcome of eleven columns."""
+        measured = self._measured(fields)
+        if isinstance(measured, Skipped):
+            return measured
+        wall, cpu, start, stop, cores, rss, image = measured
+        try:
+            multiplier = self._multipliers[fields[-1]]
+        except ValueError:
+            raise ParseError("the multiplier is not a number above 0") from None
+        job = own_name(fields[0])
+        if job is None or job in UNDEFINED:
+            raise ParseError("GlobalJobId is empty")
+        return EventRecord.make(
+            (
+                self._site,
+                job,
+                self._names[fields[1]],
+                None,
+                int(wall * multiplier),
+                int(cpu * multiplier),
+                start,
+                stop,
+                INFRASTRUCTURE,
+                self._machine,
+                None,
+                rss,
+                image,
+                cores,
+                0,
+                None,
+            )
+        )
+
+    def _measured(self, fields: List[str]) -> Union[Measured, Skipped]:
+        """The numbers of a job that ran. Raises ParseError if they can't be those of a job."""
+        _, _, wall, user, system, began, ended, real, virtual, cpus, _ = fields
         digits = wall + user + system + began + ended + real + virtual + cpus
         try:
             if not digits.isdecimal() or len(digits) > 100:
@@ -170,43 +211,18 @@ class HTCondorParser(Parser):
                 return NOT_STARTED
             wall_time, cpu_time, start, stop, cores = _numbers(fields)
             rss, image = self._memory(real), self._memory(virtual)
+        if start == wall_time == 0:
+            return NOT_STARTED
         if not (
             EARLIEST < start <= stop < END_OF_TIME
             and cpu_time <= wall_time * cores < ENDLESS
+            and wall_time <= stop - start + SLACK
             and cores <= MOST_CORES
         ):
-            if start == wall_time == 0:
-                return NOT_STARTED
             self._look_closer(wall_time, cpu_time, start, stop, cores)
         if rss and image is not None and image < LEAST_IMAGE <= rss:
             raise ParseError(MOVED % "ImageSize is no size")
-        try:
-            multiplier = self._multipliers[scale]
-        except ValueError:
-            raise ParseError("the multiplier is not a number above 0") from None
-        names, job_name = self._names, own_name(job)
-        if job_name is None or job_name in UNDEFINED:
-            raise ParseError("GlobalJobId is empty")
-        return EventRecord.make(
-            (
-                self._site,
-                job_name,
-                names[owner],
-                None,
-                int(wall_time * multiplier),
-                int(cpu_time * multiplier),
-                start,
-                stop,
-                INFRASTRUCTURE,
-                self._machine,
-                None,
-                rss,
-                image,
-                cores,
-                0,
-                None,
-            )
-        )
+        return wall_time, cpu_time, start, stop, cores, rss, image
 
     def _look_closer(self, wall: Number, cpu: Number, start: int, stop: int, cores: int) -> None:
         """Raise ParseError if the numbers can't be those of a job; count them if they are only odd."""
@@ -221,6 +237,8 @@ class HTCondorParser(Parser):
             raise ParseError(MOVED % "wall or CPU time is no duration")
         if much:
             self.doubt(MUCH_CPU)
+        if wall > stop - start + SLACK:
+            self.doubt(LONG_WALL)
 
     def _memory(self, text: str) -> Optional[int]:
         try:

@@ -151,6 +151,11 @@ def test_much_cpu_time_is_kept_and_counted(htcondor):
     assert htcondor.doubts == {"suspicious: CPU time is more than 1.5 x wall time x cores": 1}
 
 
+def test_long_wall_time_is_kept_and_counted(htcondor):
+    assert htcondor.parse(line(RemoteWallClockTime="5461")).WallDuration == 5461
+    assert htcondor.doubts == {"suspicious: wall time is longer than from the first start to the end": 1}
+
+
 def test_wide_values_are_whole(htcondor):
     """P22: 100 days on 1000 cores, and a long host name in the job id."""
     day = 86400
