@@ -201,6 +201,10 @@ class LogFile:
                 self.head = os.pread(self._raw.fileno(), HEAD, 0)
         return self.head[:length]
 
+    def first_line(self) -> str:
+        """The first line, as far as it is there, and at most HEAD bytes of it."""
+        return _decoded(self.head.split(b"\n", 1)[0])[0].lstrip("\ufeff")
+
     def raw_position(self) -> int:
         """How many bytes of the file itself have been read (for progress bars)."""
         return self._raw.tell()

@@ -79,6 +79,7 @@ class Ingest:
         self.files = files
         self.report = ParseReport(source.name, self.parser.doubts)
         self._conflict = "update" if source.reparse else "ignore"
+        self._begun = ""
 
     # -- new lines ------------------------------------------------------------------------------
 
@@ -114,6 +115,7 @@ class Ingest:
             if self.source.reparse:
                 row = row.replace(Position=0, StopLine=0, Parsed=0)
             settled = stream.compressed or file.modified_ns < (time.time() - SETTLED_SECONDS) * 1e9
+            self.parser.begin(stream.first_line())
             done = 0
             for chunk in stream.chunks(row.Position, settled, self.parser.continues):
                 row = self._store(chunk, stream, row)
@@ -181,6 +183,7 @@ class Ingest:
 
     def retry(self, every: bool = False) -> None:
         """Try the kept lines again that a parser of another version, or of another type, rejected; or all."""
+        self._begun = ""
         lines: List[RejectedLine] = []
         while True:
             lines = self.ledger.rejected_lines(self.parser, lines[-1] if lines else None, every)
@@ -201,8 +204,18 @@ class Ingest:
             self._commit(Batch(self._records(outcomes), still, None, origin, retried=lines))
 
     def _retried(self, line: RejectedLine) -> Any:
-        return (
-            TOO_LONG
-            if len(line.line.encode("utf-8")) >= LONGEST_LINE
-            else self.parser.parse_lines([line.line])[0]
-        )
+        if len(line.line.encode("utf-8")) >= LONGEST_LINE:
+            return TOO_LONG
+        if line.path != self._begun:
+            self._begun = line.path
+            self.parser.begin(_first_line(line.path))
+        return self.parser.parse_lines([line.line])[0]
+
+
+def _first_line(path: str) -> str:
+    """The first line of a file, which may name its columns; nothing for one that is gone."""
+    try:
+        with LogFile(path) as stream:
+            return stream.first_line()
+    except UnreadableFile:
+        return ""

@@ -1,11 +1,11 @@
-"""SLURM: lines of `sacct -P -n`, fifteen fields between bars (docs/parsers.md has the command).
+"""SLURM: lines of `sacct -P`, fifteen fields between bars, or those that the first line names.
 
 JobID|JobName|User|Group|Start|End|Elapsed|CPUTimeRAW or TotalCPU|
 Partition|NCPUS|NNodes|NodeList|MaxRSS|MaxVMSize|State
 """
 
 import itertools
-from typing import FrozenSet, Iterable, List, Optional, Tuple, Union
+from typing import FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
 
 from apel.errors import ParseError, shown
 from apel.parsers import units
@@ -23,6 +23,7 @@ from apel.parsers.base import (
     name,
 )
 from apel.parsers.clock import Clock, Offset, host_offset
+from apel.parsers.slurmcolumns import Layout, is_usual, names_of
 from apel.records import EventRecord, Record
 from apel.times import END_OF_TIME
 
@@ -66,7 +67,7 @@ class SlurmParser(Parser):
     """EventRecords of sacct lines. Times are of the host's zone (`offset_at`) unless they name another."""
 
     type_name = "SLURM"
-    version = "SLURM/1"
+    version = "SLURM/2"
 
     def __init__(self, options: ParserOptions, offset_at: Offset = host_offset) -> None:
         super().__init__(options)
@@ -77,19 +78,40 @@ class SlurmParser(Parser):
         self._names = Remembered(name)
         self._counts = Remembered(units.whole)
         self._durations = Remembered(units.seconds, most=100000)
+        self._layout: Optional[Layout] = None
+
+    def begin(self, first_line: str) -> None:
+        """A header names the columns of its file."""
+        self._learn(names_of(first_line.split("|")))
+
+    def _learn(self, names: Optional[List[str]]) -> None:
+        self._layout = None if names is None or is_usual(names) else Layout(names)
 
     def parse(self, line: str) -> Outcome:
         """The EventRecord of a job that ended; Skipped for a step, or a job that didn't run or end."""
         fields = line.split("|")
-        if len(fields) != FIELDS:
-            if not line.strip():
-                return BLANK
-            fields = _refitted(fields)
+        if self._layout is None and len(fields) == FIELDS:
+            return self._job(fields, None)
+        if not line.strip():
+            return BLANK
+        names = names_of(fields)
+        if names is not None:
+            self._learn(names)
+            return HEADER
+        if self._layout is None:
+            return self._job(_refitted(fields), None)
+        return self._job(*self._layout.arranged(fields))
+
+    def _job(self, fields: Sequence[str], gpus: Optional[int]) -> Outcome:
         job, _, user, group, began, ended, elapsed, used, queue, cpus, nodes, _, real, virtual, state = fields
         job = job.strip()
         if "." in job:
             return _step(job, real, virtual)
         if state not in ENDED or began in NO_TIME:
+            names = names_of(fields)
+            if names is not None:
+                self._learn(names)
+                return HEADER
             skipped = _not_accounted(state, began, elapsed)
             if skipped is not None:
                 return skipped
@@ -103,25 +125,25 @@ class SlurmParser(Parser):
         start, stop = self._times_of(began, ended, wall)
         if not job[:1].isdecimal():
             raise ParseError("JobID is no number")
-        names = self._names
+        clean = self._names
         record = EventRecord.make(
             (
                 self._site,
                 job if job.isdecimal() and len(job) < TOO_LONG else name(job),
-                names[user],
-                names[group],
+                clean[user],
+                clean[group],
                 wall,
                 cpu,
                 start,
                 stop,
                 INFRASTRUCTURE,
                 self._machine,
-                names[queue],
+                clean[queue],
                 self._memory(real) if real else None,
                 self._memory(virtual) if virtual else None,
                 cores,
                 hosts,
-                None,
+                gpus,
             )
         )
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER:
@@ -141,7 +163,9 @@ class SlurmParser(Parser):
 
     def continues(self, line: str) -> bool:
         """Whether the line is of a job step."""
-        return "." in line.partition("|")[0]
+        if self._layout is None:
+            return "." in line.partition("|")[0]
+        return "." in "".join(line.split("|")[self._layout.job_place : self._layout.job_place + 1])
 
     def _completed(self, job: EventRecord, step: Step) -> EventRecord:
         if step.job != job.JobName:
@@ -220,8 +244,6 @@ def _not_accounted(state: str, began: str, elapsed: str) -> Optional[Skipped]:
         return Skipped("state %s: not ended" % state)
     if state in NEVER_RAN:
         return Skipped("state %s: never ran" % state)
-    if state == "State":
-        return HEADER
     if state not in ENDED and not state.startswith(CANCELLED_BY):
         return _strange(state)
     if began in NO_TIME:
