@@ -15,7 +15,7 @@ from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 from apelcommon.daemon import PidFile
-from apelcommon.errors import EXIT_DONE, ConfigError
+from apelcommon.errors import EXIT_DONE, ConfigError, Permanent
 
 log = logging.getLogger("summariser")
 
@@ -136,6 +136,19 @@ def _summarise(db: Database, settings: Settings, args: argparse.Namespace) -> No
         summariser.counted()
     log.info("Months of sites whose sums were made again: %d", months)
     log.info("Summarising completed in: %.2f seconds", time.monotonic() - started)
+    _report_refused(summariser)
+
+
+def _report_refused(summariser: Summariser) -> None:
+    """Raises Permanent if there are months that the database refused to sum, each said in the log."""
+    names = summariser.site_names() if summariser.refused else {}
+    for month, reason in summariser.refused.items():
+        log.error("%s can't be summed, its old sums stay: %s", _name(names, month), reason)
+    if summariser.refused:
+        raise Permanent(
+            "%d months can't be summed (%s): correct or delete the records with absurd values."
+            % (len(summariser.refused), ", ".join(_name(names, month) for month in summariser.refused)[:300])
+        )
 
 
 def _counts_are_due(summariser: Summariser) -> bool:

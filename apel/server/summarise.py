@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from apel import times
-from apel.db import Database
+from apel.db import Database, RowRefused
 from apel.db.tables import mark_months
 from apel.server import summary_sql as sql
 from apel.summaries import SiteMonth, changed_months, recompute
@@ -49,18 +49,27 @@ class Summariser:
         self.db = db
         self.scope = scope
         self.site_id = self._site_id() if scope.site is not None else None
+        #: Months that the database refused to sum, each with its reason.
+        self.refused: Dict[SiteMonth, str] = {}
 
     def changed(self) -> Dict[SiteMonth, List[int]]:
         """The marked months of the scope, each with its marks."""
         return {month: marks for month, marks in changed_months(self.db).items() if self._wanted(month)}
 
     def run(self) -> int:
-        """Make every marked month of the scope again; how many there were."""
+        """Make every marked month of the scope again; how many there were.
+
+        A month whose sums the database refuses (a record with an absurd value) goes to `refused`; its marks
+        and its old sums stay.
+        """
         changed = self.changed()
         done = 0
         with Progress("Summarising", len(changed), "months") as progress:
             for month, marks in changed.items():
-                done += recompute(self.db, month, marks, sql.remake(month))
+                try:
+                    done += recompute(self.db, month, marks, sql.remake(month))
+                except RowRefused as err:
+                    self.refused[month] = str(err)
                 progress.advance(1)
         return done
 

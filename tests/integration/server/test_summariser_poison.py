@@ -1,0 +1,29 @@
+"""D8: a month that can't be summed holds up no other month."""
+
+from typing import Any, Dict
+
+import pytest
+from centre import Installation, job, jobs, message
+
+UNSUMMABLE: Dict[str, Dict[str, Any]] = {
+    "no value in 32 bits": {"NodeCount": 4294967294},
+    "wall time": {"WallDuration": 2**63 - 1, "ServiceLevel": 9999999.0},
+}
+SUMS = "SELECT name, NumberOfJobs FROM HybridSuperSummaries JOIN Sites ON Sites.id = SiteID ORDER BY name"
+
+
+@pytest.mark.parametrize("changes", UNSUMMABLE.values(), ids=list(UNSUMMABLE))
+def test_month_that_cannot_be_summed_holds_up_no_other(
+    installation: Installation, changes: Dict[str, Any], capsys: Any
+) -> None:
+    """D8: one absurd record (a batch system's "no value") of one site must not stop the sums of all sites."""
+    centre = installation.centre
+    centre.load(message([job(Site="ABSURD", **changes)]), message(jobs(3, Site="GOOD")))
+    assert installation.summarise() == 1
+    assert "ABSURD 2025-03" in capsys.readouterr().err
+    assert "ABSURD 2025-03 can't be summed, its old sums stay: Out of range" in installation.log()
+    assert centre.rows(SUMS) == [("GOOD", 3)]
+    # Put right, the month is made again: its marks have stayed.
+    centre.load(message([job(Site="ABSURD")]))
+    assert installation.summarise() == 0
+    assert centre.rows(SUMS) == [("ABSURD", 1), ("GOOD", 3)]
