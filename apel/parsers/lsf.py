@@ -31,7 +31,7 @@ INFRASTRUCTURE = "APEL-CREAM-LSF"
 
 FINISH = "JOB_FINISH"
 
-#: Strings of a record, by number. USAGE and the following count from the command on.
+#: Strings of a record, by number; and how many there are between resource usage and memory.
 USER, QUEUE, JOB_FILE = 2, 3, 12
 MEMORY_AFTER_USAGE = 4
 
@@ -73,19 +73,19 @@ class LsfParser(Parser):
             return _other(strings[0])
         try:
             ended, job, _, _, _, _, _, _, began = gaps[1].split()
-            hosts, after, status = _execution(strings, gaps)
-            usage = gaps[after + 2].split()
-            user_time, system_time = usage[0], usage[1]
-            user, queue = strings[USER], strings[QUEUE]
+            if began == "0":
+                return NOT_STARTED
+            return self._event(job, _times(began, ended), strings, gaps)
         except (ValueError, IndexError):
             raise ParseError("fields are missing, or not where they belong") from None
-        if began == "0":
-            return NOT_STARTED
-        start, stop = _epoch(began, "start time"), _epoch(ended, "event time")
-        if stop < start:
-            raise ParseError("event time is before start time")
-        factor = _factor(status) if self._scale else 1
+
+    def _event(self, job: str, times: Tuple[int, int], strings: List[str], gaps: List[str]) -> EventRecord:
+        """The record of a job. Raises ValueError or IndexError where its line is too short, or shifted."""
+        hosts, after, status = _execution(strings, gaps)
+        user_time, system_time = gaps[after + 2].split()[:2]
         index, real, virtual = self._rest(gaps, after + 2 + MEMORY_AFTER_USAGE)
+        factor = _factor(status) if self._scale else 1
+        start, stop = times
         wall, cpu = int((stop - start) * factor), self._cpu(user_time, system_time, factor)
         cores, nodes = places(hosts) if self._parallel else (0, 0)
         if cores and 2 * cpu > 3 * wall * cores:
@@ -94,7 +94,7 @@ class LsfParser(Parser):
             (
                 self._site,
                 _job_name(job, index),
-                self._names[user],
+                self._names[strings[USER]],
                 None,
                 wall,
                 cpu,
@@ -102,7 +102,7 @@ class LsfParser(Parser):
                 stop,
                 INFRASTRUCTURE,
                 self._machine,
-                self._names[queue],
+                self._names[strings[QUEUE]],
                 real,
                 virtual,
                 cores,
@@ -180,7 +180,7 @@ def tokens(line: str) -> Tuple[List[str], List[str]]:
 def _execution(strings: List[str], gaps: List[str]) -> Tuple[List[str], int, List[str]]:
     """(execution hosts, number of the last string before the status, [status, host factor]).
 
-    Raises ValueError or IndexError where a record is too short or has something else in these places.
+    Raises ValueError or IndexError where a line is too short, or has something else in these places.
     """
     place = JOB_FILE
     asked, *numbers = gaps[place].split()
@@ -225,6 +225,13 @@ def _job_name(job: str, index: str) -> str:
     if not (index.isdecimal() and len(index) < LONGEST_NUMBER):
         raise ParseError("array index is no number")
     return "%s[%s]" % (job, index)
+
+
+def _times(began: str, ended: str) -> Tuple[int, int]:
+    start, stop = _epoch(began, "start time"), _epoch(ended, "event time")
+    if stop < start:
+        raise ParseError("event time is before start time")
+    return start, stop
 
 
 def _epoch(text: str, field: str) -> int:
