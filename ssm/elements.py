@@ -74,7 +74,7 @@ def is_older(path: str, before: float) -> bool:
     """Whether a path is there and was last changed before a time (epoch seconds)."""
     try:
         return os.lstat(path).st_mtime < before
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -151,7 +151,7 @@ class OutgoingQueue(FileQueue):
         path = self._at(element)
         try:
             os.link(path, path + ".lck")
-            os.utime(path)
+            self._date_lock(path)
         except FileExistsError:
             self._claims.release(element)
             return False
@@ -160,7 +160,19 @@ class OutgoingQueue(FileQueue):
             remove_file(path + ".lck")
             self._claims.release(element)
             return False
+        except OSError:
+            # Not a file, or not ours: the kernel refuses a link to it.
+            self._claims.release(element)
+            raise
         return True
+
+    @staticmethod
+    def _date_lock(path: str) -> None:
+        try:
+            os.utime(path)
+        except PermissionError:
+            remove_file(path + ".lck")
+            raise
 
     def unlock(self, element: str) -> None:
         """Give a locked element back."""

@@ -152,14 +152,18 @@ class MessageQueue(Queue):
         """Lock an element against other processes; False if another has it, or took it away."""
         self._claims.hold(element)
         lock = self._at(element) + "/locked"
-        with contextlib.suppress(FileExistsError, FileNotFoundError):
+        locked = False
+        try:
             os.mkdir(lock)
             # Whoever is removing the element may have moved it away while the kernel looked up its path: then
             # the lock was made inside what is being deleted.
-            if os.path.isdir(lock):
-                return True
-        self._claims.release(element)
-        return False
+            locked = os.path.isdir(lock)
+        except (FileExistsError, FileNotFoundError):
+            log.debug("%s is locked, or gone", element)
+        finally:
+            if not locked:
+                self._claims.release(element)
+        return locked
 
     def unlock(self, element: str) -> None:
         """Give a locked element back."""
@@ -198,4 +202,8 @@ class MessageQueue(Queue):
 
     def _unlock_before(self, element: str, before: float) -> bool:
         lock = self._at(element) + "/locked"
-        return bool(IDENTIFIER.match(element)) and is_older(lock, before) and remove_folder(lock)
+        try:
+            return bool(IDENTIFIER.match(element)) and is_older(lock, before) and remove_folder(lock)
+        except PermissionError as err:
+            log.warning("%s was locked for too long, but can't be freed: %s", element, err)
+            return False

@@ -84,7 +84,13 @@ class _Run:
             self._take_receipts()
 
     def _send(self, element: str) -> None:
-        if not self.queue.lock(element):
+        try:
+            locked = self.queue.lock(element)
+        except (PermissionError, NotADirectoryError) as err:
+            self.failed += 1
+            log.error("Message %s can't be locked: %s; it stays in the queue.", element, err)
+            return
+        if not locked:
             log.warning("Message %s is locked by another process; skipped.", element)
             return
         try:

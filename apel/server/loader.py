@@ -132,10 +132,8 @@ class Loader:
     def _take(self, name: str) -> bool:
         """Lock an element and deal with it; False if another loader has it, or if it must rest."""
         incoming = self.queues.incoming
-        with _files():
-            if not incoming.lock(name):
-                log.debug("Message %s: locked by another loader", name)
-                return False
+        if not self._lock(name):
+            return False
         finished = False
         try:
             self._finish(name)
@@ -154,6 +152,18 @@ class Loader:
                 with _files():
                     incoming.unlock(name)
         return finished
+
+    def _lock(self, name: str) -> bool:
+        """Whether an element could be locked. One that isn't ours to touch rests, and holds up no other."""
+        with _files():
+            try:
+                locked = bool(self.queues.incoming.lock(name))
+            except (PermissionError, NotADirectoryError) as err:
+                self._rest.begin(name, "It can't be locked: %s." % err)
+                return False
+        if not locked:
+            log.debug("Message %s: locked by another loader", name)
+        return locked
 
     def _finish(self, name: str) -> None:
         with _files():

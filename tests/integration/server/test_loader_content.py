@@ -1,6 +1,7 @@
 """What the loader makes of good and bad content; the database is SQLite."""
 
 import errno
+import os
 from typing import Any, List
 
 import pytest
@@ -362,3 +363,13 @@ def _stopping(stop: Any) -> Any:
         return decode(text)
 
     return decode_and_stop
+
+
+def test_element_that_cannot_be_locked_holds_up_no_other(centre: Centre) -> None:
+    """A foreign file among the elements, or one of another user's: it rests, and the others are loaded."""
+    foreign = os.path.join(centre.incoming.path, "00000000", "0" * 14)
+    os.makedirs(os.path.dirname(foreign))
+    open(foreign, "w").close()
+    loader = centre.load(message([job()]))
+    assert centre.count("JobRecords") == 1
+    assert loader.resting == 1

@@ -155,6 +155,51 @@ for element in queue.ids():
 )
 
 
+def test_foreign_thing_that_can_not_be_locked_leaves_no_claim_and_stops_no_purge(locking_queue):
+    """A directory where a file belongs, or the other way round, as a copy by hand may leave it."""
+    folder = os.path.join(locking_queue.path, "00000000")
+    os.makedirs(folder)
+    foreign = os.path.join(folder, "0" * 14)
+    if isinstance(locking_queue, OutgoingQueue):
+        os.mkdir(foreign)
+    else:
+        open(foreign, "w").close()
+    good = add(locking_queue)
+    with pytest.raises(OSError):
+        locking_queue.lock("00000000/" + "0" * 14)
+    assert not [name for name in os.listdir(locking_queue.path) if name.startswith(".claims")]
+    assert locking_queue.purge() == 0
+    assert locking_queue.lock(good)
+
+
+def test_lock_that_can_not_be_dated_is_taken_back(tmp_path, monkeypatch):
+    queue = OutgoingQueue(str(tmp_path))
+    element = queue.add("hello")
+
+    def fail(path):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", fail)
+    with pytest.raises(PermissionError):
+        queue.lock(element)
+    assert os.listdir(os.path.join(queue.path, element[:8])) == [element[9:]]
+
+
+def test_old_lock_that_is_not_ours_to_free_stops_no_purge(tmp_path, monkeypatch, caplog):
+    queue = MessageQueue(str(tmp_path), INCOMING)
+    element = queue.add({"body": "x", "signer": "y"})
+    lock = os.path.join(queue.path, element, "locked")
+    os.mkdir(lock)
+    age(lock, 700)
+
+    def fail(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "rmdir", fail)
+    assert queue.purge() == 0
+    assert "can't be freed" in caplog.text
+
+
 def kind_of(queue):
     return "normal" if isinstance(queue, MessageQueue) else "simple"
 

@@ -186,6 +186,16 @@ def test_message_that_can_not_be_read_stays_and_stops_no_other(
     assert outgoing.lock(ids[1])
 
 
+def test_message_that_can_not_be_locked_stays_and_stops_no_other(
+    transport, outgoing, sender_settings, caplog
+):
+    """Somebody else's file in the queue: the kernel refuses a hard link to it, as it does to a directory."""
+    os.makedirs(os.path.join(outgoing.path, "00000000", "0" * 14))
+    fill(outgoing, 2)
+    assert send_queue(sender_settings) == (2, 1, 1)
+    assert "can't be locked" in caplog.text
+
+
 def defaults(**changes):
     options = {
         "messaging.destination": "/queue/x",
