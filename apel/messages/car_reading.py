@@ -2,14 +2,14 @@
 
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from apel.errors import RecordError, shown
 from apel.messages import car
 from apel.messages.base import Message, Rejected
 from apel.messages.formats import FORMATS
 from apel.messages.rows import Outcome, Raws, Row, Rows
-from apel.messages.xmlinput import Kind, XmlRecord, cut_out, read_records
+from apel.messages.xmlinput import Element, Kind, XmlRecord, cut_out, read_records
 from apel.records import JobRecord
 from apel.records.fields import is_null
 from apel.times import epoch_from_text
@@ -72,7 +72,6 @@ def _lookup() -> Dict[str, List[Tuple[str, str, str]]]:
 
 _BY_ELEMENT = _lookup()
 _CPU, _USAGE, _TYPE = map(_qualified, ("CpuDuration", "usageType", "type"))
-_KIND = Kind(_qualified("UsageRecord"), frozenset([*_BY_ELEMENT, _CPU]))
 
 _SECONDS = re.compile(r"PT([0-9]{1,18})S")
 _DURATION = re.compile(
@@ -81,6 +80,7 @@ _DURATION = re.compile(
 )
 _UNITS = (365 * 86400, 2628000, 7 * 86400, 86400, 3600, 60)
 _LONGEST = 64
+_USUAL_TIME = len("YYYY-MM-DDThh:mm:ssZ")
 _TIME = re.compile(r"([0-9-]{10}[T ][0-9:]{8})(?:[.,][0-9]+)?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?")
 
 
@@ -107,7 +107,7 @@ def _kind_of(root: str) -> Kind:
     """By the namespace of the root element; the reasons are the incumbent's."""
     namespace = root.rpartition(" ")[0]
     if namespace == car.NAMESPACE:
-        return _KIND
+        return Kind(_qualified("UsageRecord"), frozenset([*_BY_ELEMENT, _CPU]), _read)
     if namespace == AGGREGATED:
         raise RecordError("", "Aggregated usage record not yet supported.")
     raise RecordError("", "XML format not recognised.")
@@ -115,23 +115,26 @@ def _kind_of(root: str) -> Kind:
 
 def _outcomes(found: Sequence[XmlRecord], now: int) -> List[Outcome]:
     """A record or an error for each, with its number from 1, in order."""
-    rows: List[Row] = []
-    refused: List[Outcome] = []
-    for number, record in enumerate(found, 1):
-        try:
-            rows.append((number, _raws(record)))
-        except RecordError as err:
-            refused.append((number, err))
+    numbered = [(number, record.value) for number, record in enumerate(found, 1)]
+    refused: List[Outcome] = [pair for pair in numbered if isinstance(pair[1], RecordError)]
+    rows: List[Row] = [pair for pair in numbered if not isinstance(pair[1], RecordError)]
     # What text jobs and CAR have in common: the fields, the words for absence, the rules.
     outcomes = Rows(FORMATS["job v0.3"], now).outcomes(rows, canonical=False)
     return sorted(outcomes + refused, key=lambda outcome: outcome[0])
 
 
-def _raws(record: XmlRecord) -> Raws:
+def _read(elements: List[Element]) -> Union[Raws, RecordError]:
+    try:
+        return _raws(elements)
+    except RecordError as err:
+        return err.with_traceback(None)  # which would keep all the elements
+
+
+def _raws(elements: List[Element]) -> Raws:
     """What a job in text would hold: durations and times in seconds."""
     raw: Dict[str, Optional[str]] = {}
     cpu: List[Tuple[Optional[str], str]] = []
-    for name, attributes, text in record.elements:
+    for name, attributes, text in elements:
         if name == _CPU:
             cpu.append((attributes.get(_USAGE), text))
             continue
@@ -174,12 +177,17 @@ def _time(field: str, raw: Optional[str]) -> Optional[str]:
     """Whole seconds since the epoch of an ISO 8601 time; without an offset it is UTC."""
     if raw is None or is_null(raw.strip()):
         return None
-    found = _TIME.fullmatch(raw.strip()) if len(raw) <= _LONGEST else None
+    raw = raw.strip()
     try:
-        if not found:
-            raise ValueError("not a time of the form YYYY-MM-DDThh:mm:ssZ")
-        second, zone = found.groups()
-        zone = zone or ""
-        return str(epoch_from_text(second + (zone + "00" if len(zone) == 3 else zone)))
+        return str(epoch_from_text(_without_fraction(raw) if len(raw) > _USUAL_TIME else raw))
     except ValueError as err:
-        raise RecordError(field, f"Invalid time '{shown(raw.strip())}': {err}") from err
+        raise RecordError(field, f"Invalid time '{shown(raw)}': {err}") from err
+
+
+def _without_fraction(raw: str) -> str:
+    """Also with minutes in its offset: '2025-03-07T03:00:00.5+01' -> '2025-03-07T03:00:00+0100'."""
+    found = _TIME.fullmatch(raw) if len(raw) <= _LONGEST else None
+    if not found:
+        return raw
+    second, zone = found.groups(default="")
+    return second + (zone + "00" if len(zone) == len("+hh") else zone)

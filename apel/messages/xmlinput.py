@@ -22,6 +22,8 @@ MOST_NAMES = 1000
 #: Characters of the namespace declarations in force at any place.
 MOST_DECLARED = 2000
 
+#: Name, attributes and text; names, also of attributes, are 'namespace local', without a prefix.
+Element = Tuple[str, Dict[str, str], str]
 #: Prefix (None: the default namespace) and namespace (None: none).
 Declaration = Tuple[Optional[str], Optional[str]]
 
@@ -32,21 +34,23 @@ _TAG_NAME = re.compile(r"<[^\s/>]+")
 class Kind(NamedTuple):
     """What to look for: the element that is a record, and those in it whose text or attributes count.
 
-    Names are 'namespace local', without a prefix, here and in the elements of XmlRecord.
+    Both by their names as in Element. read: makes what is to be known of a record of the wanted elements in
+    it, at any depth, in order.
     """
 
     record: str
     wanted: FrozenSet[str]
+    read: Callable[[List[Element]], Any]
 
 
 class XmlRecord(NamedTuple):
-    """The wanted elements of a record, at any depth, in order: (name, attributes, text).
+    """What Kind.read has made of a record, and where it stands.
 
     first and last are the places of its first and last tag, in bytes of UTF-8; inherited are the namespaces
     that elements around it declare.
     """
 
-    elements: List[Tuple[str, Dict[str, str], str]]
+    value: Any
     first: int
     last: int
     inherited: Tuple[Declaration, ...]
@@ -87,11 +91,11 @@ class _Reader:
 
     def __init__(self, choose: Callable[[str], Kind]) -> None:
         self.choose = choose
-        self.kind = Kind("", frozenset())
+        self.kind = Kind("", frozenset(), list)
         self.records: List[XmlRecord] = []
         # For each open element its attributes and texts; None for one that isn't wanted.
         self.open: List[Optional[Tuple[Dict[str, str], List[str]]]] = []
-        self.elements: Optional[List[Tuple[str, Dict[str, str], str]]] = None  # None: outside of records
+        self.elements: Optional[List[Element]] = None  # None: outside of records
         self.first = self.depth = 0
         self.inherited: Tuple[Declaration, ...] = ()
         self.scope: List[Declaration] = []
@@ -172,7 +176,8 @@ class _Reader:
             attributes, texts = wanted
             self.elements.append((name, attributes, "".join(texts)))
         elif len(self.open) == self.depth:
-            self.records.append(XmlRecord(self.elements, self.first, self.position(), self.inherited))
+            value = self.kind.read(self.elements)
+            self.records.append(XmlRecord(value, self.first, self.position(), self.inherited))
             self.elements = None
 
     def _text(self, text: str) -> None:

@@ -34,6 +34,9 @@ PIECES = [
     "x" * 300,
     "{",
     "<",
+    "&a;",
+    "<!DOCTYPE a>",
+    "</urf:UsageRecord>",
     "Site: \n",
 ]
 
@@ -63,6 +66,7 @@ def bodies() -> List[str]:
     good = [
         message(jobs(2)),
         message([job()], "job v0.4"),
+        message(jobs(2), "job car"),
         message([summary()], "summary v0.2"),
         message([summary()], "summary v0.4"),
         sync(3),
