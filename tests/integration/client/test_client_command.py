@@ -171,6 +171,14 @@ def test_old_client_cfg_works(client):
     assert len(client.spool()) == 2
 
 
+def test_jobs_as_usage_records(client):
+    """send_ur: the jobs of a run in XML, the sync counts in text; the next run has nothing new."""
+    client.site.put(event("1"), grid("1"))
+    assert client.run(unloader="send_ur = true") == EXIT_DONE
+    assert client.run(unloader="send_ur = true") == EXIT_DONE
+    assert [text[:9] for text in client.spool()] == ["<?xml ver", "APEL-sync", "APEL-sync"]
+
+
 def test_second_run_sends_no_job_again(client):
     client.site.put(event("1"), grid("1"))
     assert client.run() == EXIT_DONE
