@@ -23,10 +23,23 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._for_good = False
 
     def set(self) -> None:
         """Ask the work to end after the item in hand."""
+        self._for_good = True
         self._event.set()
+
+    def interrupt(self) -> None:
+        """Ask the work to end after the item in hand, and to begin anew."""
+        self._event.set()
+
+    def resume(self) -> bool:
+        """After the work has ended: whether it is to begin anew, rather than to end for good."""
+        self._event.clear()
+        if self._for_good:
+            self._event.set()
+        return not self._for_good
 
     def is_set(self) -> bool:
         """Whether the work should end."""

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import Any, Callable, Dict, NamedTuple, Optional, Union
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 from apelcommon.backoff import Backoff
 from apelcommon.daemon import notify
@@ -39,12 +39,17 @@ class Received(NamedTuple):
     rejected: int
 
 
+def make_queues(base: str) -> Tuple[MessageQueue, MessageQueue]:
+    """The queues `incoming` and `reject` below [messaging] path. Raises StorageError."""
+    incoming = MessageQueue(os.path.join(base, "incoming"), INCOMING)
+    return incoming, MessageQueue(os.path.join(base, "reject"), REJECT)
+
+
 class Receiver:
     """Judges messages and puts them into `incoming` or `reject` below [messaging] path."""
 
     def __init__(self, base: str, trust: TrustStore, allowed: Union[DnList, frozenset]) -> None:
-        self.incoming = MessageQueue(os.path.join(base, "incoming"), INCOMING)
-        self.reject = MessageQueue(os.path.join(base, "reject"), REJECT)
+        self.incoming, self.reject = make_queues(base)
         self.trust = trust
         self.allowed = allowed
         self.accepted = 0

@@ -3,17 +3,18 @@
 import argparse
 import logging
 import os
-from typing import Any, List, Optional
+from typing import List, Optional
 
 from apelcommon import __version__
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
-from apelcommon.daemon import PidFile, go_background, stop_signals
+from apelcommon.daemon import PidFile, Stop, go_background, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError
 from ssm.dnlist import DnList
+from ssm.errors import StorageError
 from ssm.options import RECEIVER, check_receiver
-from ssm.receiver import receive
+from ssm.receiver import make_queues, receive
 
 log = logging.getLogger("ssmreceive")
 
@@ -84,21 +85,22 @@ class ReceiveCommand(Command):
             return self._receive(settings, names, args)
 
     def _receive(self, settings: Settings, names: DnList, args: argparse.Namespace) -> int:
-        while True:
-            hangup = _Hangup()
-            with stop_signals(hangup.came) as stop:
-                hangup.stop = stop
+        hangup = _Hangup()
+        with stop_signals(hangup.came) as stop:
+            hangup.stop = stop
+            while True:
                 done = receive(settings, names, stop, args.timeout if args.once else None)
-            log.info("Messages: %d stored, %d rejected.", done.accepted, done.rejected)
-            if not hangup.again:
-                return EXIT_DONE
-            settings = self._read_again(settings, args)
+                log.info("Messages: %d stored, %d rejected.", done.accepted, done.rejected)
+                if not hangup.taken() or not stop.resume():
+                    return EXIT_DONE
+                settings = self._read_again(settings, args)
 
     def _read_again(self, settings: Settings, args: argparse.Namespace) -> Settings:
         try:
             changed = self.settings(args)
             check_receiver(changed)
-        except ConfigError as err:
+            make_queues(changed.messaging.path)
+        except (ConfigError, StorageError) as err:
             log.error("The changed configuration is wrong, the old one stays in force: %s", err)
             return settings
         log.info("Configuration read again.")
@@ -121,12 +123,17 @@ class _Hangup:
 
     def __init__(self) -> None:
         self.again = False
-        self.stop: Any = None
+        self.stop: Optional[Stop] = None
 
     def came(self) -> None:
         self.again = True
         if self.stop is not None:
-            self.stop.set()
+            self.stop.interrupt()
+
+    def taken(self) -> bool:
+        """Whether one came since last asked."""
+        again, self.again = self.again, False
+        return again
 
 
 def main(argv: Optional[List[str]] = None) -> int:

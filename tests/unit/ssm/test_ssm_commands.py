@@ -12,6 +12,7 @@ from apelcommon import __version__
 from ssm.commands import ssmreceive, ssmsend
 from ssm.options import RECEIVER, SENDER
 from ssm.queues import INCOMING, MessageQueue
+from ssm.receiver import Received
 
 # The incumbent's options and defaults (None: required there, or filled by hand).
 OLD_SENDER = {
@@ -255,6 +256,68 @@ def test_hangup_with_broken_files_keeps_the_old_configuration(receiver_cfg, dns,
     finally:
         process.kill()
         process.wait()
+
+
+def test_hangup_with_a_path_that_can_not_be_made_keeps_the_old_configuration(
+    receiver_cfg, dns, sender_cfg, outgoing, tmp_path
+):
+    """A configuration may be right by its words and yet be of no use here."""
+    process = subprocess.Popen([sys.executable, "-c", RUN, "-c", receiver_cfg, "-d", dns])
+    try:
+        assert eventually(lambda: os.path.exists(str(tmp_path / "hand-over" / ".receiver.lock")))
+        text = open_text(receiver_cfg)
+        with open(receiver_cfg, "w") as stream:
+            stream.write(text.replace("path = %s" % (tmp_path / "centre"), "path = /proc/none"))
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "the old one stays in force" in open_text(str(tmp_path / "log")))
+        outgoing.add("still here")
+        assert ssmsend.main(["-c", sender_cfg]) == 0
+        assert eventually(lambda: received(tmp_path) == ["still here"])
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_told_to_end_while_it_reads_its_configuration_again(receiver_cfg, dns, monkeypatch):
+    """SIGTERM that comes between a SIGHUP and its effect (a good-bye to the broker takes seconds) counts."""
+    turns = []
+
+    def receive(settings, names, stop, idle):
+        turns.append(stop.is_set())
+        if len(turns) == 1:
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(5)
+        return Received(0, 0)
+
+    monkeypatch.setattr(ssmreceive, "receive", receive)
+    assert ssmreceive.main(["-c", receiver_cfg, "-d", dns]) == 0
+    assert turns == [False]
+
+
+def test_hangups_in_a_row_do_not_kill(receiver_cfg, dns, monkeypatch):
+    """Two logs with one rotation script: the second SIGHUP comes while the files are read again."""
+    turns = []
+
+    def receive(settings, names, stop, idle):
+        turns.append(stop.is_set())
+        os.kill(os.getpid(), signal.SIGHUP if len(turns) < 3 else signal.SIGTERM)
+        assert stop.wait(5)
+        return Received(0, 0)
+
+    read = ssmreceive.ReceiveCommand.settings
+
+    def read_slowly(self, args):
+        if turns:
+            os.kill(os.getpid(), signal.SIGHUP)
+        return read(self, args)
+
+    monkeypatch.setattr(ssmreceive, "receive", receive)
+    monkeypatch.setattr(ssmreceive.ReceiveCommand, "settings", read_slowly)
+    assert ssmreceive.main(["-c", receiver_cfg, "-d", dns]) == 0
+    assert turns[0] is False
 
 
 def test_daemon_writes_its_pid_file_and_removes_it(write, receiver_settings, dns, tmp_path):
