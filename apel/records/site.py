@@ -4,6 +4,10 @@ from apel.records.base import Record
 from apel.records.fields import integer, text, timestamp
 from apel.records.rules import event_ends_after_it_starts
 
+#: More seconds than a million cores have in thirty years: a log that says so is wrong, and a few of such
+#: numbers, added up, would go beyond what databases hold.
+MOST_SECONDS = 10**15
+
 
 class EventRecord(Record):
     """A job as the batch system logged it: durations in seconds (CPU over all cores), memory in kB.
@@ -17,8 +21,8 @@ class EventRecord(Record):
     JobName = text(required=True)
     LocalUserID = text()
     LocalUserGroup = text()
-    WallDuration = integer(required=True, ge=0)
-    CpuDuration = integer(required=True, ge=0)
+    WallDuration = integer(required=True, between=(0, MOST_SECONDS))
+    CpuDuration = integer(required=True, between=(0, MOST_SECONDS))
     StartTime = timestamp(required=True)
     StopTime = timestamp(required=True)
     Infrastructure = text(max_length=100)

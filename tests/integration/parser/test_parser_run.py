@@ -254,6 +254,14 @@ def test_wide_values_are_stored_whole(site):
     ]
 
 
+def test_absurd_times_never_reach_the_sums(site):
+    """P22: a few jobs of 9 million million million s make sums that no database holds, and stop the client."""
+    absurd = (LINE % 1).replace("|4-00:00:10|", "|9000000000000000000|")
+    site.write("a", absurd + LINE % 2)
+    report = site.parse()
+    assert (site.jobs(), report.rejected_lines) == (["2"], 1)
+
+
 def test_file_of_another_kind_is_not_swallowed(site):
     """A wrong [batch] type: the file fails, and is read once the type is right."""
     site.write("a", "03/07/2025 11:30:05;E;90117.pbs.example;user=cms003 group=cms\n" * 200)
