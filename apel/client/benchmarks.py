@@ -122,8 +122,8 @@ def valid_at(history: Sequence[Period], time: str) -> Optional[Period]:
 def changes(history: Sequence[Period], benchmark: Benchmark, now: str) -> Optional[Change]:
     """What makes `benchmark` the value from now on; None if it is that already.
 
-    A type that is new for a compute element with a history starts now, and one that was closed by hand
-    starts where it ended: what is past stays as it was.
+    A type that is new for a compute element with a history starts now: what is past stays as it was. One
+    that has ended starts where it ended if no other followed, so that there is no gap.
     """
     same = sorted(period for period in history if period.type.lower() == benchmark.type.lower())
     if not same:
@@ -131,7 +131,9 @@ def changes(history: Sequence[Period], benchmark: Benchmark, now: str) -> Option
         return Change(None, Period(start, None, benchmark.type, benchmark.value))
     last = next((period for period in same if period.stop is None), same[-1])
     if last.stop is not None:
-        return Change(None, Period(last.stop, None, benchmark.type, benchmark.value))
+        followed = last.stop < now and valid_at(history, last.stop) is not None
+        start = now if followed else last.stop
+        return Change(None, Period(start, None, benchmark.type, benchmark.value))
     if abs(last.value - benchmark.value) <= SMALLEST_CHANGE:
         return None
     # A second change in the same second, or a clock that was set back: there is no time to put between.

@@ -55,6 +55,8 @@ def update_benchmarks(db: Database, settings: Settings) -> None:
             log.warning("No benchmarks from the BDII, so those known stay in force. %s", err)
             return
         log.info("The BDII has benchmarks of %d compute elements", len(published))
+        by_hand = {(benchmark.ce, benchmark.type) for benchmark in manual}
+        published = [benchmark for benchmark in published if (benchmark.ce, benchmark.type) not in by_hand]
         if published:
             history.set_published(published, now)
 

@@ -1,8 +1,11 @@
 """Joining on a real database: which jobs there are, what they wait for, and that nothing is counted twice."""
 
 import pytest
-from gridsite import CE1, CE2, MACHINE, SITE, event, grid, settings_with
+from gridsite import CE1, CE2, MACHINE, SITE, epoch, event, grid, settings_with
 
+from apel import times
+from apel.client import run
+from apel.client.benchmarks import Benchmark
 from apel.client.choice import GRID, LOCAL, NEW, WAITS_FOR_GRID_RECORD
 from apel.client.join import Joiner, rejoin_month
 from apel.client.run import missing_benchmarks
@@ -291,3 +294,14 @@ def test_failed_chunk_is_stored_as_a_whole_or_not_at_all(site, monkeypatch):
     with pytest.raises(Conflict):
         site.join()
     assert (site.jobs(), site.statuses()) == ({}, {"1": NEW})
+
+
+def test_benchmark_set_by_hand_is_not_replaced_by_the_published(site, monkeypatch):
+    """C2, C5: nor does the history get a row with every run."""
+    monkeypatch.setattr(run, "published_benchmarks", lambda *_: [Benchmark(CE1, "si2k", 1900.0)])
+    by_hand = [("manual_spec1", Benchmark(CE1, "si2k", 2500.0))]
+    settings = settings_with(spec_updater__site_name=SITE, spec_updater__manual_spec=by_hand)
+    for day in (1, 2, 3):
+        monkeypatch.setattr(times, "now", lambda day=day: epoch("2026-03-0%d 00:00:00" % day))
+        run.update_benchmarks(site.db, settings)
+    assert site.rows("SELECT StopTime, ServiceLevel FROM SpecRecords") == [(None, 2500)]

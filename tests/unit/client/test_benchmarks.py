@@ -127,3 +127,15 @@ def test_any_row_of_changes_leaves_exactly_one_value_at_any_time(steps):
         text = utc_text(time)
         holding = [p for p in history if p.start <= text and (p.stop is None or text < p.stop)]
         assert len(holding) == 1
+
+
+def test_type_taken_up_again_leaves_the_time_between_to_the_other():
+    """C5: from HEPscore23 to HEPSPEC and back; what ended meanwhile was measured in HEPSPEC."""
+    left, back = "2026-02-01 00:00:00", "2026-03-01 00:00:00"
+    history = [
+        Period(EPOCH, left, "HEPscore23", 10.0),
+        Period(left, None, "HEPSPEC", 11.0),
+    ]
+    history = after(history, changes(history, Benchmark("ce", "HEPscore23", 12.0), back), back)
+    assert valid_at(history, "2026-02-15 00:00:00") == Period(left, None, "HEPSPEC", 11.0)
+    assert valid_at(history, back).value == 12.0
