@@ -131,7 +131,7 @@ class Parser(abc.ABC):
                 outcomes.append(Failed(str(err)))
         return outcomes
 
-    def begin(self, first_line: str) -> None:
+    def begin(self, first_line: str) -> None:  # noqa: B027 - most logs need nothing
         """Lines of a file follow whose first line is this: in some logs it names the columns."""
 
     def continues(self, line: str) -> bool:
