@@ -14,8 +14,8 @@ from apel.records.fields import Timestamp
 from apel.times import utc_text
 from apelcommon.errors import Permanent
 
-#: How many lines after a line may complete its record (SLURM: the job's steps).
-LOOK_AHEAD = 100
+#: How many lines after a line may complete its record: steps of its job, or the rest of a JSON object.
+LOOK_AHEAD = 2000
 
 
 class Shown(NamedTuple):

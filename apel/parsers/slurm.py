@@ -1,4 +1,4 @@
-"""SLURM: lines of `sacct -P`, fifteen fields between bars, or those that the first line names.
+"""SLURM: lines of `sacct -P`, fifteen fields between bars or those of a header, and `sacct --json`.
 
 JobID|JobName|User|Group|Start|End|Elapsed|CPUTimeRAW or TotalCPU|
 Partition|NCPUS|NNodes|NodeList|MaxRSS|MaxVMSize|State
@@ -24,6 +24,9 @@ from apel.parsers.base import (
 )
 from apel.parsers.clock import Clock, Offset, host_offset
 from apel.parsers.slurmcolumns import Layout, is_usual, names_of
+from apel.parsers.slurmjson import BEGIN as JSON_BEGIN
+from apel.parsers.slurmjson import END as JSON_END
+from apel.parsers.slurmjson import is_around, job_of
 from apel.records import EventRecord, Record
 from apel.times import END_OF_TIME
 
@@ -48,6 +51,8 @@ NEVER_RAN: FrozenSet[str] = frozenset(["BOOT_FAIL", "REVOKED"])
 #: What stands for a time that has not come.
 NO_TIME: FrozenSet[str] = frozenset(["Unknown", "None", "", "N/A"])
 
+AROUND_JOBS = Skipped("JSON around the jobs")
+PART_OF_JSON = Skipped("part of a JSON object on several lines")
 NOT_STARTED = Skipped("never started")
 
 CANCELLED_BY = "CANCELLED by "
@@ -90,11 +95,21 @@ class SlurmParser(Parser):
     def parse(self, line: str) -> Outcome:
         """The EventRecord of a job that ended; Skipped for a step, or a job that didn't run or end."""
         fields = line.split("|")
-        if self._layout is None and len(fields) == FIELDS:
+        if self._layout is None and len(fields) == FIELDS and line[:1] != "{":
             return self._job(fields, None)
-        if not line.strip():
-            return BLANK
-        names = names_of(fields)
+        if not line[:1].isalnum():
+            if not line.strip():
+                return BLANK
+            if is_around(line):
+                return AROUND_JOBS
+            if line.lstrip()[:1] == "{":
+                job = job_of(line)
+                return AROUND_JOBS if job is None else self._job(*job)
+        return self._of_columns(line, fields)
+
+    def _of_columns(self, line: str, fields: List[str]) -> Outcome:
+        """A line whose columns are those of a header, or whose job's name has bars in it; or a header."""
+        names = names_of(fields) if line[:1].isalpha() else None
         if names is not None:
             self._learn(names)
             return HEADER
@@ -152,6 +167,9 @@ class SlurmParser(Parser):
 
     def parse_lines(self, lines: Iterable[str]) -> List[Union[Record, Skipped, Failed]]:
         """As for every parser; and a job's memory is the most of its line and of its steps after it."""
+        lines = list(lines)
+        if any(begin in lines for begin in JSON_BEGIN):
+            return self._of_long_json(lines)
         outcomes = super().parse_lines(lines)
         place, job = 0, None
         for number, outcome in enumerate(outcomes):
@@ -161,8 +179,22 @@ class SlurmParser(Parser):
                 outcomes[place] = job = self._completed(job, outcome)
         return outcomes
 
+    def _of_long_json(self, lines: List[str]) -> List[Union[Record, Skipped, Failed]]:
+        """Outcomes of lines with JSON objects on many of them: a job's is that of its first line."""
+        outcomes: List[Union[Record, Skipped, Failed]] = []
+        while len(outcomes) < len(lines):
+            first = last = len(outcomes)
+            if lines[first] in JSON_BEGIN:
+                ends = (place for place in range(first, len(lines)) if lines[place] in JSON_END)
+                last = next(ends, len(lines) - 1)
+            outcomes += super().parse_lines(["".join(lines[first : last + 1])])
+            outcomes += [PART_OF_JSON] * (last - first)
+        return outcomes
+
     def continues(self, line: str) -> bool:
-        """Whether the line is of a job step."""
+        """Whether the line is of a job step, or inside a JSON object."""
+        if line[:1] in (" ", "\t"):
+            return line not in JSON_BEGIN
         if self._layout is None:
             return "." in line.partition("|")[0]
         return "." in "".join(line.split("|")[self._layout.job_place : self._layout.job_place + 1])

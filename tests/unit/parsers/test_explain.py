@@ -112,3 +112,16 @@ def test_places_that_are_none(tmp_path):
     (tmp_path / "empty").write_text("")
     with pytest.raises(Permanent, match="has only 0 lines"):
         shown_line("%s:1" % (tmp_path / "empty"))
+
+
+def test_json_object_on_many_lines(parsers):
+    """A line of SLURM's JSON: the first one of an object tells of its job."""
+    job = [
+        '  "jobs": [',
+        "    {",
+        *['      "a%d": 1,' % number for number in range(300)],
+        '      "job_id": 7',
+    ]
+    texts = explained(parsers, *job, "    },", "    {")
+    assert texts[0] == ["line 1 (SLURM): skipped: JSON around the jobs"]
+    assert texts[1] == ["line 2 (SLURM): rejected: unknown state "]
