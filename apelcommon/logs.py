@@ -9,7 +9,19 @@ from typing import Any, List
 from apelcommon.errors import ConfigError
 
 LINE_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+#: Control characters but the tabulator, as they are shown; after a line end, a message goes on indented.
+SHOWN = {
+    code: "\\x%02x" % code for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029) if code != 0x09
+}
+SHOWN[0x0A] = "\n    "
 LEVELS = ("DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL")
+
+
+class Formatter(logging.Formatter):
+    """One line begins with each message, whatever strangers put into a name that it holds."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        return super().formatMessage(record).translate(SHOWN)
 
 
 def set_up(settings: Any) -> None:
@@ -26,7 +38,7 @@ def set_up(settings: Any) -> None:
     root = logging.getLogger()
     close()
     for handler in handlers:
-        handler.setFormatter(logging.Formatter(LINE_FORMAT))
+        handler.setFormatter(Formatter(LINE_FORMAT))
         root.addHandler(handler)
     root.setLevel(settings.level)
     logging.getLogger("stomp").setLevel(logging.WARNING)

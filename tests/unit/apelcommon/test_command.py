@@ -106,6 +106,19 @@ def test_log_goes_to_file_and_console(tmp_path, capsys):
     assert "working" in capsys.readouterr().out
 
 
+def test_log_line_can_not_be_forged(tmp_path):
+    """A message's id, or a name in a stranger's certificate, may hold line ends and terminal commands."""
+    log_file = tmp_path / "example.log"
+    logs.set_up(OptionTable("example", LOGGING(str(log_file), False)).defaults().logging)
+    logging.getLogger("example").info(
+        "id %s stored", "5f\n2026-01-01 00:00:00,000 - example - INFO - a\rb\x1b[2J"
+    )
+    logs.close()
+    first, second = log_file.read_text().splitlines()
+    assert first.endswith("INFO - id 5f")
+    assert second == "    2026-01-01 00:00:00,000 - example - INFO - a\\x0db\\x1b[2J stored"
+
+
 def test_log_survives_rotation(tmp_path):
     """A log that is renamed away is opened anew: no line is lost, and no signal is needed."""
     log_file = tmp_path / "example.log"
