@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 SENT, WRITERS = "sent", "writers"
 FEWEST_RECORDS, MOST_RECORDS, USUAL_RECORDS = 1, 5000, 1000
 WAITS_FOR_A_QUIET_SECOND = 5
+CLOCK_IS_BEHIND = "The database's clock (%s) is behind the last unload (%s): everything is sent again"
 
 
 TextRows = Iterator[Sequence[Optional[str]]]
@@ -131,6 +132,10 @@ class Unloader:
         if newest is not None and newest >= now and not last:
             return None
         before = tx.value("SELECT CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type = %s", (SENT,))
+        if latest and before is not None and before > now:
+            # How far it was set back nobody knows, nor which rows were written since: all are sent again.
+            log.warning(CLOCK_IS_BEHIND, now, before)
+            latest = False
         condition = ("UpdateTime >= %s", [before]) if latest and before is not None else ("", [])
         rows = self.db.stream_text(*query(view, self.selection, condition))
         # The snapshot is made by the first row, so that must be read while writers are locked out.

@@ -60,6 +60,18 @@ def test_row_written_in_the_second_of_the_watermark_is_sent(loaded, queue):
     assert loaded.unload(queue).records == 1
 
 
+def test_clock_that_was_set_back_hides_no_job(loaded, queue, caplog):
+    """C6: the watermark is of later than the rows that were written since."""
+    loaded.unload(queue)
+    loaded.execute("UPDATE LastUpdated SET UpdateTime = '2037-01-01 00:00:00' WHERE Type = 'sent'")
+    loaded.put(event("5"), grid("5"))
+    loaded.join()
+    loaded.execute("UPDATE JobRecords SET UpdateTime = '2026-05-02 00:00:00' WHERE LocalJobId = '5'")
+    assert loaded.unload(queue).records == 4
+    assert "is behind the last unload (2037-01-01 00:00:00)" in caplog.text
+    assert loaded.unload(queue).records == 0
+
+
 def test_unload_right_after_a_join_waits_for_the_second_to_end(loaded, queue, monkeypatch):
     """C6: or else the next run would send all of it again."""
     monkeypatch.setattr(unloader, "WAITS_FOR_A_QUIET_SECOND", 5)

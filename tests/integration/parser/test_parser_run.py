@@ -255,7 +255,7 @@ def test_wide_values_are_stored_whole(site):
 
 
 def test_absurd_times_never_reach_the_sums(site):
-    """P22: a few jobs of 9 million million million s make sums that no database holds, and stop the client."""
+    """P22: a few such jobs make sums that no database holds, and stop the client."""
     absurd = (LINE % 1).replace("|4-00:00:10|", "|9000000000000000000|")
     site.write("a", absurd + LINE % 2)
     report = site.parse()
