@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -14,6 +15,9 @@ from apelcommon.backoff import Backoff
 from apelcommon.errors import ServiceError, Transient
 
 log = logging.getLogger(__name__)
+
+#: Zero would be our own process group, and more digits no process of any kernel.
+PROCESS_ID = re.compile(r"[1-9][0-9]{0,8}")
 
 Handler = Optional[Callable[[], None]]
 
@@ -95,7 +99,7 @@ class PidFile:
             return
         except OSError as err:
             raise ServiceError("Cannot read the pid file %s: %s" % (self.path, err.strerror)) from err
-        if not text.isdigit():
+        if not PROCESS_ID.fullmatch(text):
             log.warning("The pid file %s holds %r, no process id; taking it over.", self.path, text[:40])
         elif int(text) != os.getpid() and is_running(int(text)):
             raise ServiceError(

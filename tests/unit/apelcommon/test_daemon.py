@@ -52,7 +52,7 @@ def test_pidfile_of_a_live_process_is_respected(tmp_path, live_process):
     assert path.read_text() == "%d\n" % live_process.pid
 
 
-@pytest.mark.parametrize("garbage", ["", "hello", "-1", "12 34", "\x00\xff"])
+@pytest.mark.parametrize("garbage", ["", "hello", "-1", "12 34", "\x00\xff", "0", "\xc2\xb2", "9" * 30])
 def test_pidfile_with_garbage_is_taken_over_with_a_warning(tmp_path, garbage, caplog):
     """D17: garbage in the pid file."""
     path = tmp_path / "loader.pid"
