@@ -19,7 +19,7 @@ from apelcommon import __version__
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
-from apelcommon.errors import EXIT_DONE, EXIT_FAILED
+from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 from apelcommon.files import Lock
 from apelcommon.files import lock_path as usual_lock
 
@@ -71,6 +71,8 @@ class ParserCommand(Command):
 
     def run(self, args: argparse.Namespace) -> int:
         """Parse; 1 if a file or folder could not be read."""
+        if args.json and not args.status:
+            raise ConfigError("--json goes with --status only")
         if args.check_config:
             TABLE.read(args.config)
             print("%s is right" % args.config)

@@ -169,6 +169,16 @@ def test_status_command(site):
     assert out.splitlines()[1].split() == ["read", str(size), "2", "1", path]
 
 
+def test_json_of_anything_else_is_refused(site):
+    """It would start a run."""
+    site.write("a", LINE % 0)
+    site.config()
+    code, _, err = site.command("--json")
+    assert code == 2
+    assert "--json goes with --status only" in err
+    assert site.jobs() == []
+
+
 # -- explain --------------------------------------------------------------------------------------
 
 

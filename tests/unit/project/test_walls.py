@@ -2,7 +2,7 @@
 
 import ast
 
-PURE = ("apel.records", "apel.messages", "apel.parsers", "apel.identity")
+PURE = ("apel.records", "apel.messages", "apel.parsers", "apel.identity", "apel.identity_map")
 NO_DATABASE = ("apel.db", "sqlite3", "pymysql", "MySQLdb")
 NO_NETWORK = ("socket", "ssl", "http", "urllib.request", "smtplib", "ftplib", "ldap", "requests", "stomp")
 NO_CONFIG = ("configparser", "argparse", "apelcommon.config", "apelcommon.options", "apelcommon.command")
