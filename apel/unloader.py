@@ -30,15 +30,17 @@ from apel.db import Database
 from apel.errors import RecordError
 from apel.messages import FORMATS, encode
 from apel.records import Record
-from apel.views import SITE_VIEWS, Selection, View, query, since_last_month
+from apel.views import SITE_VIEWS, Condition, Selection, View, query, since_last_month
 from apelcommon.errors import ConfigError
 from apelcommon.progress import Progress
 
 log = logging.getLogger(__name__)
 
-SENT, WRITERS = "sent", "writers"
+SENT, SENT_SUMS, WRITERS = "sent", "sent summaries", "writers"
 FEWEST_RECORDS, MOST_RECORDS, USUAL_RECORDS = 1, 5000, 1000
 WAITS_FOR_A_QUIET_SECOND = 5
+#: An UPDATE that changes nothing locks the row all the same, and is the same SQL everywhere.
+HOLD_OFF_UNLOADER = ("UPDATE LastUpdated SET UpdateTime = UpdateTime WHERE Type = %s", (WRITERS,))
 CLOCK_IS_BEHIND = "The database's clock (%s) is behind the last unload (%s): everything is sent again"
 
 
@@ -73,8 +75,7 @@ def hold_off_unloader(tx: Any) -> None:
 
 
 def _lock(tx: Any) -> None:
-    # An UPDATE that changes nothing locks the row all the same, and is the same SQL everywhere.
-    tx.execute("UPDATE LastUpdated SET UpdateTime = UpdateTime WHERE Type = %s", (WRITERS,))
+    tx.execute(*HOLD_OFF_UNLOADER)
 
 
 def prepare_writers(db: Database) -> None:
@@ -98,12 +99,20 @@ class Unloader:
         if view.table and interval != "gap":
             watermark, rows = self._open_snapshot(view, interval == "latest")
             done = self._write(view, self.selection, rows)
-            self.db.run(lambda tx: _set_watermark(tx, watermark))
+            self.db.run(lambda tx: _set_watermark(tx, SENT, watermark))
             return done
-        recent = interval == "latest" and not view.table
-        condition = since_last_month(times.now()) if recent else ("", [])
-        rows = self.db.stream_text(*query(view, self.selection, condition))
-        return self._write(view, self.selection, rows)
+        if interval != "gap":
+            return self._unload_sums(view, interval == "latest")
+        return self._write(view, self.selection, self.db.stream_text(*query(view, self.selection)))
+
+    def _unload_sums(self, view: View, latest: bool) -> Unloaded:
+        """Whole months. The older ones that have changed since the last unload are among the latest, too."""
+        prepare_writers(self.db)
+        watermark, before = self.db.run(_sums_watermarks)
+        condition = _changed_sums(before, watermark) if latest else ("", [])
+        done = self._write(view, self.selection, self.db.stream_text(*query(view, self.selection, condition)))
+        self.db.run(lambda tx: _set_watermark(tx, SENT_SUMS, watermark))
+        return done
 
     def unload_sync(self) -> Unloaded:
         """Write how many jobs of each month and submit host the selection has, always for all months."""
@@ -212,5 +221,22 @@ _READERS: Dict[str, Callable[[Sequence[Optional[str]]], Sequence[Any]]] = {
 }
 
 
-def _set_watermark(tx: Any, watermark: str) -> None:
-    tx.insert("LastUpdated", ("Type", "UpdateTime"), [(SENT, watermark)], conflict="update")
+def _set_watermark(tx: Any, kind: str, watermark: str) -> None:
+    tx.insert("LastUpdated", ("Type", "UpdateTime"), [(kind, watermark)], conflict="update")
+
+
+def _changed_sums(before: Optional[str], now: str) -> Condition:
+    recent, months = since_last_month(times.now())
+    if before is None:
+        return recent, months
+    if before > now:
+        log.warning(CLOCK_IS_BEHIND, now, before)
+        return "", []
+    return recent + " OR UpdateTime >= %s", [*months, before]
+
+
+def _sums_watermarks(tx: Any) -> Tuple[str, Optional[str]]:
+    """The coming one, and the last. A summariser at work stamps its rows later, after it has the lock."""
+    _lock(tx)
+    last = tx.value("SELECT CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type = %s", (SENT_SUMS,))
+    return tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)"), last

@@ -98,7 +98,8 @@ UNLOADER: List[Option] = [
         "interval",
         "choice",
         "latest",
-        "latest: what is new since the last run; of summaries, this month and the one before. "
+        "latest: what is new since the last run; of summaries, this month, the one before, and others that "
+        "have changed. "
         "gap: what ended from gap_start to gap_end, both days whole, UTC; of summaries, those months. all.",
         choices=INTERVALS,
     ),

@@ -11,6 +11,7 @@ from typing import Any, List, Tuple
 from apel.db import Database
 from apel.db.tables import mark_months
 from apel.summaries import SiteMonth, changed_months, recompute
+from apel.unloader import HOLD_OFF_UNLOADER, prepare_writers
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,9 @@ def summarise_site(db: Database) -> int:
     """Make the marked months again; how many there were."""
     done = 0
     fill = db.sql.upsert_select("SuperSummaries", COLUMNS, KEY, SUMS)
+    prepare_writers(db)
     for month, marks in changed_months(db).items():
-        if recompute(db, month, marks, [(EMPTY, month), (fill, month)]):
+        if recompute(db, month, marks, [HOLD_OFF_UNLOADER, (EMPTY, month), (fill, month)]):
             done += 1
             log.info("Summarised %d-%02d of site %d", month.year, month.month, month.site_id)
     return done

@@ -171,6 +171,20 @@ def test_latest_summaries_are_of_this_month_and_the_one_before(loaded, queue, mo
     assert loaded.rows("SELECT * FROM LastUpdated WHERE Type = 'sent'") == []
 
 
+def test_late_job_of_an_old_month_reaches_the_summaries_sent(loaded, queue, monkeypatch):
+    """C1, C6: a benchmark that was set months later; the sync messages count its jobs, too."""
+    loaded.execute("UPDATE SuperSummaries SET UpdateTime = '2026-05-01 00:00:00'")
+    monkeypatch.setattr(times, "now", lambda: epoch("2026-07-01 00:00:00"))
+    assert loaded.unload(queue, "VSuperSummaries").records == 0
+    loaded.put(event("5"), grid("5"))
+    loaded.join()
+    assert loaded.unload(queue, "VSuperSummaries").records == 2
+    found = {(record.Month, record.SubmitHost): record.NumberOfJobs for record in queue.records("summary")}
+    assert found == {(3, CE1): 2, (3, CE2): 1}
+    loaded.execute("UPDATE LastUpdated SET UpdateTime = '2037-01-01 00:00:00' WHERE Type = 'sent summaries'")
+    assert loaded.unload(queue, "VSuperSummaries").records == 3
+
+
 def test_sync_counts_all_months_with_the_same_filters(loaded, queue):
     options = Selection(dict_benchmark_type=True, include_vos=["atlas"], withhold_dns=True)
     Unloader(loaded.db, queue, options).unload_sync()
