@@ -7,7 +7,7 @@ the lists of names in use, have them bare, and `/` between all parts, and so it 
 """
 
 import re
-from typing import Match
+from typing import Iterator, Match, Tuple
 
 from asn1crypto import core, x509
 
@@ -51,19 +51,32 @@ SHORT_NAMES = {
     "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
 }
 
+# What inside a value would read as the beginning of another part, or as a byte outside ASCII.
+MISLEADING = re.compile(
+    rb"/(?:%s|[0-9.]+)=|\\x[0-9A-Fa-f]{2}" % "|".join(SHORT_NAMES.values()).encode(), re.IGNORECASE
+)
 ESCAPED = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|[/+])")
 
 
 def distinguished_name(name: x509.Name) -> str:
     """The slash form of a name, from its encoded bytes. Raises ValueError for a name that isn't DER."""
-    parts = []
+    return "".join("/%s=%s" % (SHORT_NAMES.get(kind, kind), _escape(text)) for kind, text in _parts(name))
+
+
+def is_misleading(name: x509.Name) -> bool:
+    """Whether the slash form of a name may be that of another: a value like `eScience/CN=host` in it."""
+    return any(MISLEADING.search(text) for _, text in _parts(name))
+
+
+def _parts(name: x509.Name) -> Iterator[Tuple[str, bytes]]:
     for relative in name.chosen:
         for part in relative:
-            kind, value = part["type"].dotted, part["value"]
+            value = part["value"]
             # Most types are a choice of string types; an e-mail address or a DC is one type only.
-            text = value.chosen.contents if isinstance(value, core.Choice) else value.contents
-            parts.append("/%s=%s" % (SHORT_NAMES.get(kind, kind), _escape(text)))
-    return "".join(parts)
+            yield (
+                part["type"].dotted,
+                value.chosen.contents if isinstance(value, core.Choice) else value.contents,
+            )
 
 
 def canonical(text: str) -> str:

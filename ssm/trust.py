@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.backends import default_backend
 
 from ssm.chain import ChainError, verify_chain
-from ssm.dn import distinguished_name
+from ssm.dn import distinguished_name, is_misleading
 from ssm.errors import CryptoError, TrustError
 from ssm.smime import MALFORMED
 
@@ -71,7 +71,10 @@ class TrustStore:
                 x509.load_der_x509_certificate(one, default_backend()) for one in (certificate, *others)
             ]
             _check_usage(parsed)
-            name = distinguished_name(asn1_x509.Certificate.load(certificate).subject)
+            subject = asn1_x509.Certificate.load(certificate).subject
+            name = distinguished_name(subject)
+            if is_misleading(subject):
+                raise CryptoError("Unverified signer: a part of its name reads as several: %s" % name)
         except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, *MALFORMED) as err:
             raise CryptoError("Unverified signer: the certificate can't be read: %s" % err) from err
         try:

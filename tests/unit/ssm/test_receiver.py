@@ -142,6 +142,29 @@ def test_name_in_the_certificate_of_another_does_not_count(receiver, host, anoth
     assert only_rejected(receiver)["signer"] == another_host.dn
 
 
+@pytest.mark.parametrize(
+    "rdns",
+    [
+        [("C", "XX"), ("O", "Test Grid/CN=host.example.org")],
+        [("C", "XX"), ("O", "Test Grid"), ("CN", "x/1.2.3=y")],
+        [("C", "XX"), ("O", "Test Grid"), ("CN", "Zo\\xC3\\xAB")],
+    ],
+    ids=["two parts", "a number", "letters"],
+)
+def test_part_of_a_name_that_reads_as_several_is_rejected(receiver, pki, rdns):
+    """S15: one part `Test Grid/CN=host` has the slash form of two, and would pass for the listed name."""
+    deliver(receiver, sign_with(*pki.issue("", rdns=rdns)))
+    assert "a part of its name reads as several" in only_rejected(receiver)["error"]
+
+
+def test_slash_and_equals_sign_in_a_name_are_no_trouble(tmp_path, trust, pki):
+    """S15: `host/a.b.c` is a usual CN."""
+    certificate, key = pki.issue("", rdns=[("C", "XX"), ("O", "a=b"), ("CN", "host/a.b.c")])
+    receiver = ssm.receiver.Receiver(str(tmp_path), trust, frozenset(["/C=XX/O=a=b/CN=host/a.b.c"]))
+    deliver(receiver, sign_with(certificate, key))
+    assert receiver.incoming.count() == 1
+
+
 @pytest.mark.parametrize("where", ["judge", "trust"])
 def test_internal_error_rejects_the_message_and_the_loop_lives(receiver, host, monkeypatch, where):
     """S3: never an exception that ends the loop, even if it is our own fault."""
