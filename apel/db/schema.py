@@ -10,7 +10,7 @@ from apelcommon import __version__
 log = logging.getLogger(__name__)
 
 #: The version of each schema that this software works with. Older ones, and the incumbent's, need an upgrade.
-VERSIONS: Dict[str, int] = {"client": 2, "server": 1}
+VERSIONS: Dict[str, int] = {"client": 1, "server": 1}
 
 VERSION_TABLE = "SchemaVersion"
 
