@@ -3,7 +3,7 @@
 import abc
 import json
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 from apel.collect.window import Window
 from apel.parsers import HTCondorParser, SlurmParser
@@ -14,7 +14,10 @@ HOUR = 3600
 SACCT_FIELDS: Tuple[str, ...] = (
     *("JobID", "JobName", "User", "Group", "Start", "End", "Elapsed", "TotalCPU", "Partition"),
     *("NCPUS", "NNodes", "NodeList", "MaxRSS", "MaxVMSize", "State"),
+    "AllocTRES",  # has the GPUs
 )
+
+HEADER = "|".join(SACCT_FIELDS).lower().encode("ascii")
 
 #: Where End stands, from the right: a job's name may have bars in it.
 END = SACCT_FIELDS.index("End") - len(SACCT_FIELDS)
@@ -69,7 +72,10 @@ class Source(abc.ABC):
 
 
 class Slurm(Source):
-    """`sacct`, which tells a job's memory in the lines of its steps only: so there is no -X."""
+    """`sacct`, which tells a job's memory in the lines of its steps only: so there is no -X.
+
+    Nor is there -n: the header proves that it is sacct's output, and tells apelparser the columns.
+    """
 
     name = "slurm"
     batch_type = SlurmParser.type_name
@@ -82,7 +88,7 @@ class Slurm(Source):
         """With states of jobs that ended, sacct chooses by the moment of their end."""
         since, until = (utc_text(moment).replace(" ", "T") for moment in window)
         return [
-            *(options.sacct, "-a", "-P", "-n", "-S", since, "-E", until),
+            *(options.sacct, "-a", "-P", "-S", since, "-E", until),
             "--state=%s" % ",".join(options.states),
             "--format=%s" % ",".join(SACCT_FIELDS),
             *options.sacct_arguments,
@@ -94,15 +100,17 @@ class Slurm(Source):
             return Log(b"", 0)
         if not output.endswith(b"\n"):
             raise Unusable("it ends in the middle of a line")
-        lines = output.splitlines()
-        ends = [
-            fields[END] for fields in (line.split(b"|") for line in lines) if len(fields) >= len(SACCT_FIELDS)
-        ]
-        if not ends:
-            raise Unusable("no line has the %d fields that were asked for" % len(SACCT_FIELDS))
-        if any(map(LOCAL_TIME.match, ends)):
+        header, *lines = output.splitlines()
+        if header.strip().lower() != HEADER:
+            raise Unusable("its first line does not name the columns that were asked for")
+        if any(LOCAL_TIME.match(fields[END]) for fields in _split(lines)):
             raise Unusable("its times are not in epoch seconds, although SLURM_TIME_FORMAT=%s asks for them")
         return Log(output, len(lines))
+
+
+def _split(lines: Iterable[bytes]) -> Iterator[List[bytes]]:
+    """The fields of lines that have enough of them."""
+    return (fields for fields in (line.split(b"|") for line in lines) if len(fields) >= len(SACCT_FIELDS))
 
 
 class HTCondor(Source):

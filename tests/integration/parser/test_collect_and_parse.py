@@ -15,8 +15,8 @@ from apel.records import EventRecord
 CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "data", "corpus")
 OPTIONS = ParserOptions("TEST-SITE", "batch.grid.example.org")
 EVENTS = (
-    "SELECT JobName, WallDuration, CpuDuration, StartTime, EndTime, MemoryReal, MemoryVirtual, Processors "
-    "FROM EventRecords ORDER BY JobName"
+    "SELECT JobName, WallDuration, CpuDuration, StartTime, EndTime, MemoryReal, MemoryVirtual, "
+    "Processors, GPUs FROM EventRecords ORDER BY JobName"
 )
 DAY = 86400
 
@@ -28,13 +28,16 @@ moment = lambda text: calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
 assert os.environ["TZ"] == "UTC" and os.environ["SLURM_TIME_FORMAT"] == "%s"
 words = sys.argv[1:]
 since, until = (moment(words[words.index(name) + 1]) for name in ("-S", "-E"))
+names = next(word for word in words if word.startswith("--format=")).partition("=")[2].split(",")
+print("|".join(names))
 for row in open(DATA):
     end, known, line = row.rstrip("\\n").split(" ", 2)
     if since <= int(end) <= until and int(known) <= int(open(CLOCK).read()):
+        tres = "billing=8,cpu=8,gres/gpu:a100=2,mem=16G,node=1"
         fields = line.split("|")
         fields[4], fields[5] = str(moment(fields[4])), end
-        print("|".join(fields[:12] + ["", "", fields[14]]))
-        print("|".join([fields[0] + ".batch", "batch", "", ""] + fields[4:8] + [""] + fields[9:]))
+        print("|".join(fields[:12] + ["", "", fields[14], tres]))
+        print("|".join([fields[0] + ".batch", "batch", "", ""] + fields[4:8] + [""] + fields[9:] + [tres]))
 """
 
 #: Likewise for condor_history; a job is in the history when it leaves the queue.
@@ -92,13 +95,13 @@ class Batch:
         self.command.write_text(script or self.script)
         self.command.chmod(0o755)
 
-    def events(self):
+    def events(self, gpus=None):
         """The rows that the database shall have."""
         return sorted(
             (
                 *(job.JobName, job.WallDuration, job.CpuDuration),
                 *(times.utc_text(job.StartTime), times.utc_text(job.StopTime)),
-                *(job.MemoryReal, job.MemoryVirtual, job.Processors),
+                *(job.MemoryReal, job.MemoryVirtual, job.Processors, gpus),
             )
             for job, _ in self.jobs
         )
@@ -138,7 +141,8 @@ def test_slurm_from_night_to_night(site, nights, tmp_path):
     batch = Batch(tmp_path, "slurm", SlurmParser, "sacct", SACCT)
     batch.known_late(23 * 3600)
     site.config(batch__filename_prefix="slurm_acc", blah__enabled="false")
-    assert nights(batch, "slurm") == batch.events()
+    assert nights(batch, "slurm") == batch.events(gpus=2)
+    assert len(batch.jobs) == 400
     assert site.rows("SELECT COUNT(*) FROM RejectedLines") == [(0,)]
 
 
@@ -148,4 +152,5 @@ def test_htcondor_from_night_to_night(site, nights, tmp_path):
     batch.known_late(10 * DAY)
     site.config(batch__type="HTCondor", batch__filename_prefix="accounting", blah__enabled="false")
     assert nights(batch, "htcondor") == batch.events()
+    assert len(batch.jobs) == 400
     assert site.rows("SELECT COUNT(*) FROM RejectedLines") == [(0,)]
