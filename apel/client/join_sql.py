@@ -68,6 +68,7 @@ WHERE Status = 0 AND MachineNameID = %s AND JobName >= %s AND JobName <= %s
 #: Columns of JobRecords, and what is put there: from the event E, its grid record B if there is one, and
 #: the decision W. %s are the ids of names that no record brings, in the order of `_job_parameters`. An old
 #: database may hold negative numbers, which must not be refused: one refused row would stop all the others.
+#: What another client decided meanwhile stays as it is; `+ 0` keeps the server from the index of Status.
 JOB_VALUES = (
     ("SiteID", "E.SiteID"),
     ("SubmitHostID", "COALESCE(B.CEID, %s)"),
@@ -104,5 +105,5 @@ JOIN EventRecords E
   ON E.MachineNameID = W.MachineNameID AND E.JobName = W.JobName AND E.EndTime = W.EndTime
 LEFT JOIN BlahdRecords B
   ON B.TimeStamp = W.TimeStamp AND B.SiteID = E.SiteID AND B.LrmsId = E.JobName AND B.CEID = W.CEID
-WHERE W.Status IN (1, 2)
+WHERE W.Status IN (1, 2) AND E.Status + 0 = 0
 """ % ", ".join(value for _, value in JOB_VALUES)

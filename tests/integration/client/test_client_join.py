@@ -305,3 +305,22 @@ def test_benchmark_set_by_hand_is_not_replaced_by_the_published(site, monkeypatc
         monkeypatch.setattr(times, "now", lambda day=day: epoch("2026-03-0%d 00:00:00" % day))
         run.update_benchmarks(site.db, settings)
     assert site.rows("SELECT StopTime, ServiceLevel FROM SpecRecords") == [(None, 2500)]
+
+
+def test_two_clients_on_one_database_leave_a_grid_job_grid(site, monkeypatch):
+    """C7: one decides that a job is local, and before it says so, the other finds its grid record."""
+    site.benchmark(CE1)
+    site.benchmark(MACHINE)
+    site.put(event("1"))
+    first = Joiner(site.db, local_jobs=True)
+    ids = first.identities.ids
+
+    def meanwhile(events):
+        site.put(grid("1"))
+        assert site.join(local_jobs=True).grid == 1
+        return ids(events)
+
+    monkeypatch.setattr(first.identities, "ids", meanwhile)
+    first.run()
+    assert site.jobs()["1"].InfrastructureType == "grid"
+    assert site.statuses() == {"1": GRID}
