@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import time
-from typing import Deque, List, Optional
+from typing import Deque, Dict, List, Optional
 
 from apelcommon.errors import ServiceError
 from apelcommon.files import Lock, write_atomically
@@ -24,6 +24,7 @@ SUFFIX = ".message"
 LOCK_FILE = ".receiver.lock"
 LOOK_SECONDS = 0.2
 LEFTOVER_SECONDS = 3600
+UNREADABLE_SECONDS = 60.0
 
 
 class DirectoryTransport(Transport):
@@ -35,6 +36,7 @@ class DirectoryTransport(Transport):
         self.path = os.path.abspath(path)
         self._confirmed: List[str] = []
         self._waiting: Deque[str] = collections.deque()
+        self._unreadable: Dict[str, float] = {}  # when to try again, by name
         self._lock = contextlib.ExitStack()
         self._receiving = False
 
@@ -71,8 +73,9 @@ class DirectoryTransport(Transport):
         deadline = time.monotonic() + timeout
         while True:
             while self._waiting:
-                with contextlib.suppress(FileNotFoundError):
-                    return self._read(self._waiting.popleft())
+                delivery = self._read(self._waiting.popleft())
+                if delivery is not None:
+                    return delivery
             self._waiting.extend(self._names())
             if not self._waiting:
                 if time.monotonic() >= deadline:
@@ -89,18 +92,28 @@ class DirectoryTransport(Transport):
 
     def _names(self) -> List[str]:
         try:
-            names = os.listdir(self.path)
+            with os.scandir(self.path) as entries:
+                names = [entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file()]
         except OSError as err:
             raise TransportError("The hand-over directory %s: %s." % (self.path, err.strerror)) from err
-        return sorted(name for name in names if name.endswith(SUFFIX) and not name.startswith("."))
+        now = time.monotonic()
+        return sorted(
+            name for name in names if not name.startswith(".") and self._unreadable.get(name, now) <= now
+        )
 
-    def _read(self, name: str) -> Delivery:
+    def _read(self, name: str) -> Optional[Delivery]:
+        """A message, or None if it is gone, or is not ours to read: that holds up no other."""
         path = os.path.join(self.path, name)
+        self._unreadable.pop(name, None)
         try:
             with open(path, "rb") as stream:
                 identifier, _, body = stream.read().partition(b"\n")
         except FileNotFoundError:
-            raise
+            return None
+        except PermissionError as err:
+            log.error("Cannot read %s: %s. Passed over for now.", path, err.strerror)
+            self._unreadable[name] = time.monotonic() + UNREADABLE_SECONDS
+            return None
         except OSError as err:
             raise TransportError("Cannot read %s: %s." % (path, err.strerror)) from err
         return Delivery(identifier.decode("utf-8", "replace"), body, path)

@@ -78,6 +78,33 @@ def test_half_written_file_is_not_seen_and_later_removed(hand_over):
     assert not os.path.exists(half)
 
 
+def test_foreign_or_unreadable_file_holds_up_no_other(hand_over, monkeypatch, caplog):
+    """A directory or a pipe with a message's name, or a message that is not ours to read."""
+    os.mkdir(os.path.join(hand_over.path, "0-directory.message"))
+    os.mkfifo(os.path.join(hand_over.path, "0-pipe.message"))
+    private = os.path.join(hand_over.path, "0-private.message")
+    with open(private, "w") as stream:
+        stream.write("private\nlater")
+    hand_over.send("id", b"body")
+    real_open = open
+
+    def fail(path, *how, **more):
+        if path == private:
+            raise PermissionError(13, "Permission denied", path)
+        return real_open(path, *how, **more)
+
+    monkeypatch.setattr("builtins.open", fail)
+    delivery = hand_over.receive(0)
+    assert delivery.id == "id"
+    hand_over.acknowledge(delivery)
+    assert hand_over.receive(0) is None
+    assert caplog.text.count("Passed over for now") == 1
+    monkeypatch.undo()
+    later = time.monotonic() + 61
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert hand_over.receive(0).id == "private"
+
+
 def test_directory_that_cannot_be_used_is_transient(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(TransportError, match="hand-over directory"):
