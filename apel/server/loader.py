@@ -5,6 +5,7 @@ a crash at any point it is loaded again; natural keys make that harmless.
 """
 
 import contextlib
+import itertools
 import logging
 import time
 from operator import attrgetter
@@ -221,7 +222,7 @@ class Loader:
         table = TABLES[message.record_class]
         extra = {"PublisherDN": delivery.signer}
         stored = store(self.db, table, message.records, "update", extra, self._marker(message))
-        refused = message.rejected + [_rejected(message, *pair) for pair in stored.rejected]
+        refused = message.rejected + _rejected(message, stored.rejected)
         refused.sort(key=attrgetter("number"))
         if not refused:
             return Outcome(message.format, stored.count, 0)
@@ -262,12 +263,20 @@ def _months(message: Message) -> Set[Tuple[str, int, int]]:
     return set()
 
 
-def _rejected(message: Message, record: Record, reason: str) -> Rejected:
-    """A record that the database refused, as a message of its own."""
-    text = encode([record], message.format, include_infrastructure_description=True)
+def _rejected(message: Message, refused: List[Tuple[Record, str]]) -> List[Rejected]:
+    """The records that the database refused, each as a message of its own."""
     others = {one.number for one in message.rejected}
-    numbers = [number for number in range(1, len(message.records) + len(others) + 1) if number not in others]
-    return Rejected(numbers[message.records.index(record)], text, RecordError("", reason))
+    free = (number for number in itertools.count(1) if number not in others)
+    # By identity: looking for an equal one takes hours if a large message is refused whole.
+    numbers = {id(record): number for record, number in zip(message.records, free)}
+    return [
+        Rejected(
+            numbers[id(record)],
+            encode([record], message.format, include_infrastructure_description=True),
+            RecordError("", reason),
+        )
+        for record, reason in refused
+    ]
 
 
 def _reasons(refused: List[Rejected]) -> str:

@@ -7,6 +7,9 @@ from typing import Any, List
 import pytest
 from centre import SIGNER, Centre, job, jobs, message, summary, sync
 
+from apel.messages import Message
+from apel.records import JobRecord
+from apel.server.loader import _rejected
 from apelcommon.errors import Transient
 from ssm.errors import StorageError
 
@@ -373,3 +376,10 @@ def test_element_that_cannot_be_locked_holds_up_no_other(centre: Centre) -> None
     loader = centre.load(message([job()]))
     assert centre.count("JobRecords") == 1
     assert loader.resting == 1
+
+
+def test_large_message_that_the_database_refuses_is_numbered_in_one_pass() -> None:
+    """D3: the numbers of 20 000 refused records, every one, are found in one pass."""
+    records = jobs(20000)
+    found = _rejected(Message("job v0.3", JobRecord, records, []), [(one, "no") for one in records])
+    assert [one.number for one in found] == list(range(1, 20001))
