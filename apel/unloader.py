@@ -31,7 +31,7 @@ from apel.errors import RecordError
 from apel.messages import FORMATS, encode
 from apel.records import Record
 from apel.views import SITE_VIEWS, Condition, Selection, View, query, since_last_month
-from apelcommon.errors import ConfigError
+from apelcommon.errors import ConfigError, Transient
 from apelcommon.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ WAITS_FOR_A_QUIET_SECOND = 5
 #: An UPDATE that changes nothing locks the row all the same, and is the same SQL everywhere.
 HOLD_OFF_UNLOADER = ("UPDATE LastUpdated SET UpdateTime = UpdateTime WHERE Type = %s", (WRITERS,))
 CLOCK_IS_BEHIND = "The database's clock (%s) is behind the last unload (%s): everything is sent again"
+OWN_CLOCK_IS_BEHIND = "This host's clock (%s UTC) is far behind the database's (%s): no job is unloaded"
 
 
 TextRows = Iterator[Sequence[Optional[str]]]
@@ -137,6 +138,9 @@ class Unloader:
         """None if there are rows of this very second, and it isn't the last try."""
         _lock(tx)
         now = tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)")
+        if times.epoch_from_text(now) - times.now() > times.DAY:
+            # All new jobs would be refused, as of the future, and count as sent.
+            raise Transient(OWN_CLOCK_IS_BEHIND % (times.utc_text(times.now()), now))
         newest = tx.value("SELECT CAST(MAX(UpdateTime) AS CHAR) FROM " + view.table)
         if newest is not None and newest >= now and not last:
             return None

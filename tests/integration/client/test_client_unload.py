@@ -72,6 +72,15 @@ def test_clock_that_was_set_back_hides_no_job(loaded, queue, caplog):
     assert loaded.unload(queue).records == 0
 
 
+def test_host_whose_clock_is_far_behind_drops_no_job(loaded, queue, monkeypatch):
+    """C6: it takes jobs for ones of the future, which are invalid, and were never tried again."""
+    monkeypatch.setattr(times, "now", lambda: epoch("2026-03-01 00:00:00"))
+    with pytest.raises(Transient, match="clock"):
+        loaded.unload(queue)
+    monkeypatch.undo()
+    assert loaded.unload(queue).records == 3
+
+
 def test_unload_right_after_a_join_waits_for_the_second_to_end(loaded, queue, monkeypatch):
     """C6: or else the next run would send all of it again."""
     monkeypatch.setattr(unloader, "WAITS_FOR_A_QUIET_SECOND", 5)
