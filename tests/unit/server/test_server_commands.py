@@ -10,6 +10,7 @@ from typing import Any, Iterator
 import pytest
 from centre import Installation, job, jobs, message, wait_for
 
+from apel import __version__
 from apel.commands import apeldbloader, apelreport, apelsummariser
 from apel.commands.server_config import DB_TABLE
 from apelcommon.resources import sample_path
@@ -243,4 +244,4 @@ def test_versions(capsys: Any) -> None:
     for module in (apeldbloader, apelsummariser, apelreport):
         assert module.main(["--version"]) == 0
     printed = capsys.readouterr().out
-    assert "Starting APEL dbloader 3" in printed and "APEL summariser 3" in printed
+    assert "Starting APEL dbloader %s\nAPEL summariser %s\n" % (__version__, __version__) in printed
