@@ -30,6 +30,9 @@ SEPARATOR = "%%"
 
 MOST_INTEGER = 2**63 - 1
 
+#: What every table holds of cores and nodes; batch systems write 2**32 - 2 and the like for "no value".
+MOST_COUNT = 2**31 - 1
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 # C0, DEL, C1, the Unicode line and paragraph separators, and surrogates (not encodable as UTF-8).

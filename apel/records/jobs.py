@@ -1,7 +1,7 @@
 """A finished job as a site reports it to the centre."""
 
 from apel.records.base import Record
-from apel.records.fields import integer, number, text, timestamp
+from apel.records.fields import MOST_COUNT, integer, number, text, timestamp
 from apel.records.rules import (
     benchmark_is_known,
     benchmark_is_whole,
@@ -31,8 +31,8 @@ class JobRecord(Record):
     VORole = text()
     WallDuration = integer(required=True, ge=0)
     CpuDuration = integer(required=True, ge=0)
-    Processors = integer(ge=0)
-    NodeCount = integer(ge=0)
+    Processors = integer(between=(0, MOST_COUNT))
+    NodeCount = integer(between=(0, MOST_COUNT))
     StartTime = timestamp(required=True)
     EndTime = timestamp(required=True)
     InfrastructureDescription = text(max_length=100)

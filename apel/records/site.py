@@ -1,7 +1,7 @@
 """What a site keeps before there is a job record: batch events, grid users and files read."""
 
 from apel.records.base import Record
-from apel.records.fields import integer, text, timestamp
+from apel.records.fields import MOST_COUNT, integer, text, timestamp
 from apel.records.rules import event_ends_after_it_starts
 
 #: More seconds than a million cores have in thirty years: a log that says so is wrong, and a few of such
@@ -30,8 +30,8 @@ class EventRecord(Record):
     Queue = text()
     MemoryReal = integer(ge=0)
     MemoryVirtual = integer(ge=0)
-    Processors = integer(ge=0)
-    NodeCount = integer(ge=0)
+    Processors = integer(between=(0, MOST_COUNT))
+    NodeCount = integer(between=(0, MOST_COUNT))
     GPUs = integer(ge=0)
 
     rules = (event_ends_after_it_starts,)

@@ -1,7 +1,7 @@
 """Monthly sums, and the counts that let a site check that its jobs arrived."""
 
 from apel.records.base import Record
-from apel.records.fields import integer, number, text, timestamp
+from apel.records.fields import MOST_COUNT, integer, number, text, timestamp
 from apel.records.jobs import MOST_BENCHMARK
 from apel.records.rules import end_times_are_in_order, end_times_are_in_the_month, month_has_begun
 
@@ -28,8 +28,8 @@ class SummaryRecord(Record):
     InfrastructureDescription = text(max_length=100)
     ServiceLevelType = text(max_length=50)
     ServiceLevel = number(required=True, between=(0.0, MOST_BENCHMARK))
-    NodeCount = integer(required=True, ge=0)
-    Processors = integer(required=True, ge=0)
+    NodeCount = integer(required=True, between=(0, MOST_COUNT))
+    Processors = integer(required=True, between=(0, MOST_COUNT))
     EarliestEndTime = timestamp()
     LatestEndTime = timestamp()
     WallDuration = integer(required=True, ge=0)

@@ -6,8 +6,8 @@ import pytest
 from centre import Installation, job, jobs, message
 
 UNSUMMABLE: Dict[str, Dict[str, Any]] = {
-    "no value in 32 bits": {"NodeCount": 4294967294},
     "wall time": {"WallDuration": 2**63 - 1, "ServiceLevel": 9999999.0},
+    "CPU time": {"CpuDuration": 2**63 - 1, "ServiceLevel": 9999999.0},
 }
 SUMS = "SELECT name, NumberOfJobs FROM HybridSuperSummaries JOIN Sites ON Sites.id = SiteID ORDER BY name"
 

@@ -298,3 +298,11 @@ def test_sync_counts_are_of_a_real_month_and_not_negative(changes):
 def test_an_event_can_not_stop_before_it_starts():
     event = {"Site": "S", "JobName": "1", "WallDuration": 1, "CpuDuration": 1, "MachineName": "m"}
     assert refusal(EventRecord, event, StartTime=2, StopTime=1).field == "StopTime"
+
+
+@pytest.mark.parametrize("field", ["NodeCount", "Processors"])
+@pytest.mark.parametrize(("record_class", "values"), [(JobRecord, JOB), (SummaryRecord, SUMMARY)])
+def test_no_value_of_32_bits_is_no_count(record_class, values, field):
+    """P22, D8: SLURM's 4294967294 means that it doesn't know; no table of sums holds it."""
+    error = refusal(record_class, values, **{field: 4294967294})
+    assert (error.field, error.reason) == (field, "4294967294 is more than 2147483647")
