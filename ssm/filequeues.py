@@ -3,6 +3,7 @@
 How they are written, and why not by python-dirq, is said in `ssm.queues`.
 """
 
+import abc
 import contextlib
 import logging
 import os
@@ -35,7 +36,7 @@ GRANULARITY_SECONDS = 60
 FAILED = "failed"
 
 
-class Queue:
+class Queue(abc.ABC):
     """What all queues do. An element is known by its id; `lock` it before working on it."""
 
     def __init__(self, path: str) -> None:
@@ -50,9 +51,9 @@ class Queue:
         except OSError as err:
             raise StorageError("Cannot make the queue %s: %s" % (self.path, err.strerror or err)) from err
 
+    @abc.abstractmethod
     def ids(self) -> Iterator[str]:
         """The ids of all elements, oldest first, locked or not."""
-        raise NotImplementedError
 
     def count(self) -> int:
         """How many elements there are, locked or not."""
@@ -69,21 +70,21 @@ class Queue:
 class FileQueue(Queue):
     """A queue whose elements are files; what the sender reads from."""
 
+    @abc.abstractmethod
     def add(self, text: Data) -> str:
         """Add an element; it is on disk when its id is returned. Raises StorageError."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def lock(self, element: str) -> bool:
         """Lock an element against other processes; False if another has it, or took it away."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def unlock(self, element: str) -> None:
         """Give a locked element back."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def remove(self, element: str) -> None:
         """Remove a locked element for good."""
-        raise NotImplementedError
 
     def read(self, element: str) -> bytes:
         """The bytes of an element."""

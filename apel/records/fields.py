@@ -9,6 +9,7 @@ A field is declared in the body of a record class:
 Absence is None everywhere. All three raise RecordError naming the field, and nothing else.
 """
 
+import abc
 import math
 import re
 from decimal import Decimal
@@ -76,7 +77,7 @@ def one_line(value: str) -> Optional[str]:
 # -- kinds of field -----------------------------------------------------------------------------
 
 
-class Field:
+class Field(abc.ABC):
     """One field of a record. `canonical` is a pattern of its usual wire forms (see messages/columns.py)."""
 
     kind = ""
@@ -114,11 +115,13 @@ class Field:
         raw = "" if raw is None else raw.strip()
         return self.clean(None if is_null(raw) else self.from_text(raw))
 
+    @abc.abstractmethod
     def convert(self, value: Any) -> Any:
-        raise NotImplementedError
+        """The value in the type of this field, before its checks."""
 
+    @abc.abstractmethod
     def from_text(self, raw: str) -> Any:
-        raise NotImplementedError
+        """The value of wire text that is not null."""
 
     def write(self, value: Value) -> Optional[str]:
         """Wire text of a value that `clean` has returned; None where the line is to be left out."""

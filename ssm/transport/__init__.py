@@ -1,5 +1,6 @@
 """How messages travel: one small interface, and one module for each way, with its client library."""
 
+import abc
 from typing import Any, List, NamedTuple, Optional
 
 from ssm.options import DIRECTORY
@@ -15,35 +16,35 @@ class Delivery(NamedTuple):
     token: Any
 
 
-class Transport:
+class Transport(abc.ABC):
     """A way for messages. Every method may raise TransportError, after which `close` and start again."""
 
     # Whether "nothing there" means that there is nothing, rather than nothing yet.
     empty_is_drained = False
 
+    @abc.abstractmethod
     def connect(self) -> None:
         """Open the way. Whether it can be used for sending, receiving or both is a matter of rights."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def send(self, identifier: str, body: bytes) -> None:
         """Hand a message over; it counts as sent only when `confirmed` has returned its id."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def confirmed(self, timeout: float) -> List[str]:
         """Ids of messages that the other side now has durably; waits up to `timeout` s for the first."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def receive(self, timeout: float) -> Optional[Delivery]:
         """The next message, or None if none came within `timeout` seconds."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def acknowledge(self, delivery: Delivery) -> None:
         """Say that a message is durably ours; without, it comes again."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Close the way, as politely as is quick. Never raises."""
-        raise NotImplementedError
 
 
 def open_transport(protocol: str, settings: Any) -> Transport:
