@@ -1,5 +1,6 @@
 """The servers that other tests lean on must themselves keep what they promised, and forget nothing."""
 
+import contextlib
 import queue
 import ssl
 import time
@@ -62,24 +63,26 @@ def put(broker, destination, *bodies):
     connection.disconnect()
 
 
-def connect_in_the_end(broker, certificate):
-    """The library's own TLS fails now and then for no lasting reason; the broker re-reads whom it knows."""
-    for remaining in reversed(range(10)):
-        try:
-            return connect(broker, certificate)
-        except (stomp.exception.StompException, OSError):
-            if not remaining:
-                raise
-            time.sleep(0.5)
-    raise AssertionError("not reached")
-
-
 def take(broker, destination, certificate=None):
-    connection, listener = connect_in_the_end(broker, certificate)
-    connection.subscribe(destination, id="1", ack="auto")
-    body = listener.messages.get(timeout=WAIT)
-    connection.disconnect()
-    return body
+    """The first message of a queue. Tried again for a while.
+
+    The library's own TLS fails now and then for no lasting reason; and the broker reads its lists of users and
+    of groups at different moments, so that a user just let in may have no rights yet.
+    """
+    for _ in range(10):
+        with contextlib.suppress(stomp.exception.StompException, OSError, queue.Empty):
+            return take_once(broker, destination, certificate)
+        time.sleep(0.5)
+    raise AssertionError("no message in %s" % destination)
+
+
+def take_once(broker, destination, certificate):
+    connection, listener = connect(broker, certificate)
+    try:
+        connection.subscribe(destination, id="1", ack="auto")
+        return listener.messages.get(timeout=WAIT / 5)
+    finally:
+        connection.disconnect()
 
 
 @pytest.mark.server
