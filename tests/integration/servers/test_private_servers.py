@@ -66,7 +66,7 @@ def put(broker, destination, *bodies):
 def take(broker, destination, certificate=None):
     """The first message of a queue. Tried again for a while.
 
-    The library's own TLS fails now and then for no lasting reason; and the broker reads its lists of users and
+    The library's own TLS fails now and then for no lasting reason; the broker reads its lists of users and
     of groups at different moments, so that a user just let in may have no rights yet.
     """
     for _ in range(10):
