@@ -6,7 +6,6 @@ The files are INI as the incumbent reads them: option names in any case, section
 
 import configparser
 import difflib
-import os
 import textwrap
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
@@ -235,10 +234,3 @@ def _as_text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(value)
     return str(value).replace("%", "%%")
-
-
-def require_file(path: str) -> str:
-    """`path`, if a file is there. Raises ConfigError otherwise."""
-    if not os.path.exists(path):
-        raise ConfigError("%s: no such file" % path)
-    return path

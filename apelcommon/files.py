@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from typing import IO, Iterator, Optional
+from typing import IO, Optional
 
 from apelcommon.errors import ServiceError
 
@@ -97,12 +97,3 @@ class Lock:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-
-
-def lines_of(path: str) -> Iterator[str]:
-    """The stripped lines of a small UTF-8 text file, without blank and `#` lines."""
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            text = line.strip()
-            if text and not text.startswith("#"):
-                yield text

@@ -12,7 +12,7 @@ import pytest
 from apelcommon.backoff import Backoff
 from apelcommon.daemon import PidFile, Stop, is_running, notify, run_steps, stop_signals
 from apelcommon.errors import ServiceError, Transient
-from apelcommon.files import Lock, lines_of, lock_path, write_atomically
+from apelcommon.files import Lock, lock_path, write_atomically
 
 
 @pytest.fixture
@@ -201,9 +201,3 @@ def test_write_atomically_leaves_no_rubbish_when_it_fails(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         write_atomically(str(tmp_path / "dns"), b"new")
     assert os.listdir(str(tmp_path)) == []
-
-
-def test_lines_of_leaves_out_blanks_and_comments(tmp_path):
-    path = tmp_path / "dns"
-    path.write_text("# head\n\n /C=XX/CN=a \n/C=XX/CN=b\n")
-    assert list(lines_of(str(path))) == ["/C=XX/CN=a", "/C=XX/CN=b"]
