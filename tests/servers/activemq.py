@@ -4,6 +4,7 @@ import glob
 import os
 import socket
 import subprocess
+import time
 from typing import Dict, List, Optional, Tuple
 
 from servers.pki import PKI, openssl
@@ -12,6 +13,7 @@ from servers.process import Server, find_program, free_port, lend, private_folde
 PACKAGE = "activemq"
 HOME = os.environ.get("ACTIVEMQ_HOME", "/usr/share/activemq")
 STORE_PASSWORD = "password"
+DATED_AHEAD = 2  # seconds
 
 # %(...)s are filled in by ActiveMQ._configure. Every queue and topic is open to every known user.
 BROKER_XML = """<beans xmlns="http://www.springframework.org/schema/beans"
@@ -130,8 +132,20 @@ class ActiveMQ(Server):
         A subject is in RFC 2253 order with a blank after each comma (`CN=a, O=Test Grid, C=XX`), or a
         /regular expression/.
         """
-        self._write("certificates.properties", "".join("%s=%s\n" % pair for pair in names.items()))
-        self._write("groups.properties", "users=%s\n" % ",".join([self.user, *names]))
+        self._replace("certificates.properties", "".join("%s=%s\n" % pair for pair in names.items()))
+        self._replace("groups.properties", "users=%s\n" % ",".join([self.user, *names]))
+
+    def _replace(self, name: str, text: str) -> None:
+        """Give the broker a new version of a file that it reads again when that is newer than its last look.
+
+        A file's own time lags behind the clock by some milliseconds: a version written just after a look
+        would seem older than that, and never be read. So it is dated ahead, and replaced in one step.
+        """
+        path = os.path.join(self._conf, name)
+        self._write(name + ".new", text)
+        ahead = time.time() + DATED_AHEAD
+        os.utime(path + ".new", (ahead, ahead))
+        os.replace(path + ".new", path)
 
     def allow_everybody(self) -> None:
         """Let every certificate in again but those of strangers."""

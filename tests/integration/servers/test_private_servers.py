@@ -66,8 +66,7 @@ def put(broker, destination, *bodies):
 def take(broker, destination, certificate=None):
     """The first message of a queue. Tried again for a while.
 
-    The library's own TLS fails now and then for no lasting reason; the broker reads its lists of users and
-    of groups at different moments, so that a user just let in may have no rights yet.
+    The library's own TLS fails now and then for no lasting reason.
     """
     for _ in range(10):
         with contextlib.suppress(stomp.exception.StompException, OSError, queue.Empty):
