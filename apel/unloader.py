@@ -15,6 +15,9 @@ Rows stamped in the very second W that the snapshot already shows would be sent 
 holding nothing, until that second is over. If writers are so busy that there always are such rows, it
 goes on all the same. SQLite has one writer at a time, so there the transaction itself is that lock.
 
+On a Galera cluster no lock reaches the other nodes, and each stamps rows by its own clock. There W is taken
+some time earlier (Backend.unseen_seconds), so the rows of that time are sent once more: harmless, as above.
+
 W becomes the watermark (Type 'sent') only after the last message is safe in the spool. An unload that
 fails before has marked nothing as sent (C10): the next one sends all of it again.
 """
@@ -109,7 +112,8 @@ class Unloader:
     def _unload_sums(self, view: View, latest: bool) -> Unloaded:
         """Whole months. The older ones that have changed since the last unload are among the latest, too."""
         prepare_writers(self.db)
-        watermark, before = self.db.run(_sums_watermarks)
+        now, before = self.db.run(_sums_watermarks)
+        watermark = _earlier(now, self.db.backend.unseen_seconds)
         condition = _changed_sums(before, watermark) if latest else ("", [])
         done = self._write(view, self.selection, self.db.stream_text(*query(view, self.selection, condition)))
         self.db.run(lambda tx: _set_watermark(tx, SENT_SUMS, watermark))
@@ -142,7 +146,8 @@ class Unloader:
             # All new jobs would be refused, as of the future, and count as sent.
             raise Transient(OWN_CLOCK_IS_BEHIND % (times.utc_text(times.now()), now))
         newest = tx.value("SELECT CAST(MAX(UpdateTime) AS CHAR) FROM " + view.table)
-        if newest is not None and newest >= now and not last:
+        unseen = self.db.backend.unseen_seconds
+        if newest is not None and newest >= now and not last and not unseen:
             return None
         before = tx.value("SELECT CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type = %s", (SENT,))
         if latest and before is not None and before > now:
@@ -153,7 +158,7 @@ class Unloader:
         rows = self.db.stream_text(*query(view, self.selection, condition))
         # The snapshot is made by the first row, so that must be read while writers are locked out.
         first = list(itertools.islice(rows, 1))
-        return now, itertools.chain(first, rows)
+        return _earlier(now, unseen), itertools.chain(first, rows)
 
     def _write(self, view: View, selection: Selection, rows: TextRows) -> Unloaded:
         format = selection.format_of(view)
@@ -216,6 +221,10 @@ def _whole(column: Sequence[Optional[str]]) -> List[Optional[int]]:
 
 def _decimal(column: Sequence[Optional[str]]) -> List[Optional[float]]:
     return [None if text is None else float(text) for text in column]
+
+
+def _earlier(time: str, seconds: int) -> str:
+    return times.utc_text(times.epoch_from_text(time) - seconds)
 
 
 _READERS: Dict[str, Callable[[Sequence[Optional[str]]], Sequence[Any]]] = {

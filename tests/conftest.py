@@ -10,11 +10,12 @@ import pytest
 from apel.db import Database
 from servers.activemq import ActiveMQ
 from servers.databases import BACKENDS, fresh_database
+from servers.galera import Cluster
 from servers.mariadb import Borrowed, MariaDB
 from servers.pki import PKI
 from servers.process import ServerMissing
 
-SERVERS = {"mariadb", "activemq", "bdii"}
+SERVERS = {"mariadb", "galera", "activemq", "bdii"}
 WITHOUT_SERVERS = os.environ.get("APEL_TESTS_WITHOUT_SERVERS") == "1"
 LEFT_OUT: List[str] = []
 
@@ -70,6 +71,21 @@ def mariadb() -> Iterator[MariaDB]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def galera() -> Iterator[Cluster]:
+    """A cluster of three nodes, for the tests of one module: each puts right what it breaks."""
+    needs_servers()
+    try:
+        cluster = Cluster()
+    except ServerMissing as err:
+        pytest.fail(str(err), pytrace=False)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()
 
 
 @pytest.fixture(scope="session")

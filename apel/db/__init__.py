@@ -1,6 +1,6 @@
 """The databases of site and centre: MariaDB, MySQL or SQLite behind one interface."""
 
-from typing import Any
+from typing import Any, Optional
 
 from apel.db.backend import Backend
 from apel.db.database import Database, Transaction
@@ -19,8 +19,12 @@ __all__ = [
 ]
 
 
-def open_backend(settings: Any) -> Backend:
-    """The backend of a [db] section: backend, hostname, port, name, username, password."""
+def open_backend(settings: Any, read_seconds: Optional[int] = None) -> Backend:
+    """The backend of a [db] section: backend, hostname, port, name, username, password.
+
+    read_seconds: how long an answer of a server may take, before the next one is tried; None: longer than
+    any statement does.
+    """
     # Each driver is only imported where it is used: a SQLite site needs no PyMySQL.
     if settings.backend == "sqlite":
         from apel.db.sqlite import SQLite
@@ -29,13 +33,13 @@ def open_backend(settings: Any) -> Backend:
     from apel.db.mysql import MySQL, hosts
 
     servers = hosts(settings.hostname, settings.port)
-    return MySQL(servers, settings.name, settings.username, settings.password)
+    return MySQL(servers, settings.name, settings.username, settings.password, read_seconds)
 
 
-def open_database(settings: Any, schema: str) -> Database:
+def open_database(settings: Any, schema: str, read_seconds: Optional[int] = None) -> Database:
     """A [db] section's database; `schema` is 'client' or 'server'.
 
     Nothing is connected yet: the first use does that, so a daemon may start before its database. Then SQLite
     makes its file and schema, and on a server the schema's version is checked.
     """
-    return Database(open_backend(settings), schema, prepare)
+    return Database(open_backend(settings, read_seconds), schema, prepare)

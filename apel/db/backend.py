@@ -102,6 +102,11 @@ class Backend(abc.ABC):
         """Whether there is something to connect to, as far as that can be seen without connecting."""
         return True
 
+    @property
+    def unseen_seconds(self) -> int:
+        """How long a row may stay unseen after its UpdateTime, where a row lock does not keep writers out."""
+        return 0
+
     def lost(self) -> None:  # noqa: B027 - nothing to do where there is one server
         """A connection was lost: another server may do better."""
 

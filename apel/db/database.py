@@ -18,6 +18,9 @@ T = TypeVar("T")
 FIRST_WAIT_SECONDS = 0.05
 MOST_WAIT_SECONDS = 4.0
 TRIES = 10
+#: Where a lock does not keep other nodes out, watermarks rely on transactions being shorter (unseen_seconds).
+LONGEST_SECONDS = 600.0
+TOO_LONG = "a transaction took more than %d seconds, so long that an unload might miss its rows"
 
 
 class Transaction:
@@ -142,7 +145,10 @@ class Database:
         self._working = True
         try:
             self._call(self.backend.begin, connection)
+            began = time.monotonic()
             result = work(Transaction(self.backend, connection))
+            if self.backend.unseen_seconds and time.monotonic() - began > LONGEST_SECONDS:
+                raise Conflict(TOO_LONG % LONGEST_SECONDS)
             self._call(self.backend.commit, connection)
             return result
         except Exception:

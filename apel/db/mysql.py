@@ -3,6 +3,7 @@
 import inspect
 import logging
 import secrets
+import socket
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import pymysql
@@ -37,6 +38,16 @@ CONNECT_SECONDS = 10
 #: More than a node of a cluster needs to find out that another has died, and than any statement takes.
 READ_SECONDS = 900
 WRITE_SECONDS = 60
+
+#: A host that dies without a word is noticed, by unanswered probes or unacknowledged data, within a minute.
+KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 4), ("TCP_USER_TIMEOUT", 60000))
+#: Galera: a transaction begins, and a statement reads, when all is seen that was committed on any node
+#: before. Or else a program that fails over, or follows another one, would miss what has just been written.
+CAUSAL_READS = "SET SESSION wsrep_sync_wait = 1"
+#: Galera: row locks end at the node. So a row may be seen by others this much later than its UpdateTime says:
+#: the longest transaction (database.py), a commit that waits for its cluster, and clocks that differ.
+UNSEEN_SECONDS = 900
+SETTINGS = "SHOW VARIABLES WHERE Variable_name IN ('max_allowed_packet', 'wsrep_on')"
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ROWS_PER_STATEMENT = 500
@@ -77,6 +88,7 @@ UNUSABLE_CODES = {1021, 1030, 1034, 1105, 1114, 1180, 1194, 1195, 1665, 1044, 10
 UNUSABLE_CODES |= {1146, 1227, 1356, 1698, 3118, 4151, 4165}
 REFUSED_CODES = {1048, 1062, 1264, 1265, 1292, 1300, 1364, 1365, 1366, 1406, 1411, 1441, 1690, 3819, 4025}
 COMMIT_FAILED = 1180
+LOCK_WAIT = 1205
 
 
 class Host(NamedTuple):
@@ -144,13 +156,23 @@ class MySQL(Backend):
     name = "mysql"
     errors = (pymysql.err.MySQLError, OSError, UnicodeEncodeError)
 
-    def __init__(self, servers: Sequence[Host], database: str, user: str, password: str) -> None:
+    def __init__(
+        self,
+        servers: Sequence[Host],
+        database: str,
+        user: str,
+        password: str,
+        read_seconds: Optional[int] = None,
+    ) -> None:
         self.sql = MySQLExpressions()
         self.servers = list(servers)
         self.database = database
         self.user = user
         self._password = password
+        self._read_seconds = read_seconds
         self._current = 0
+        #: Whether the server connected to last is a node of a Galera cluster.
+        self.galera = False
         self._most_bytes = MOST_STATEMENT_BYTES
 
     def __str__(self) -> str:
@@ -181,7 +203,7 @@ class MySQL(Backend):
             "database": self.database,
             "charset": "utf8mb4",
             "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": READ_SECONDS,
+            "read_timeout": self._read_seconds or READ_SECONDS,
             "write_timeout": WRITE_SECONDS,
             "conv": _conversions(),
         }
@@ -193,16 +215,25 @@ class MySQL(Backend):
             # Newer versions of the driver make a TLS context for every connection: 30 ms in place of 1.
             options["ssl_disabled"] = True
         connection = pymysql.connect(**options)
-        self._set_session(connection, stream)
+        try:
+            _keep_alive(getattr(connection, "_sock"))  # noqa: B009 - not in the driver's types
+            self._set_session(connection, stream)
+        except self.errors:
+            connection.close()
+            raise
         return connection
 
     def _set_session(self, connection: Any, stream: bool) -> None:
         cursor = connection.cursor()
         cursor.execute(SESSION)
         cursor.execute(SNAPSHOT_ISOLATION if stream else ISOLATION)
-        cursor.execute("SELECT @@max_allowed_packet")
+        cursor.execute(SETTINGS)
+        found = dict(cursor.fetchall())
         # The head of the statement, and the packet's own, need some room.
-        self._most_bytes = min(MOST_STATEMENT_BYTES, int(cursor.fetchone()[0]) - 65536)
+        self._most_bytes = min(MOST_STATEMENT_BYTES, int(found["max_allowed_packet"]) - 65536)
+        self.galera = found.get("wsrep_on") == "ON"
+        if self.galera:
+            cursor.execute(CAUSAL_READS)
 
     # -- errors ---------------------------------------------------------------------------------
 
@@ -213,23 +244,29 @@ class MySQL(Backend):
         text = "database %s on %s: %s" % (self.database, server, _words(err))
         if isinstance(err, UnicodeEncodeError):
             return RowRefused("not Unicode text: %s" % ascii(str(err)))
-        if code in CONFLICT_CODES:
-            return Conflict(text)
         if self._is_lost(err, code):
             return Lost(text)
+        if code in CONFLICT_CODES:
+            return Conflict(text)
         if code in REFUSED_CODES or isinstance(err, (pymysql.err.DataError, pymysql.err.IntegrityError)):
             return RowRefused(_words(err))
         if code in UNUSABLE_CODES or not isinstance(err, pymysql.err.ProgrammingError):
             return Unusable(text + _advice(code))
         return Permanent(text)
 
-    @staticmethod
-    def _is_lost(err: BaseException, code: int) -> bool:
+    def _is_lost(self, err: BaseException, code: int) -> bool:
+        if code == LOCK_WAIT and self.galera:
+            # A node says so, too, when it can't catch up with the others because it is cut off from them.
+            return True
         if code == COMMIT_FAILED:
             # Galera, as it loses its majority: the outcome is unknown. Its other reasons don't pass.
             return "primary" in str(err).lower()
         # InterfaceError(0, ''): the driver finds its connection closed.
         return code in LOST_CODES or isinstance(err, (OSError, pymysql.err.InterfaceError))
+
+    @property
+    def unseen_seconds(self) -> int:
+        return UNSEEN_SECONDS if self.galera else 0
 
     def lost(self) -> None:
         self._current = (self._current + 1) % len(self.servers)
@@ -314,6 +351,14 @@ class MySQL(Backend):
             script = script.replace(MARIADB_COLLATION, MYSQL_COLLATION)
         for statement in statements(script):
             connection.query(statement)
+
+
+def _keep_alive(channel: Any) -> None:
+    """Have the kernel find out whether the server's host is still there; a socket file needs none of it."""
+    if channel.family != socket.AF_UNIX:
+        for name, value in KEEPALIVE:
+            if hasattr(socket, name):
+                channel.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _is_local(host: Host) -> bool:

@@ -384,3 +384,10 @@ def test_what_the_drivers_errors_mean(error: Exception, kind: type) -> None:
     ours = backend.translate(error)
     assert type(ours) is kind
     assert "secret" not in str(ours)
+
+
+def test_a_node_that_cannot_catch_up_is_left() -> None:
+    """D18: a read that waits for the rest of the cluster in vain ends as a lock wait does."""
+    backend = MySQL([Host("db1", 3306)], "apel", "x", "secret")
+    backend.galera = True
+    assert type(backend.translate(pymysql.err.OperationalError(1205, "Lock wait timeout exceeded"))) is Lost

@@ -1,0 +1,158 @@
+"""A Galera cluster of three nodes on the loopback interface: what one node knows, kill, stop and cut off."""
+
+import os
+import shutil
+import signal
+from types import SimpleNamespace
+from typing import Any, List, Sequence
+
+import pymysql
+
+from servers.mariadb import MariaDB
+from servers.process import ServerMissing, free_port, lend, private_folder
+
+PROVIDERS = ("/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_smm.so")
+#: Quicker than the defaults to find out that a node is gone (3 s in place of 5). All four belong together.
+TIMEOUTS = (
+    "evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT3S;evs.install_timeout=PT4S;evs.inactive_timeout=PT5S"
+)
+
+
+class Node(MariaDB):
+    """One node; `group` is the address at which the others find it. The first one begins the cluster."""
+
+    def __init__(self, number: int, cluster: "Cluster") -> None:
+        self.number = number
+        self.cluster = cluster
+        self.group_port, self._transfer_port, self._catch_up_port = (free_port() for _ in range(3))
+        self.begins = number == 0
+        super().__init__(private_folder("galera%d" % number), cluster.options)
+
+    @property
+    def group(self) -> str:
+        """Where the node talks to the others."""
+        return "%s:%d" % (self.host, self.group_port)
+
+    @property
+    def address(self) -> str:
+        """What `hostname` in [db] has for this node."""
+        return "%s:%d" % (self.host, self.port)
+
+    def _make_data(self) -> None:
+        if self.begins:
+            super()._make_data()
+            return
+        # The others copy what the first one has.
+        for name in ("data", "tmp"):
+            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
+        lend(self.folder, self.runs_as)
+
+    def command(self) -> List[str]:
+        provider = "gmcast.listen_addr=tcp://%s;ist.recv_addr=%s:%d;base_port=%d;gcache.size=64M;%s" % (
+            self.group,
+            self.host,
+            self._catch_up_port,
+            self.group_port,
+            TIMEOUTS,
+        )
+        words = [
+            "--server-id=%d" % (self.number + 1),
+            "--binlog-format=ROW",
+            "--innodb-autoinc-lock-mode=2",
+            "--innodb-flush-log-at-trx-commit=2",
+            "--wsrep-on=ON",
+            "--wsrep-provider=%s" % self.cluster.provider,
+            "--wsrep-cluster-name=apel",
+            "--wsrep-cluster-address=gcomm://%s" % ",".join(node.group for node in self.cluster.nodes),
+            "--wsrep-node-name=node%d" % self.number,
+            "--wsrep-node-address=%s" % self.group,
+            "--wsrep-sst-method=rsync",
+            "--wsrep-sst-receive-address=%s:%d" % (self.host, self._transfer_port),
+            "--wsrep-provider-options=%s" % provider,
+        ]
+        return [*super().command(), *words, *(["--wsrep-new-cluster"] if self.begins else [])]
+
+    def ready(self) -> bool:
+        return self.status("wsrep_local_state_comment") == "Synced" and self.status("wsrep_ready") == "ON"
+
+    def start(self) -> None:
+        super().start()
+        self.begins = False
+
+    def status(self, name: str) -> str:
+        """A status variable, or nothing where the node does not answer."""
+        try:
+            connection = self._connection("root", "", autocommit=True, read_timeout=10)
+        except pymysql.err.MySQLError:
+            return ""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW GLOBAL STATUS LIKE %s", (name,))
+                row = cursor.fetchone()
+                return str(row[1]) if row else ""
+        except (pymysql.err.MySQLError, OSError):
+            return ""
+        finally:
+            connection.close()
+
+    def is_primary(self) -> bool:
+        """Whether the node belongs to the part of the cluster that serves."""
+        return self.status("wsrep_cluster_status") == "Primary"
+
+    def isolate(self) -> None:
+        """Cut the node off from the others: it answers its clients, but has no quorum."""
+        self._administer("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'")
+
+    def rejoin(self) -> None:
+        """Let it reach the others again."""
+        self._administer("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'")
+
+    def freeze(self) -> None:
+        """Stop its process: connections stay open and say nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let its process go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.pid is not None
+        os.kill(self.pid, number)
+
+
+class Cluster:
+    """Three nodes; what is asked of the cluster as a whole is asked of the first node that is up."""
+
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        self.options = list(options)
+        found = [path for path in PROVIDERS if os.path.exists(path)]
+        if not found or not shutil.which("rsync"):
+            raise ServerMissing(
+                "Galera is not installed: install galera-4 and rsync (./runtests does that as root)."
+            )
+        self.provider = found[0]
+        self.nodes: List[Node] = []
+        for number in range(3):
+            self.nodes.append(Node(number, self))
+
+    def start(self) -> None:
+        """Start the nodes one after the other; all of them are in step then."""
+        for node in self.nodes:
+            node.start()
+
+    def close(self) -> None:
+        """End all nodes and remove their folders."""
+        for node in self.nodes:
+            node.close()
+
+    def settings(self, database: str, first: int = 0) -> Any:
+        """A [db] section for a database, with the nodes in order, beginning with one of them."""
+        nodes = self.nodes[first:] + self.nodes[:first]
+        return SimpleNamespace(
+            backend="mysql",
+            hostname=[node.address for node in nodes],
+            port=3306,
+            name=database,
+            username=MariaDB.user,
+            password=MariaDB.password,
+        )
