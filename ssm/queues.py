@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import time
-from typing import Dict, Iterator, Mapping
+from typing import Dict, Iterator, Mapping, Optional
 
 from apelcommon.files import fsync_directory
 from ssm.claims import Claims, free_the_dead
@@ -147,6 +147,14 @@ class MessageQueue(Queue):
         if missing:
             raise QueueError("%s: the element %s has no %s" % (self.path, element, ", ".join(missing)))
         return values
+
+    def value(self, element: str, key: str) -> Optional[str]:
+        """One value of an element; None if it can't be read: there is none, or the element is gone."""
+        try:
+            with open(os.path.join(self._at(element), key), "rb") as stream:
+                return stream.read().decode("utf-8", "backslashreplace")
+        except OSError:
+            return None
 
     def lock(self, element: str) -> bool:
         """Lock an element against other processes; False if another has it, or took it away."""

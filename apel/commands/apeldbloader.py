@@ -22,6 +22,9 @@ log = logging.getLogger("dbloader")
 #: Whatever an element of `incoming` lacks, the loader wants to see it, and to say so.
 ANY_INCOMING = dict.fromkeys(INCOMING, "string?")
 
+#: More than any statement of the loader takes, and than a cluster needs to find out that a node is gone.
+ANSWER_SECONDS = 120
+
 TABLE = OptionTable(
     "apeldbloader",
     [
@@ -84,7 +87,7 @@ class Service:
         """The loader with its queues, and its database, which it connects to when first used."""
         if self.loader is None:
             queues = _queues(self.settings)
-            db = open_database(self.db_settings.db, schema="server")
+            db = open_database(self.db_settings.db, "server", ANSWER_SECONDS)
             self.loader = Loader(db, queues, self.settings.loader.strict)
         return self.loader
 

@@ -18,6 +18,7 @@ from apel.messages import Message, Rejected, decode, encode, join
 from apel.records import JobRecord, Record, SummaryRecord, SyncRecord
 from apel.server.rejects import Rejects
 from apel.server.rest import Rest
+from apel.server.turns import Turns
 from apel.times import month_of
 from apelcommon.daemon import Stop, notify
 from apelcommon.errors import Transient
@@ -34,7 +35,7 @@ TABLES: Dict[type, Any] = {JobRecord: SERVER_JOBS, SummaryRecord: SUMMARIES, Syn
 class Queues(NamedTuple):
     """The loader's queues of messages (`body`, `signer`, `empaid`, `error`); `accept` may be None.
 
-    Each has ids(), lock(id), get(id), unlock(id), add(message), remove(id), purge(), count().
+    Each has ids(), lock(id), get(id), value(id, key), unlock(id), add(message), remove(id), purge().
     """
 
     incoming: Any
@@ -94,18 +95,28 @@ class Loader:
         self._rejects = Rejects(queues.reject)
         self._rejected_names: Set[str] = set()
         self._rest = Rest()
+        self._turns = Turns(queues.incoming)
         self._next_purge = 0.0
 
     def step(self, stop: Optional[Stop] = None) -> int:
-        """One pass over the queue, in its order; how many messages were dealt with.
+        """Deal with what is in the queue, in its order; how many messages that were.
 
         Raises Transient for trouble with the database or the queue as a whole. Trouble with one message
         (it can't be read, or put into `reject`) lets it rest for a while: `resting` says how many do.
         """
         done = 0
+        while True:
+            now_done = self._pass(stop)
+            done += now_done
+            if not now_done or not self._turns.passed_over or _is_set(stop):
+                return done
+
+    def _pass(self, stop: Optional[Stop]) -> int:
+        done = 0
         self._purge()
+        self._turns.begin_pass()
         for name in filter(self._rest.is_over, self._names()):
-            if stop is not None and stop.is_set():
+            if _is_set(stop):
                 return done
             done += self._take(name)
             notify("WATCHDOG=1")
@@ -131,9 +142,9 @@ class Loader:
                 self._next_purge = time.monotonic() + SECONDS_BETWEEN_PURGES
 
     def _take(self, name: str) -> bool:
-        """Lock an element and deal with it; False if another loader has it, or if it must rest."""
+        """Lock an element and deal with it; False if another loader has it, or if it must rest or wait."""
         incoming = self.queues.incoming
-        if not self._lock(name):
+        if self._turns.must_wait(name) or not self._lock(name):
             return False
         finished = False
         try:
@@ -164,6 +175,7 @@ class Loader:
                 return False
         if not locked:
             log.debug("Message %s: locked by another loader", name)
+            self._turns.is_held(name)
         return locked
 
     def _finish(self, name: str) -> None:
@@ -251,6 +263,10 @@ class Loader:
             mark_months(tx, {(site_ids[site], year, month) for site, year, month in months})
 
         return mark
+
+
+def _is_set(stop: Optional[Stop]) -> bool:
+    return stop is not None and stop.is_set()
 
 
 def _months(message: Message) -> Set[Tuple[str, int, int]]:
