@@ -6,11 +6,22 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from typing import IO, Optional
+from typing import IO, Optional, Tuple
 
 from apelcommon.errors import ServiceError
 
+FileState = Optional[Tuple[int, int, int]]
+
 LOCK_FOLDERS = ("/run/apel", "/tmp")
+
+
+def file_state(path: str) -> FileState:
+    """What changes when a file does: time (ns), size, inode. None where it is not to be seen."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def fsync_directory(path: str) -> None:

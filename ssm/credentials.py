@@ -1,11 +1,12 @@
-"""Our own certificate and key: whether they are a pair, still valid, and who they say we are."""
+"""Our certificate and key: a pair, valid, and whose they are; and the receiver's certificate."""
 
 import datetime
 import logging
 import os
 import stat
-from typing import Any, NamedTuple, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
+from asn1crypto import pem
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,8 +14,10 @@ from cryptography.hazmat.backends import default_backend
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from ssm.dn import distinguished_name
-from ssm.errors import SigningError
+from ssm.envelope import Encryptor
+from ssm.errors import CryptoError, SigningError
 from ssm.smime import PrivateKey, Signer
+from ssm.trust import ENCRYPTING, TrustStore, check_usage
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +37,39 @@ class Credentials(NamedTuple):
         return Signer(self.certificate, self.key)
 
 
-def load_credentials(certificate_path: str, key_path: str) -> Credentials:
-    """Read our certificate and key and check them: a pair, valid for 24 hours more. Raises SigningError."""
+def load_credentials(
+    certificate_path: str, key_path: str, least_valid: datetime.timedelta = LEAST_VALID
+) -> Credentials:
+    """Read our certificate and key and check them: a pair, valid for so long. Raises SigningError."""
     certificate = _load_certificate(certificate_path)
     key = _load_key(key_path)
     if _public(certificate.public_key()) != _public(key.public_key()):
         raise SigningError("The certificate %s and the key %s are not a pair." % (certificate_path, key_path))
     der = certificate.public_bytes(Encoding.DER)
     name = distinguished_name(asn1_x509.Certificate.load(der).subject)
-    _check_dates(certificate, certificate_path)
+    _check_dates(certificate, certificate_path, least_valid)
     return Credentials(der, key, name)
+
+
+def load_receiver(path: str, trust: Optional[TrustStore], cipher: str) -> Encryptor:
+    """What encrypts for the receiver whose certificate is at `path`; others behind it may complete its chain.
+
+    It must be valid for 24 hours more, be meant for encryption and, with `trust`, be trusted. Raises
+    SigningError, or TrustError if the CA directory is unusable.
+    """
+    certificate = _load_certificate(path)
+    _check_dates(certificate, path, LEAST_VALID)
+    with open(path, "rb") as stream:
+        der, *others = [found for _, _, found in pem.unarmor(stream.read(), multiple=True)]
+    try:
+        check_usage(certificate, ENCRYPTING)
+        if trust is not None:
+            trust.check(der, others, ENCRYPTING)
+    except CryptoError as err:
+        raise SigningError(
+            "Nothing can be encrypted for the receiver's certificate %s: %s" % (path, err)
+        ) from err
+    return Encryptor(der, certificate.public_key(), cipher)
 
 
 def _public(key: Any) -> bytes:
@@ -76,14 +102,14 @@ def _load_key(path: str) -> PrivateKey:
     return key  # type: ignore[return-value]  # Signer refuses what is neither RSA nor EC
 
 
-def _check_dates(certificate: x509.Certificate, path: str) -> None:
+def _check_dates(certificate: x509.Certificate, path: str, least_valid: datetime.timedelta) -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     begins, ends = validity(certificate)
     if now < begins:
         raise SigningError("The certificate %s is not valid before %s." % (path, begins.isoformat()))
     if ends <= now:
         raise SigningError("The certificate %s has expired (%s)." % (path, ends.isoformat()))
-    if ends - now < LEAST_VALID:
+    if ends - now < least_valid:
         raise SigningError("Renew the certificate %s: it ends within 24 hours (%s)." % (path, ends))
     if ends - now < WARN_VALID:
         log.warning("The certificate %s ends on %s; renew it.", path, ends.isoformat())

@@ -1,11 +1,11 @@
 """The list of signers whose messages are accepted, re-read when its file changes."""
 
 import logging
-import os
 import time
-from typing import FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import FrozenSet, List, NamedTuple, Tuple
 
 from apelcommon.errors import ConfigError
+from apelcommon.files import FileState, file_state
 from ssm.dn import canonical
 
 log = logging.getLogger(__name__)
@@ -13,8 +13,6 @@ log = logging.getLogger(__name__)
 SETTLED_SECONDS = 2.0
 UNFINISHED_SECONDS = 30.0
 LOOK_SECONDS = 1.0
-
-State = Optional[Tuple[int, int, int]]
 
 
 class _Read(NamedTuple):
@@ -33,10 +31,10 @@ class DnList:
     def __init__(self, path: str) -> None:
         """Raises ConfigError if there is no name to begin with."""
         self.path = path
-        self._state: State = None
-        self._pending: Tuple[State, float] = (None, 0.0)
+        self._state: FileState = None
+        self._pending: Tuple[FileState, float] = (None, 0.0)
         self._next_look = 0.0
-        self._warned: State = (-1, -1, -1)
+        self._warned: FileState = (-1, -1, -1)
         self._names: FrozenSet[str] = frozenset()
         self._load_first()
 
@@ -53,14 +51,14 @@ class DnList:
         if now < self._next_look:
             return
         self._next_look = now + LOOK_SECONDS
-        state = _state(self.path)
+        state = file_state(self.path)
         if state == self._state:
             return
         if state != self._pending[0]:
             self._pending = (state, now)
         self._take_up(state, now - self._pending[1])
 
-    def _take_up(self, state: State, unchanged_for: float) -> None:
+    def _take_up(self, state: FileState, unchanged_for: float) -> None:
         if unchanged_for < SETTLED_SECONDS:
             return
         try:
@@ -74,7 +72,7 @@ class DnList:
             log.info("DN list %s: %d names (%d before)", self.path, len(read.names), len(self._names))
             self._names, self._state = read.names, state
 
-    def _keep(self, state: State, trouble: str) -> None:
+    def _keep(self, state: FileState, trouble: str) -> None:
         if state != self._warned:
             self._warned = state
             log.error(
@@ -85,7 +83,7 @@ class DnList:
             )
 
     def _load_first(self) -> None:
-        self._state = _state(self.path)
+        self._state = file_state(self.path)
         try:
             read = _read(self.path)
         except OSError as err:
@@ -96,14 +94,6 @@ class DnList:
                 "Write one name a line, like /C=UK/O=Org/CN=host" % self.path
             )
         self._names = read.names
-
-
-def _state(path: str) -> State:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _read(path: str) -> _Read:

@@ -1,4 +1,4 @@
-"""The MIME frame of signed messages: two parts out, two parts in, nothing else understood.
+"""The MIME frame of messages: clear-signed ones in two parts, others one CMS structure, nothing else.
 
 Everything here works on LF line ends; a signature is over the CRLF form of the first part.
 """
@@ -8,7 +8,7 @@ import binascii
 import os
 import quopri
 import re
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, Iterable, NamedTuple, Optional, Tuple, Union
 
 from ssm.errors import CryptoError
 
@@ -27,7 +27,9 @@ CHARSETS = {
     "ascii": "utf-8",
     "iso-8859-1": "latin-1",
 }
+BLOCK_BYTES = 48 * 1024
 BASE64_BLANKS = b" \t\r\n"
+PEM_LABELS = (b"PKCS7", b"CMS")
 
 
 class SignedParts(NamedTuple):
@@ -65,13 +67,68 @@ def wrap(content: bytes, signature: bytes) -> bytes:
     )
 
 
+def wrap_container(container: Iterable[bytes]) -> bytes:
+    """The S/MIME message of an encrypted CMS structure (in parts)."""
+    return b"".join(
+        (
+            b'MIME-Version: 1.0\nContent-Disposition: attachment; filename="smime.p7m"\n'
+            b'Content-Type: application/x-pkcs7-mime; smime-type=enveloped-data; name="smime.p7m"\n'
+            b"Content-Transfer-Encoding: base64\n\n",
+            _base64_lines(b"".join(container)),
+            b"\n",
+        )
+    )
+
+
+def container_of(message: bytes) -> Optional[bytes]:
+    """The CMS structure (BER) that a whole message is: as S/MIME, in PEM or bare; None for other messages.
+
+    Raises CryptoError for one that can't be decoded.
+    """
+    if message[:1] == b"\x30" and message[1:2] >= b"\x80":
+        return message
+    if message[:64].lstrip().startswith(b"-----BEGIN "):
+        return _unarmored(message)
+    start = _body_start(message)
+    headers, _ = read_headers(with_lf(message[:start]))
+    if _media_type(headers)[0] not in ENVELOPE_TYPES:
+        return None
+    encoding = headers.get("content-transfer-encoding", "").lower()
+    if encoding == "base64":
+        return strict_base64(memoryview(message)[start:])
+    if encoding == "binary":
+        return message[start:]
+    raise CryptoError("S/MIME that is not in base64")
+
+
+def _body_start(message: bytes) -> int:
+    """Where the body of a message begins. Raises CryptoError if no blank line ends the headers."""
+    found = re.search(rb"(?:\A|\n)\r?\n", message[: 2 * MOST_HEADER_BYTES])
+    if found is None:
+        raise CryptoError("no blank line after the MIME headers")
+    return found.end()
+
+
+def _unarmored(message: bytes) -> bytes:
+    """The bytes in a PEM file."""
+    begin, _, rest = message.strip().partition(b"\n")
+    label = begin.strip()[len(b"-----BEGIN ") : -len(b"-----")]
+    end = b"-----END " + label + b"-----"
+    if label not in PEM_LABELS or not rest.endswith(end):
+        raise CryptoError("not a whole message in PEM (-----BEGIN PKCS7----- or -----BEGIN CMS-----)")
+    return strict_base64(memoryview(rest)[: -len(end)])
+
+
+def with_lf(message: bytes) -> bytes:
+    """A message with LF line ends."""
+    return message.replace(b"\r\n", b"\n") if b"\r" in message else message
+
+
 def unwrap(message: bytes) -> SignedParts:
     """Take a multipart/signed message apart. Raises CryptoError for anything that isn't exactly that."""
-    text = message.replace(b"\r\n", b"\n") if b"\r" in message else message
+    text = with_lf(message)
     headers, start = read_headers(text)
     kind, parameters = _media_type(headers)
-    if kind in ENVELOPE_TYPES:
-        raise CryptoError("opaque or encrypted S/MIME (%s); only multipart/signed is accepted" % kind)
     if kind != "multipart/signed":
         raise CryptoError("not a signed message (content type %s)" % (kind or "missing"))
     boundary = BOUNDARY.search(parameters)
@@ -145,17 +202,21 @@ def _decoded(encoding: str, body: bytes) -> bytes:
     raise CryptoError("unknown content transfer encoding %s" % encoding)
 
 
-def strict_base64(data: bytes) -> bytes:
+def strict_base64(data: Union[bytes, memoryview]) -> bytes:
     """Base64 without anything else in it but blanks. Raises CryptoError."""
     try:
-        return base64.b64decode(data.translate(None, BASE64_BLANKS), validate=True)
+        return base64.b64decode(bytes(data).translate(None, BASE64_BLANKS), validate=True)
     except (binascii.Error, ValueError) as err:
         raise CryptoError("broken base64: %s" % err) from err
 
 
 def _base64_lines(data: bytes) -> bytes:
-    encoded = base64.b64encode(data)
-    return b"".join(encoded[at : at + 64] + b"\n" for at in range(0, len(encoded), 64))
+    """Lines of 64 characters; made block by block, since a line costs more as an object than as bytes."""
+    blocks = []
+    for start in range(0, len(data), BLOCK_BYTES):
+        encoded = base64.b64encode(data[start : start + BLOCK_BYTES])
+        blocks.append(b"\n".join([encoded[at : at + 64] for at in range(0, len(encoded), 64)]))
+    return b"\n".join(blocks) + b"\n"
 
 
 def _two_parts(text: bytes, start: int, boundary: bytes) -> Tuple[bytes, bytes]:

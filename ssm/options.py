@@ -1,10 +1,12 @@
 """The options of sender.cfg and receiver.cfg: the incumbent's names and defaults, and ours beside them."""
 
 import logging
+import os
 from typing import Any, List
 
 from apelcommon.config import LOGGING, REQUIRED, Option, OptionTable
 from apelcommon.errors import ConfigError
+from ssm.envelope import CIPHERS
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +109,8 @@ SENDER = OptionTable(
             "server_cert",
             "path",
             "",
-            "The receiver's certificate, to encrypt for. This release signs but does not encrypt: leave it "
-            "out.",
+            "The receiver's certificate, in PEM, to encrypt messages for. Without it they are signed only. "
+            "Intermediate authorities may stand behind it.",
             sample="/etc/grid-security/servercert.pem",
         ),
         Option(
@@ -117,6 +119,14 @@ SENDER = OptionTable(
             "boolean",
             True,
             "Whether server_cert is checked against capath.",
+        ),
+        Option(
+            "certificates",
+            "cipher",
+            "choice",
+            "aes256",
+            "How messages are encrypted for server_cert.",
+            choices=CIPHERS,
         ),
         *UNUSED_AMS,
         Option("messaging", "destination", "text", REQUIRED, DESTINATION, sample="gLite-APEL"),
@@ -197,10 +207,11 @@ RECEIVER = OptionTable(
 def check_sender(settings: Any) -> None:
     """Check what a table can't say about sender.cfg. Raises ConfigError with every problem."""
     problems = _transport_problems(settings, settings.sender)
-    if settings.certificates.server_cert:
+    own = settings.certificates
+    if own.server_cert and os.path.realpath(own.server_cert) == os.path.realpath(own.certificate):
         problems.append(
-            "[certificates] server_cert: this release does not encrypt; remove the option to "
-            "send signed but unencrypted messages"
+            "[certificates] server_cert is our own certificate; it must be the receiver's, or nobody "
+            "else could read the messages"
         )
     if settings.messaging.window < 1:
         problems.append("[messaging] window must be 1 or more")

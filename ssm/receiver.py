@@ -9,8 +9,10 @@ from apelcommon.daemon import notify
 from apelcommon.errors import Transient
 from ssm import smime
 from ssm.dnlist import DnList
+from ssm.envelope import Decryptor
 from ssm.errors import CryptoError, TransportError
-from ssm.options import check_receiver
+from ssm.keyring import KeyRing
+from ssm.options import DIRECTORY, check_receiver
 from ssm.queues import INCOMING, REJECT, MessageQueue
 from ssm.transport import Delivery, Transport, open_transport
 from ssm.trust import TrustStore
@@ -48,10 +50,18 @@ def make_queues(base: str) -> Tuple[MessageQueue, MessageQueue]:
 class Receiver:
     """Judges messages and puts them into `incoming` or `reject` below [messaging] path."""
 
-    def __init__(self, base: str, trust: TrustStore, allowed: Union[DnList, frozenset]) -> None:
+    def __init__(
+        self,
+        base: str,
+        trust: TrustStore,
+        allowed: Union[DnList, frozenset],
+        keys: Union[KeyRing, Decryptor, None] = None,
+    ) -> None:
+        """`keys` open what is encrypted for us."""
         self.incoming, self.reject = make_queues(base)
         self.trust = trust
         self.allowed = allowed
+        self.keys = keys or Decryptor([])
         self.accepted = 0
         self.rejected = 0
         for queue in (self.incoming, self.reject):
@@ -61,11 +71,15 @@ class Receiver:
                 log.warning("Leftovers in %s can't be removed: %s", queue.path, err)
 
     def judge(self, body: bytes) -> Verdict:
-        """Verify and authorise a message. Raises TrustError if no verdict is possible now."""
+        """Decrypt, verify and authorise a message. Raises TrustError if no verdict is possible now."""
         if not body.strip():
             return Verdict(body, NO_SIGNER, EMPTY)
         try:
-            signed = smime.verify(body)
+            opened = self.keys.open(body)
+        except CryptoError as err:
+            return Verdict(body, NO_SIGNER, "Failed to decrypt message: %s" % err)
+        try:
+            signed = smime.verify(opened)
             signer = self.trust.check(signed.certificate, signed.others)
         except CryptoError as err:
             return Verdict(body, NO_SIGNER, "Failed to verify message: %s" % err)
@@ -129,7 +143,8 @@ def receive(settings: Any, names: DnList, stop: Any, idle: Optional[float] = Non
     """
     check_receiver(settings)
     own = settings.certificates
-    receiver = Receiver(settings.messaging.path, TrustStore(own.capath, own.check_crls), names)
+    trust = TrustStore(own.capath, own.check_crls)
+    receiver = Receiver(settings.messaging.path, trust, names, load_keys(settings))
     transport = open_transport(settings.receiver.protocol, settings)
     loop = _Loop(receiver, transport, stop, idle)
     if idle is None:
@@ -137,6 +152,18 @@ def receive(settings: Any, names: DnList, stop: Any, idle: Optional[float] = Non
     else:
         loop.run_once()
     return receiver.result()
+
+
+def load_keys(settings: Any) -> Union[KeyRing, Decryptor]:
+    """Our certificate and key, to open what is encrypted for us. Raises SigningError if they are no good.
+
+    Through a directory they are not needed: without them, only encrypted messages are rejected.
+    """
+    own = settings.certificates
+    if settings.receiver.protocol == DIRECTORY and not os.path.exists(own.key):
+        log.info("No key at %s: messages that are encrypted will be rejected.", own.key)
+        return Decryptor([])
+    return KeyRing(own.certificate, own.key)
 
 
 class _Loop:

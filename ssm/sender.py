@@ -5,12 +5,14 @@ import time
 from typing import Any, Dict, NamedTuple, Optional
 
 from apelcommon.errors import Permanent
-from ssm.credentials import load_credentials
+from ssm.credentials import load_credentials, load_receiver
+from ssm.envelope import Encryptor
 from ssm.errors import SigningError, StorageError, TransportError
 from ssm.options import check_sender
 from ssm.queues import FileQueue, open_outgoing
 from ssm.smime import Signer
 from ssm.transport import Transport, open_transport
+from ssm.trust import TrustStore
 
 log = logging.getLogger("ssmsend")
 
@@ -44,8 +46,9 @@ def _send_all(settings: Any, queue: FileQueue, stop: Any) -> Sent:
         return Sent(0, 0, 0)
     credentials = load_credentials(settings.certificates.certificate, settings.certificates.key)
     log.info("Messages will be signed using %s", credentials.name)
+    encryptor = load_encryptor(settings.certificates)
     transport = open_transport(settings.sender.protocol, settings)
-    run = _Run(queue, credentials.signer(), transport, settings.messaging, stop)
+    run = _Run(queue, _Sealer(credentials.signer(), encryptor), transport, settings.messaging, stop)
     try:
         transport.connect()
         run.send_all()
@@ -55,14 +58,36 @@ def _send_all(settings: Any, queue: FileQueue, stop: Any) -> Sent:
     return run.result()
 
 
+def load_encryptor(own: Any) -> Optional[Encryptor]:
+    """What encrypts for [certificates] server_cert; None if messages are only to be signed.
+
+    Raises SigningError, or TrustError if the CA directory is unusable.
+    """
+    if not own.server_cert:
+        return None
+    trust = TrustStore(own.capath) if own.verify_server_cert else None
+    return load_receiver(own.server_cert, trust, own.cipher)
+
+
+class _Sealer(NamedTuple):
+    """Signs messages, then encrypts them if there is somebody to encrypt them for."""
+
+    signer: Signer
+    encryptor: Optional[Encryptor]
+
+    def seal(self, text: bytes) -> bytes:
+        signed = self.signer.sign(text)
+        return self.encryptor.encrypt(signed) if self.encryptor else signed
+
+
 class _Run:
     """One pass over the queue."""
 
     def __init__(
-        self, queue: FileQueue, signer: Signer, transport: Transport, options: Any, stop: Optional[Any]
+        self, queue: FileQueue, sealer: _Sealer, transport: Transport, options: Any, stop: Optional[Any]
     ) -> None:
         self.queue = queue
-        self.signer = signer
+        self.sealer = sealer
         self.transport = transport
         self.window = options.window
         self.receipt_timeout = options.receipt_timeout
@@ -95,7 +120,7 @@ class _Run:
             return
         try:
             body = self._readable(element)
-            signed = self.signer.sign(body) if body is not None else b""
+            signed = self.sealer.seal(body) if body is not None else b""
         except SigningError:
             self.queue.unlock(element)
             raise

@@ -1,9 +1,9 @@
 """S/MIME in process: sign messages as the incumbent's receivers expect, verify what senders sign.
 
 Signing: multipart/signed, detached CMS with the signer's certificate, SHA-256, a text/plain inner part.
-Verifying is strict on purpose: one signer, one certificate that matches, signed attributes that hold the
-content type and the digest, SHA-256 or better, RSA or EC. Whether the certificate is to be trusted is not
-decided here but in `ssm.trust`.
+Verifying takes that, and opaque signatures with the same part inside. It is strict on purpose: one signer,
+one certificate that matches, signed attributes that hold the content type and the digest, SHA-256 or
+better, RSA or EC. Whether the certificate is to be trusted is not decided here but in `ssm.trust`.
 """
 
 import datetime
@@ -20,14 +20,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ssm import mime
+from ssm.container import DATA, SIGNED, Detached, detach, open_container
 from ssm.der import check_der, encoded
 from ssm.errors import CryptoError, SigningError
 
 DIGESTS = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
-RSA_BITS = (2048, 16384)
+RSA_BITS = (2048, 8192)
 LEAST_EC_BITS = 256
-DATA = bytes(cms.ContentType("data").dump())
-SIGNED_DATA = bytes(cms.ContentType("signed_data").dump())
 TEXT_HEADER = b"Content-Type: text/plain\n\n"
 
 # What asn1crypto and cryptography raise on bytes that are no CMS or certificate: little of it is
@@ -82,7 +81,7 @@ class Signer:
         """The CMS structure (RFC 5652, 5), put together from encoded parts: most are always the same."""
         info = self._info_start + b"\xa0" + attributes[1:] + self._algorithm + encoded(0x04, signature)
         signed = encoded(0x30, self._data_start + encoded(0x31, encoded(0x30, info)))
-        return encoded(0x30, SIGNED_DATA + encoded(0xA0, signed))
+        return encoded(0x30, SIGNED + encoded(0xA0, signed))
 
 
 def _attributes(digest: bytes) -> bytes:
@@ -109,17 +108,46 @@ def _with_crlf(content: bytes) -> bytes:
 
 
 def verify(message: bytes) -> SignedMessage:
-    """Check the signature of a clear-signed message (LF or CRLF). Raises CryptoError with the reason."""
-    parts = mime.unwrap(message)
+    """Check the signature of a message, clear-signed or opaque (LF or CRLF; S/MIME, PEM or bare DER).
+
+    Raises CryptoError with the reason.
+    """
     try:
-        certificate, others = _verify_container(parts)
+        container = mime.container_of(message)
+        if container is None:
+            return _verify_clear(mime.unwrap(message))
+        return _verify_opaque(container)
     except MALFORMED as err:
         raise CryptoError("the signature can't be read: %s" % err) from err
+
+
+def _verify_clear(parts: mime.SignedParts) -> SignedMessage:
+    detached = _detach(parts.signature)
+    if detached.content is not None:
+        raise CryptoError("a detached signature with content inside")
+    certificate, others = _verify_container(detached.signature, _with_crlf(parts.content))
     return SignedMessage(mime.read_text(parts.content), certificate, others)
 
 
-def _verify_container(parts: mime.SignedParts) -> Tuple[bytes, Tuple[bytes, ...]]:
-    signed = _signed_data(parts.signature)
+def _verify_opaque(container: bytes) -> SignedMessage:
+    detached = _detach(container)
+    if detached.content is None:
+        raise CryptoError("a signature without the text that it signs")
+    content = b"".join(detached.content)
+    certificate, others = _verify_container(detached.signature, content)
+    return SignedMessage(mime.read_text(mime.with_lf(content)), certificate, others)
+
+
+def _detach(data: bytes) -> Detached:
+    container = open_container(data)
+    if container.kind != SIGNED:
+        raise CryptoError("%s where a signature belongs" % container.kind_name)
+    return detach(container)
+
+
+def _verify_container(der: bytes, content: bytes) -> Tuple[bytes, Tuple[bytes, ...]]:
+    """Verify a detached signature over that very content; the signer's certificate and the others."""
+    signed = _signed_data(der)
     signers = signed["signer_infos"]
     if len(signers) != 1:
         raise CryptoError("%d signers; exactly one is accepted" % len(signers))
@@ -129,8 +157,7 @@ def _verify_container(parts: mime.SignedParts) -> Tuple[bytes, Tuple[bytes, ...]
     digest_name = info["digest_algorithm"]["algorithm"].native
     if digest_name not in DIGESTS:
         raise CryptoError("the digest %s is not accepted; sign with SHA-256 or better" % digest_name)
-    digest = hashlib.new(digest_name, _with_crlf(parts.content)).digest()
-    signed_bytes = _check_attributes(info["signed_attrs"], digest)
+    signed_bytes = _check_attributes(info["signed_attrs"], hashlib.new(digest_name, content).digest())
     der = certificate.dump()
     _check_signature(der, info, digest_name, signed_bytes)
     return der, tuple(other.dump() for other in certificates if other is not certificate)
@@ -138,15 +165,10 @@ def _verify_container(parts: mime.SignedParts) -> Tuple[bytes, Tuple[bytes, ...]
 
 def _signed_data(der: bytes) -> cms.SignedData:
     check_der(der)
-    container = cms.ContentInfo.load(der, strict=True)
-    if container["content_type"].native != "signed_data":
-        raise CryptoError("the signature part holds %s, not a signature" % container["content_type"].native)
-    signed = container["content"]
+    signed = cms.ContentInfo.load(der, strict=True)["content"]
     inner = signed["encap_content_info"]
     if inner["content_type"].native != "data":
         raise CryptoError("the signed content is %s, not data" % inner["content_type"].native)
-    if inner["content"].native is not None:
-        raise CryptoError("a detached signature with content inside")
     return signed
 
 

@@ -10,6 +10,7 @@ from typing import Dict, Iterable, NamedTuple, Tuple
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.backends import default_backend
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ssm.chain import ChainError, verify_chain
 from ssm.dn import distinguished_name, is_misleading
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 REMEMBERED_SECONDS = 60.0
 MOST_REMEMBERED = 10000
 CA_FILE = re.compile(r"^[0-9a-f]{8}\.\d+$")
+SIGNING, ENCRYPTING = "signing", "encryption"
 WEAK_DIGESTS = ("md2", "md4", "md5", "sha1")
 
 
@@ -42,17 +44,17 @@ class TrustStore:
         self.check_crls = check_crls
         self._remembered: Dict[bytes, _Verdict] = {}
 
-    def check(self, certificate: bytes, others: Iterable[bytes] = ()) -> str:
-        """The name (slash form) in a signer's certificate (DER) that is trusted.
+    def check(self, certificate: bytes, others: Iterable[bytes] = (), purpose: str = SIGNING) -> str:
+        """The name (slash form) in a certificate (DER) that is trusted: a signer's, or one to encrypt for.
 
         `others` are certificates that may complete the chain. Raises CryptoError with the reason, or
         TrustError if the CA directory itself is unusable.
         """
-        key = hashlib.sha256(certificate).digest() + repr(self._state()).encode()
+        key = hashlib.sha256(certificate).digest() + repr((self._state(), purpose)).encode()
         verdict = self._remembered.get(key)
         if verdict is not None and verdict.until > time.monotonic():
             return verdict.name
-        name = self._verify(certificate, others)
+        name = self._verify(certificate, others, purpose)
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
         self._remembered[key] = _Verdict(name, time.monotonic() + REMEMBERED_SECONDS)
@@ -65,12 +67,12 @@ class TrustStore:
             raise TrustError("Cannot read the CA directory %s: %s" % (self.ca_directory, err)) from err
         return state.st_mtime_ns, state.st_ino
 
-    def _verify(self, certificate: bytes, others: Iterable[bytes]) -> str:
+    def _verify(self, certificate: bytes, others: Iterable[bytes], purpose: str) -> str:
         try:
             parsed, *chain = [
                 x509.load_der_x509_certificate(one, default_backend()) for one in (certificate, *others)
             ]
-            _check_usage(parsed)
+            check_usage(parsed, purpose)
             subject = asn1_x509.Certificate.load(certificate).subject
             name = distinguished_name(subject)
             if is_misleading(subject):
@@ -93,8 +95,11 @@ class TrustStore:
             )
 
 
-def _check_usage(certificate: x509.Certificate) -> None:
-    """A signer's certificate may be of any purpose, but if it says what its key is for, signing is in it."""
+def check_usage(certificate: x509.Certificate, purpose: str) -> None:
+    """A certificate may be of any kind, but if it says what its key is for, the purpose must be in it.
+
+    Raises CryptoError.
+    """
     digest = certificate.signature_hash_algorithm
     if digest is not None and digest.name in WEAK_DIGESTS:
         raise CryptoError("Unverified signer: the certificate is signed with %s" % digest.name)
@@ -102,5 +107,11 @@ def _check_usage(certificate: x509.Certificate) -> None:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return
-    if not (usage.digital_signature or usage.content_commitment):
-        raise CryptoError("Unverified signer: the key usage of the certificate does not allow signing")
+    if purpose == SIGNING:
+        allowed = usage.digital_signature or usage.content_commitment
+    elif isinstance(certificate.public_key(), ec.EllipticCurvePublicKey):
+        allowed = usage.key_agreement
+    else:
+        allowed = usage.key_encipherment
+    if not allowed:
+        raise CryptoError("Unverified signer: the key usage of the certificate does not allow %s" % purpose)

@@ -13,7 +13,7 @@ from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 from ssm.credentials import load_credentials
 from ssm.filequeues import FAILED
 from ssm.options import SENDER, check_sender
-from ssm.sender import send_queue
+from ssm.sender import load_encryptor, send_queue
 
 
 class SendCommand(Command):
@@ -55,6 +55,7 @@ class SendCommand(Command):
         own = settings.certificates
         if not os.path.isdir(own.capath):
             raise ConfigError("%s: [certificates] capath: no directory %s" % (path, own.capath))
+        load_encryptor(own)
         print(
             "%s is right; messages will be signed using %s"
             % (path, load_credentials(own.certificate, own.key).name)

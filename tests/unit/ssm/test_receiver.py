@@ -10,8 +10,10 @@ import ssm.receiver
 from apelcommon.daemon import Stop
 from apelcommon.errors import ConfigError
 from ssm import smime
+from ssm.credentials import load_credentials
 from ssm.dnlist import DnList
-from ssm.errors import StorageError, TransportError
+from ssm.envelope import Encryptor
+from ssm.errors import SigningError, StorageError, TransportError
 from ssm.options import RECEIVER, check_receiver
 from ssm.queues import MessageQueue
 from ssm.receiver import receive
@@ -75,6 +77,45 @@ def test_tampered_message_is_rejected(receiver, host):
     )
     assert element["signer"] == "Not available."
     assert element["body"] == message.decode()
+
+
+def encrypted(message, receiver):
+    own = load_credentials(receiver.certificate, receiver.key)
+    return Encryptor(own.certificate, own.key.public_key()).encrypt(message)
+
+
+def test_encrypted_message_is_stored(transport, receiver_settings, dns, stop, host, centre):
+    transport.offer(encrypted(host.sign("Site: Zoë"), host))
+    assert receive(receiver_settings, DnList(dns), stop, idle=0) == (1, 0)
+    assert centre.incoming()[0]["body"] == "Site: Zoë"
+
+
+def test_message_encrypted_for_another_is_rejected(receiver, host, another_host):
+    """Kept as it came: with the right key it can be read yet."""
+    message = encrypted(host.sign(), another_host)
+    deliver(receiver, message)
+    element = only_rejected(receiver)
+    assert element["error"].startswith("Failed to decrypt message: it is encrypted")
+    assert element["body"] == message.decode()
+
+
+@pytest.mark.parametrize("trouble", ["expired", "wrong pair"])
+def test_bad_certificate_of_our_own_does_not_start(receiver_settings, dns, stop, pki, host, trouble):
+    if trouble == "expired":
+        certificate, key = pki.issue("old.example.org", days=(-30, -1))
+    else:
+        certificate, key = host.certificate, pki.issue("other.example.org")[1]
+    receiver_settings.certificates.certificate, receiver_settings.certificates.key = certificate, key
+    with pytest.raises(SigningError, match="has expired|not a pair"):
+        receive(receiver_settings, DnList(dns), stop, idle=0)
+
+
+def test_directory_needs_no_key_of_ours(transport, receiver_settings, dns, stop, host, tmp_path, centre):
+    receiver_settings.certificates.key = str(tmp_path / "none")
+    transport.offer(host.sign("a"), "1")
+    transport.offer(encrypted(host.sign("b"), host), "2")
+    assert receive(receiver_settings, DnList(dns), stop, idle=0) == (1, 1)
+    assert "no certificate and key to decrypt with" in centre.rejected()[0]["error"]
 
 
 def test_bytes_that_are_no_text_are_rejected_and_kept(receiver):

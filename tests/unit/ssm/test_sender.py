@@ -4,10 +4,14 @@ import os
 import stat
 
 import pytest
+from cryptography import x509
 
 from apelcommon.daemon import Stop
 from apelcommon.errors import ConfigError
+from servers.pki import new_key, pem, subject
 from ssm import smime
+from ssm.credentials import load_credentials
+from ssm.envelope import Decryptor
 from ssm.errors import SigningError, StorageError, TransportError
 from ssm.options import SENDER, check_sender
 from ssm.queues import DirectoryQueue, OutgoingQueue
@@ -74,6 +78,84 @@ def test_failing_signature_sends_and_removes_nothing(transport, outgoing, sender
     assert transport.sent == []
     assert outgoing.count() == 2
     assert all(outgoing.lock(element) for element in outgoing.ids())
+
+
+def test_messages_are_encrypted_for_the_receiver(transport, outgoing, sender_settings, another_host):
+    """Signed, then encrypted: only the receiver reads them."""
+    fill(outgoing, 2)
+    sender_settings.certificates.server_cert = another_host.certificate
+    assert send_queue(sender_settings) == (2, 0, 0)
+    receiver = load_credentials(another_host.certificate, another_host.key)
+    keys = Decryptor([(receiver.certificate, receiver.key)])
+    for _, body in transport.sent:
+        assert b"x-pkcs7-mime; smime-type=enveloped-data" in body
+        assert smime.verify(keys.open(body)).certificate == sender_settings_certificate(sender_settings)
+
+
+def sender_settings_certificate(settings):
+    own = settings.certificates
+    return load_credentials(own.certificate, own.key).certificate
+
+
+NOT_FOR_ENCRYPTION = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+
+
+def receiver_without(pki, tmp_path, kind):
+    """A receiver's certificate with which something is wrong."""
+    path = str(tmp_path / "receiver.pem")
+    if kind == "missing":
+        return path
+    if kind == "untrusted":
+        return pki.foreign.issue("centre.example.org")[0]
+    if kind in ("expired", "not yet valid", "ends today"):
+        days = {"expired": (-30, -1), "not yet valid": (1, 30), "ends today": (-1, 0.5)}[kind]
+        return pki.issue("centre.example.org", days=days)[0]
+    data = b"no PEM"
+    if kind in ("wrong usage", "wrong usage EC"):
+        key = new_key("ec" if kind.endswith("EC") else "rsa").public_key()
+        name = subject([("CN", "centre")])
+        data = pem(pki.root.sign(name, key, [(NOT_FOR_ENCRYPTION, True)], (-1, 30)))
+    with open(path, "wb") as stream:
+        stream.write(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ("missing", "Cannot read the certificate"),
+        ("garbage", "no certificate in PEM"),
+        ("untrusted", "unable to get local issuer"),
+        ("expired", "has expired"),
+        ("not yet valid", "not valid before"),
+        ("ends today", "within 24 hours"),
+        ("wrong usage", "does not allow encryption"),
+        ("wrong usage EC", "does not allow encryption"),
+    ],
+)
+def test_bad_certificate_of_the_receiver_sends_nothing(
+    transport, outgoing, sender_settings, pki, tmp_path, trouble, reason
+):
+    """S4: what can't be encrypted is not sent in the clear, and stays."""
+    fill(outgoing, 1)
+    sender_settings.certificates.server_cert = receiver_without(pki, tmp_path, trouble)
+    with pytest.raises(SigningError, match=reason):
+        send_queue(sender_settings)
+    assert transport.sent == []
+    assert outgoing.count() == 1
+
+
+def test_trust_in_the_receiver_may_be_left_unchecked(transport, outgoing, sender_settings, pki):
+    fill(outgoing, 1)
+    sender_settings.certificates.server_cert = pki.foreign.issue("centre.example.org")[0]
+    sender_settings.certificates.verify_server_cert = False
+    assert send_queue(sender_settings) == (1, 0, 0)
+
+
+def test_chain_may_stand_behind_the_receivers_certificate(transport, outgoing, sender_settings, pki):
+    fill(outgoing, 1)
+    sender_settings.certificates.server_cert = pki.intermediate.issue("centre.example.org")[0]
+    assert send_queue(sender_settings) == (1, 0, 0)
 
 
 def test_empty_message_is_never_sent(transport, outgoing, sender_settings, caplog):
@@ -214,7 +296,7 @@ def defaults(**changes):
         ({"broker__host": ""}, "host is missing"),
         ({"broker__port": None}, "port is missing"),
         ({"messaging__destination": ""}, "destination is empty"),
-        ({"certificates__server_cert": "/etc/x.pem"}, "does not encrypt"),
+        ({"certificates__server_cert": "/etc/grid-security/hostcert.pem"}, "is our own certificate"),
         ({"messaging__window": 0}, "window"),
         ({"messaging__receipt_timeout": 0.0}, "receipt_timeout"),
     ],

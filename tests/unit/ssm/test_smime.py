@@ -365,7 +365,6 @@ def test_no_signer_is_rejected(host):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("-nodetach",), "opaque or encrypted"),
         (("-nocerts",), "0 certificates"),
         (("-noattr",), "without signed attributes"),
         (("-md", "sha1"), "digest sha1"),
@@ -373,8 +372,8 @@ def test_no_signer_is_rejected(host):
         (("-md", "sha224"), "digest sha224"),
     ],
 )
-def test_weak_or_opaque_signature_is_rejected(host, options, reason):
-    """S3: opaque S/MIME, weak digests, no attributes."""
+def test_weak_signature_is_rejected(host, options, reason):
+    """S3: weak digests, no attributes."""
     with pytest.raises(CryptoError, match=reason):
         smime.verify(host.openssl_sign(TEXT, *options))
 
@@ -387,8 +386,51 @@ def test_nested_signature_is_rejected(host):
 
 def test_encrypted_message_is_rejected(host):
     encrypted = openssl("smime", "-encrypt", "-aes128", host.certificate, given=host.sign())
-    with pytest.raises(CryptoError, match="opaque or encrypted"):
+    with pytest.raises(CryptoError, match="an encrypted message where a signature belongs"):
         smime.verify(encrypted)
+
+
+@pytest.mark.parametrize("shape", ["SMIME", "DER", "PEM", "DER -stream", "SMIME -stream"])
+@pytest.mark.parametrize("command", ["smime", "cms"])
+@pytest.mark.parametrize("kind", ["host", "ec_host"])
+def test_opaque_signature_is_verified(request, kind, command, shape):
+    """S3: the text is inside the signature, as `openssl smime -sign -nodetach` makes it."""
+    host = request.getfixturevalue(kind)
+    words = ["-sign", "-nodetach", "-text", "-inkey", host.key, "-signer", host.certificate]
+    message = openssl(command, *words, "-outform", *shape.split(), given="Site: Zoë\nx".encode())
+    signed = smime.verify(message)
+    assert signed.text == "Site: Zoë\nx"
+    assert signed.certificate == host.signer().certificate.dump()
+
+
+def test_tampered_opaque_signature_is_rejected(host):
+    message = mime.container_of(host.openssl_sign("Site: Aye", "-nodetach"))
+    with pytest.raises(CryptoError, match="not what was signed"):
+        smime.verify(message.replace(b"Aye", b"Bee"))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda host: signature_of(host.sign()), "without the text"),
+        (
+            lambda host: openssl("cms", "-digest_create", "-outform", "DER", given=b"x" * 200),
+            "a digest where",
+        ),
+        (
+            lambda host: openssl("cms", "-data_create", "-outform", "DER", given=b"x" * 200),
+            "plain data where",
+        ),
+        (lambda host: b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "in PEM"),
+        (lambda host: b"-----BEGIN PKCS7-----\nMIIB\n", "in PEM"),
+        (lambda host: b"Content-Type: application/pkcs7-mime\n\nMIIB", "not in base64"),
+        (lambda host: b"\x30\x80" + b"\x00" * 40, "can't be read"),
+    ],
+)
+def test_structure_that_holds_no_signed_text_is_rejected(host, make, reason):
+    """S3: other kinds of CMS, and what is no message at all."""
+    with pytest.raises(CryptoError, match=reason):
+        smime.verify(make(host))
 
 
 def test_content_inside_a_detached_signature_is_rejected(host):
