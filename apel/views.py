@@ -118,7 +118,9 @@ def query(view: View, selection: Selection, condition: Condition = ("", [])) -> 
 
     `condition` says further what is new (see unloader.py).
     """
-    names = FORMATS[view.format].record_class.names
+    fields = FORMATS[view.format].record_class.fields
+    names = [field.name for field in fields]
+    view = view._replace(absent=view.absent | {field.name for field in fields if not field.on_wire})
     where, parameters = _where(view, selection, condition)
     if view.adds_up or (view.sums and selection.withhold_dns):
         return Query(_added_up(view, selection, names, where), _columns(view, names), "", parameters)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from apel.db.tables import Table
 
 #: A record and the row it makes.
-Pair = Tuple[Record, Sequence[Any]]
+Pair = Tuple[Record, Tuple[Any, ...]]
 Also = Callable[["Transaction"], Any]
 
 
@@ -41,16 +41,21 @@ def store(
     batch = list(records)
     try:
         rows = table.rows(db, batch, **(extra or {}))
-        db.run(lambda tx: _write(tx, table, rows, conflict, also))
+        db.run(lambda tx: _write(tx, table, batch, rows, conflict, also))
         return Stored(len(batch), [])
     except RowRefused:
         return _store_good_ones(db, table, batch, conflict, extra or {}, also)
 
 
 def _write(
-    tx: "Transaction", table: "Table", rows: Sequence[Sequence[Any]], conflict: str, also: Optional[Also]
+    tx: "Transaction",
+    table: "Table",
+    records: Sequence[Record],
+    rows: List[Tuple[Any, ...]],
+    conflict: str,
+    also: Optional[Also],
 ) -> None:
-    tx.insert(table.name, table.columns, rows, conflict)
+    table.insert(tx, records, rows, conflict)
     if also is not None:
         also(tx)
 
@@ -101,7 +106,7 @@ def _insert_by_halves(
 ) -> None:
     tx.execute("SAVEPOINT halves")
     try:
-        tx.insert(table.name, table.columns, [row for _, row in pairs], conflict)
+        table.insert(tx, [record for record, _ in pairs], [row for _, row in pairs], conflict)
         tx.execute("RELEASE SAVEPOINT halves")
         return
     except RowRefused as err:

@@ -15,12 +15,14 @@ from typing import (
     Type,
 )
 
+from apel.db.details import Detail
 from apel.db.lookups import NONE
 from apel.db.store import Stored, store
 from apel.records import (
     BlahdRecord,
     EventRecord,
     JobRecord,
+    NormalisedSummaryRecord,
     ProcessedFile,
     Record,
     SummaryRecord,
@@ -36,6 +38,7 @@ __all__ = [
     "EVENTS",
     "FILES",
     "JOBS",
+    "NORMALISED_SUMMARIES",
     "SERVER_JOBS",
     "SUMMARIES",
     "SYNC",
@@ -143,11 +146,23 @@ def level(field: str) -> Source:
 
 
 class Table:
-    """A table and the records that go into it: each column, and where its values come from."""
+    """A table and the records that go into it: each column, and where its values come from.
 
-    def __init__(self, table: str, record_class: Type[Record], sources: Sequence[Tuple[str, Source]]) -> None:
+    details: the tables of what a record holds any number of. schema: where it is, at the centre.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        record_class: Type[Record],
+        sources: Sequence[Tuple[str, Source]],
+        details: Sequence[Detail] = (),
+        schema: str = "server",
+    ) -> None:
         self.name = table
         self.record_class = record_class
+        self.details = tuple(details)
+        self.schema = schema
         self.columns: Tuple[str, ...] = tuple(column for column, _ in sources)
         self._sources = [source for _, source in sources]
 
@@ -160,6 +175,15 @@ class Table:
             return []
         batch = Batch(db, self.record_class.names, records, extra)
         return list(zip(*[source(batch) for source in self._sources]))
+
+    def insert(
+        self, tx: "Transaction", records: Sequence[Record], rows: List[Tuple[Any, ...]], conflict: str
+    ) -> int:
+        """Write records with the rows that `rows` has made of them; see Transaction.insert."""
+        count = tx.insert(self.name, self.columns, rows, conflict)
+        for detail in self.details:
+            detail.write(tx, self.columns, list(zip(records, rows)))
+        return count
 
 
 EVENTS = Table(
@@ -209,38 +233,58 @@ BLAHD = Table(
 
 FILES = Table("ProcessedFiles", ProcessedFile, [(field, as_is(field)) for field in ProcessedFile.names])
 
+JOB_COLUMNS: List[Tuple[str, Source]] = [
+    ("SiteID", id_of("Site", "Sites")),
+    ("SubmitHostID", id_of("SubmitHost", "SubmitHosts")),
+    ("MachineNameID", id_of("MachineName", "MachineNames")),
+    ("QueueID", id_of("Queue", "Queues")),
+    ("LocalJobId", as_is("LocalJobId")),
+    ("LocalUserId", name("LocalUserId")),
+    ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
+    ("FQAN", name("FQAN")),
+    ("VOID", id_of("VO", "VOs")),
+    ("VOGroupID", id_of("VOGroup", "VOGroups")),
+    ("VORoleID", id_of("VORole", "VORoles")),
+    ("WallDuration", as_is("WallDuration")),
+    ("CpuDuration", as_is("CpuDuration")),
+    ("NodeCount", as_is("NodeCount", 0)),
+    ("Processors", as_is("Processors", 0)),
+    ("MemoryReal", as_is("MemoryReal")),
+    ("MemoryVirtual", as_is("MemoryVirtual")),
+    ("StartTime", time("StartTime")),
+    ("EndTime", time("EndTime")),
+    ("EndYear", year("EndTime")),
+    ("EndMonth", month("EndTime")),
+    ("InfrastructureDescription", name("InfrastructureDescription")),
+    ("InfrastructureType", name("InfrastructureType")),
+    ("ServiceLevelType", name("ServiceLevelType")),
+    ("ServiceLevel", level("ServiceLevel")),
+    ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+]
+
+#: The keys of the central tables that have one of benchmarks beside them.
+JOB_KEY = ("SiteID", "EndTime", "MachineNameID", "LocalJobId")
+MONTH_KEY = (
+    "SiteID", "Month", "Year", "GlobalUserNameID", "VOID", "VORoleID", "VOGroupID", "SubmitHostId",
+)  # fmt: skip
+SUMMARY_KEY = (
+    *MONTH_KEY, "InfrastructureType", "InfrastructureDescription", "ServiceLevelType", "ServiceLevel",
+    "NodeCount", "Processors",
+)  # fmt: skip
+NORMALISED_KEY = (
+    *MONTH_KEY, "Infrastructure", "InfrastructureDescription", "NodeCount", "Processors", "ServiceLevelType",
+)  # fmt: skip
+BY_BENCHMARK = ("BenchmarkType", "Benchmark")
+NORMALISED_BY_BENCHMARK = ("BenchmarkType", "NormalisedWallDuration", "NormalisedCpuDuration")
+IN_MONTH = ("SiteID", "Month", "Year")
+
 #: Site and centre have the same columns. Extra: PublisherDN, who sent (or made) the records.
-JOBS = SERVER_JOBS = Table(
+JOBS = Table("JobRecords", JobRecord, JOB_COLUMNS)
+SERVER_JOBS = Table(
     "JobRecords",
     JobRecord,
-    [
-        ("SiteID", id_of("Site", "Sites")),
-        ("SubmitHostID", id_of("SubmitHost", "SubmitHosts")),
-        ("MachineNameID", id_of("MachineName", "MachineNames")),
-        ("QueueID", id_of("Queue", "Queues")),
-        ("LocalJobId", as_is("LocalJobId")),
-        ("LocalUserId", name("LocalUserId")),
-        ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
-        ("FQAN", name("FQAN")),
-        ("VOID", id_of("VO", "VOs")),
-        ("VOGroupID", id_of("VOGroup", "VOGroups")),
-        ("VORoleID", id_of("VORole", "VORoles")),
-        ("WallDuration", as_is("WallDuration")),
-        ("CpuDuration", as_is("CpuDuration")),
-        ("NodeCount", as_is("NodeCount", 0)),
-        ("Processors", as_is("Processors", 0)),
-        ("MemoryReal", as_is("MemoryReal")),
-        ("MemoryVirtual", as_is("MemoryVirtual")),
-        ("StartTime", time("StartTime")),
-        ("EndTime", time("EndTime")),
-        ("EndYear", year("EndTime")),
-        ("EndMonth", month("EndTime")),
-        ("InfrastructureDescription", name("InfrastructureDescription")),
-        ("InfrastructureType", name("InfrastructureType")),
-        ("ServiceLevelType", name("ServiceLevelType")),
-        ("ServiceLevel", level("ServiceLevel")),
-        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
-    ],
+    JOB_COLUMNS,
+    [Detail("JobBenchmarks", "Benchmarks", JOB_KEY, BY_BENCHMARK, ("SiteID", "EndTime"))],
 )
 
 #: Extra: PublisherDN.
@@ -269,6 +313,37 @@ SUMMARIES = Table(
         ("NumberOfJobs", as_is("NumberOfJobs")),
         ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
     ],
+    [Detail("SummaryBenchmarks", "Benchmarks", SUMMARY_KEY, BY_BENCHMARK, IN_MONTH)],
+)
+
+#: Extra: PublisherDN.
+NORMALISED_SUMMARIES = Table(
+    "NormalisedSummaries",
+    NormalisedSummaryRecord,
+    [
+        ("SiteID", id_of("Site", "Sites")),
+        ("Month", as_is("Month")),
+        ("Year", as_is("Year")),
+        ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
+        ("VOID", id_of("VO", "VOs")),
+        ("VOGroupID", id_of("VOGroup", "VOGroups")),
+        ("VORoleID", id_of("VORole", "VORoles")),
+        ("SubmitHostId", id_of("SubmitHost", "SubmitHosts")),
+        ("Infrastructure", name("Infrastructure")),
+        ("InfrastructureDescription", name("InfrastructureDescription")),
+        ("ServiceLevelType", name("ServiceLevelType")),
+        ("NodeCount", as_is("NodeCount")),
+        ("Processors", as_is("Processors")),
+        ("EarliestEndTime", time("EarliestEndTime")),
+        ("LatestEndTime", time("LatestEndTime")),
+        ("WallDuration", as_is("WallDuration")),
+        ("CpuDuration", as_is("CpuDuration")),
+        ("NormalisedWallDuration", as_is("NormalisedWallDuration")),
+        ("NormalisedCpuDuration", as_is("NormalisedCpuDuration")),
+        ("NumberOfJobs", as_is("NumberOfJobs")),
+        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+    ],
+    [Detail("NormalisedSummaryBenchmarks", "Benchmarks", NORMALISED_KEY, NORMALISED_BY_BENCHMARK, IN_MONTH)],
 )
 
 #: Extra: PublisherDN.

@@ -97,15 +97,16 @@ class _Decoder:
         for key in raw:
             if key not in self.format.known:
                 raise RecordError("", f"Unknown field: {shown(key)}")
-        if self.format.dict_benchmark:
-            _drop_overridden_type(raw)
+        if self.format.by_benchmark:
+            _drop_overridden_type(raw, self.format.by_benchmark)
         return tuple(map(raw.get, self.format.record_class.names))
 
 
-def _drop_overridden_type(raw: Dict[str, str]) -> None:
+def _drop_overridden_type(raw: Dict[str, str], by_benchmark: Sequence[str]) -> None:
     """Of a literal type and the type within the benchmark, whichever comes later counts."""
     keys = list(raw)
-    if "ServiceLevelType" in raw and "ServiceLevel" in raw:
-        overridden = keys.index("ServiceLevelType") < keys.index("ServiceLevel")
+    later = [keys.index(name) for name in by_benchmark if name in raw]
+    if "ServiceLevelType" in raw and later:
+        overridden = keys.index("ServiceLevelType") < max(later)
         if overridden or is_null(raw["ServiceLevelType"]):
             del raw["ServiceLevelType"]

@@ -1,13 +1,13 @@
 """Records to messages: each is checked again before it is written."""
 
 import functools
-from typing import Callable, List, Optional, Sequence, Tuple, Type
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 from apel import times
 from apel.errors import RecordError
 from apel.messages import car
-from apel.messages.benchmarks import DEFAULT_TYPE
-from apel.messages.columns import write_column
+from apel.messages.benchmarks import as_written, written
+from apel.messages.columns import each_once, write_column
 from apel.messages.formats import FORMATS, TextFormat, may_be_left_out
 from apel.records import Field, JobRecord, Record
 
@@ -73,7 +73,7 @@ def _one(number: int, record: Record, write: Callable[[Sequence[Record]], List[s
 def _lines(records: Sequence[Record], text_format: TextFormat, leave_out: frozenset, now: int) -> List[str]:
     """Each record as text, with its separator."""
     columns = dict(zip(text_format.record_class.names, zip(*records)))
-    texts = [_texts(field, columns[field.name], text_format) for field in text_format.written(leave_out)]
+    texts = [_texts(field, columns, text_format) for field in text_format.written(leave_out)]
     for record in records:
         for rule in text_format.rules:
             rule(record, now)
@@ -81,11 +81,21 @@ def _lines(records: Sequence[Record], text_format: TextFormat, leave_out: frozen
     return [template % row for row in zip(*texts)]
 
 
-def _texts(field: Field, column: Tuple, text_format: TextFormat) -> List[str]:
+def _texts(field: Field, columns: Dict[str, Tuple], text_format: TextFormat) -> List[str]:
     """What stands in the template for one field, for every record."""
-    texts = write_column(field, column)
+    texts = write_column(field, columns[field.name])
     if may_be_left_out(field):
         return [f"{field.name}: {text}\n" if text else "" for text in texts]
-    if text_format.dict_benchmark and field.name == "ServiceLevelType":
-        return [DEFAULT_TYPE if text == "None" else text for text in texts]
+    if field.name in text_format.by_benchmark:
+        return _in_braces(text_format, field.name, texts, columns)
     return texts
+
+
+def _in_braces(text_format: TextFormat, name: str, texts: List[str], columns: Dict[str, Tuple]) -> List[str]:
+    """Texts of one of the fields that hold `{type: value}`."""
+    fields = text_format.record_class.fields
+    (kind,) = text_format.places("ServiceLevelType")
+    kinds = as_written(write_column(fields[kind], columns["ServiceLevelType"]))
+    place = text_format.by_benchmark.index(name) + 1
+    rows = list(zip(kinds, texts, columns["Benchmarks"]))
+    return each_once(lambda row: written(row[0], row[1], row[2], place), rows)

@@ -4,19 +4,35 @@ import re
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Pattern, Tuple, Type
 
 from apel.errors import RecordError, shown
-from apel.messages.benchmarks import benchmark_can_be_named
-from apel.records import Field, JobRecord, Record, SummaryRecord, SyncRecord
+from apel.messages.benchmarks import benchmark_can_be_named, normalising_type_is_known
+from apel.records import (
+    Field,
+    JobRecord,
+    NormalisedSummaryRecord,
+    Record,
+    SummaryRecord,
+    SyncRecord,
+)
 from apel.records.fields import Timestamp
 
 #: How much of a header must agree: the whole of it, type and version, or the type alone.
 EXACT, VERSION, KIND = "exact", "version", "kind"
+
+#: The fields that hold `{type: value}` in v0.4, and the rules about them.
+LEVEL = ("ServiceLevel",)
+DURATIONS = ("NormalisedWallDuration", "NormalisedCpuDuration")
+RULES_BY_BENCHMARK: Dict[Tuple[str, ...], Tuple[Callable[[Any, int], None], ...]] = {
+    LEVEL: (benchmark_can_be_named,),
+    DURATIONS: (normalising_type_is_known,),
+}
 
 
 class TextFormat:
     """One version of one record type on the wire.
 
     ignored: keys that are accepted and dropped. extra: keys that are written only on request.
-    dict_benchmark: ServiceLevel holds `{type: value}` and there is no ServiceLevelType line (v0.4).
+    read_only: keys that are accepted and never written.
+    by_benchmark: fields that hold `{type: value}`, so that there is no ServiceLevelType line (v0.4).
     """
 
     def __init__(
@@ -26,27 +42,36 @@ class TextFormat:
         matching: str,
         ignored: Iterable[str] = (),
         extra: Iterable[str] = (),
-        dict_benchmark: bool = False,
+        read_only: Iterable[str] = (),
+        by_benchmark: Tuple[str, ...] = (),
     ) -> None:
         self.header = header
         self.record_class = record_class
         self.matching = matching
-        self.dict_benchmark = dict_benchmark
+        self.by_benchmark = by_benchmark
         self.extra: FrozenSet[str] = frozenset(extra)
-        self.known: FrozenSet[str] = frozenset(record_class.names) | frozenset(ignored)
+        self.read_only: FrozenSet[str] = frozenset(read_only)
+        if by_benchmark:
+            self.read_only |= {"ServiceLevelType"}
+        names = {field.name for field in record_class.fields if field.on_wire}
+        self.known: FrozenSet[str] = frozenset(names) | frozenset(ignored)
         self.pattern = self._compile()
-        dict_rules: Tuple[Callable[[Any, int], None], ...] = (
-            (benchmark_can_be_named,) if dict_benchmark else ()
-        )
-        self.rules = record_class.rules + dict_rules
+        self.rules = record_class.rules + RULES_BY_BENCHMARK.get(by_benchmark, ())
+
+    @property
+    def dict_benchmark(self) -> bool:
+        """Whether benchmarks stand in braces."""
+        return bool(self.by_benchmark)
 
     def _compile(self) -> Pattern[str]:
         """One group for each field, for a record with its lines in order; lines may be absent."""
         return re.compile("".join(map(self._line_pattern, self.record_class.fields)))
 
     def _line_pattern(self, field: Field) -> str:
-        if self.dict_benchmark and field.name == "ServiceLevelType":
+        if not field.on_wire or field.name in self.read_only:
             return "((?!))?"  # no such line; the group keeps its place
+        if field.name in self.by_benchmark:
+            return f"{field.name}: (.*)\n"
         blank = "" if field.canonical == ".*" else " "
         line = f"{field.name}:{blank}({field.canonical})\n"
         return line if field.required else f"(?:{line})?"
@@ -61,15 +86,16 @@ class TextFormat:
         return "".join(map(self._line_template, self.written(leave_out))) + "%%%%\n"
 
     def written(self, leave_out: Iterable[str]) -> Tuple[Field, ...]:
-        return tuple(field for field in self.record_class.fields if field.name not in leave_out)
+        left_out = self.read_only.union(leave_out)
+        return tuple(
+            field for field in self.record_class.fields if field.on_wire and field.name not in left_out
+        )
 
     def _line_template(self, field: Field) -> str:
         if may_be_left_out(field):
             return "%s"
-        if self.dict_benchmark and field.name == "ServiceLevelType":
-            return "ServiceLevel: {%s: "
-        if self.dict_benchmark and field.name == "ServiceLevel":
-            return "%s}\n"
+        if field.name in self.by_benchmark:
+            return f"{field.name}: {{%s}}\n"
         return f"{field.name}: %s\n"
 
     def accepts(self, header: str) -> bool:
@@ -98,7 +124,7 @@ FORMATS: Dict[str, TextFormat] = {
         JobRecord,
         VERSION,
         ignored=["SubmitHostType", "UpdateTime"],
-        dict_benchmark=True,
+        by_benchmark=LEVEL,
     ),
     "job v0.3": TextFormat(
         "APEL-individual-job-message: v0.3", JobRecord, KIND, ignored=["SubmitHostType", "UpdateTime"]
@@ -116,7 +142,23 @@ FORMATS: Dict[str, TextFormat] = {
         EXACT,
         ignored=["UpdateTime"],
         extra=["InfrastructureDescription"],
-        dict_benchmark=True,
+        by_benchmark=LEVEL,
+    ),
+    "normalised summary v0.3": TextFormat(
+        "APEL-summary-job-message: v0.3",
+        NormalisedSummaryRecord,
+        EXACT,
+        ignored=["UpdateTime"],
+        extra=["InfrastructureDescription"],
+        read_only=["ServiceLevelType"],
+    ),
+    "normalised summary v0.4": TextFormat(
+        "APEL-normalised-summary-message: v0.4",
+        NormalisedSummaryRecord,
+        EXACT,
+        ignored=["UpdateTime"],
+        extra=["InfrastructureDescription"],
+        by_benchmark=DURATIONS,
     ),
     "sync v0.1": TextFormat("APEL-sync-message: v0.1", SyncRecord, KIND),
 }

@@ -3,7 +3,7 @@
 from typing import Any, List, Optional, Tuple, Union
 
 from apel.errors import RecordError
-from apel.messages.benchmarks import read_benchmarks
+from apel.messages.benchmarks import read_durations, read_level
 from apel.messages.columns import Columns, each_once, identify, read_column
 from apel.messages.formats import TextFormat
 from apel.records import Record
@@ -25,6 +25,7 @@ class Rows:
         self.fields = text_format.record_class.fields
         self.identity = text_format.places("FQAN", "VO", "VOGroup", "VORole")
         self.benchmark = text_format.places("ServiceLevelType", "ServiceLevel")
+        self.by_benchmark = text_format.places(*text_format.by_benchmark)
 
     def outcomes(self, rows: List[Row], canonical: bool) -> List[Outcome]:
         """A record or an error for each row. `canonical`: all texts are in their usual form (see columns.py).
@@ -52,7 +53,7 @@ class Rows:
 
     def _records(self, rows: List[Raws], canonical: bool) -> List[Record]:
         columns: Columns = list(zip(*rows))
-        if self.format.dict_benchmark:
+        if self.by_benchmark:
             self._spread_benchmarks(columns)
         columns = [read_column(*pair, canonical) for pair in zip(self.fields, columns)]
         if self.identity:
@@ -63,11 +64,16 @@ class Rows:
         return [make(values) for values in zip(*columns)]
 
     def _spread_benchmarks(self, columns: Columns) -> None:
-        """v0.4: `{type: value}` into the raw texts of both fields; a type that came by itself stays."""
-        kind, level = self.benchmark
-        pairs = each_once(_read_level, columns[level])
-        columns[level] = [value for _, value in pairs]
-        columns[kind] = [literal or name for literal, (name, _) in zip(columns[kind], pairs)]
+        """v0.4: `{type: value}` into the raw texts of its fields; a type that came by itself stays."""
+        kind, several = self.format.places("ServiceLevelType", "Benchmarks")
+        read = read_level if len(self.by_benchmark) == 1 else read_durations
+        raws = list(zip(*(columns[place] for place in self.by_benchmark)))
+        found = each_once(lambda raw: read(*raw), raws)
+        for number, place in enumerate(self.by_benchmark):
+            columns[place] = [values[number] for _, values, _ in found]
+        literals = columns[kind]
+        columns[kind] = [literal or name for literal, (name, _, _) in zip(literals, found)]
+        columns[several] = [None if literal else more for literal, (_, _, more) in zip(literals, found)]
 
     def _fill_benchmarks(self, columns: Columns) -> None:
         """A job without a benchmark has the type `custom` with value 1.
@@ -81,9 +87,3 @@ class Rows:
                 NO_BENCHMARK if pair == (None, None) else pair for pair in zip(columns[kind], columns[level])
             ]
             columns[kind], columns[level] = (list(column) for column in zip(*pairs))
-
-
-def _read_level(raw: Optional[str]) -> Tuple[str, str]:
-    if raw is None:
-        raise RecordError("ServiceLevel", "mandatory, and absent")
-    return read_benchmarks("ServiceLevel", raw)

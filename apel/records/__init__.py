@@ -4,13 +4,14 @@ from apel.records.base import Record
 from apel.records.fields import Field, Value
 from apel.records.jobs import JobRecord
 from apel.records.site import BlahdRecord, EventRecord, ProcessedFile
-from apel.records.summaries import SummaryRecord, SyncRecord
+from apel.records.summaries import NormalisedSummaryRecord, SummaryRecord, SyncRecord
 
 __all__ = [
     "BlahdRecord",
     "EventRecord",
     "Field",
     "JobRecord",
+    "NormalisedSummaryRecord",
     "ProcessedFile",
     "Record",
     "SummaryRecord",

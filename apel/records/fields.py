@@ -18,7 +18,7 @@ from typing import Any, Callable, Optional, Tuple, Union
 from apel.errors import RecordError, shown
 from apel.times import END_OF_TIME, epoch_from_text
 
-Value = Union[str, int, float, None]
+Value = Union[str, int, float, Tuple[Any, ...], None]
 
 #: Says what is wrong with a value, or None.
 Check = Callable[[Any], Optional[str]]
@@ -30,6 +30,9 @@ NULL_WORDS = frozenset(["", "none", "null"])
 SEPARATOR = "%%"
 
 MOST_INTEGER = 2**63 - 1
+
+#: How many tuples a record may hold in one field.
+MOST_TUPLES = 100
 
 #: What every table holds of cores and nodes; batch systems write 2**32 - 2 and the like for "no value".
 MOST_COUNT = 2**31 - 1
@@ -78,10 +81,14 @@ def one_line(value: str) -> Optional[str]:
 
 
 class Field(abc.ABC):
-    """One field of a record. `canonical` is a pattern of its usual wire forms (see messages/columns.py)."""
+    """One field of a record. `canonical` is a pattern of its usual wire forms (see messages/columns.py).
+
+    `on_wire`: whether it has a line of its own in text messages.
+    """
 
     kind = ""
     canonical = ".*"
+    on_wire = True
 
     def __init__(self, required: bool, checks: Tuple[Check, ...]) -> None:
         self.name = ""
@@ -224,6 +231,52 @@ class Timestamp(Integer):
         return None if value is None else str(value)
 
 
+class TimeOrZero(Timestamp):
+    """A time for which some senders write 0 where there is none."""
+
+    canonical = "[1-9][0-9]{0,9}|None"
+
+    def convert(self, value: Any) -> Any:
+        return super().convert(value) or None
+
+
+class Tuples(Field):
+    """What a record holds any number of: a name each, and values for it. A tuple of tuples, None for none.
+
+    `values` checks what stands beside the names, each of which may be absent.
+    """
+
+    kind = "tuples"
+    on_wire = False
+
+    def __init__(self, name: Text, values: Tuple[Field, ...]) -> None:
+        super().__init__(False, ())
+        self._parts = (name, *values)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        for part in self._parts:
+            part.name = name
+
+    def read(self, raw: Any) -> Value:
+        return self.clean(raw)
+
+    def convert(self, value: Any) -> Any:
+        if not isinstance(value, tuple):
+            raise self.error(f"a {type(value).__name__} where tuples belong")
+        if len(value) > MOST_TUPLES:
+            raise self.error(f"{len(value)} of them, at most {MOST_TUPLES} allowed")
+        return tuple(map(self._one, value)) or None
+
+    def _one(self, value: Any) -> Tuple[Any, ...]:
+        if not isinstance(value, tuple) or len(value) != len(self._parts):
+            raise self.error(f"no tuple of {len(self._parts)}")
+        return tuple(part.clean(item) for part, item in zip(self._parts, value))
+
+    def from_text(self, raw: str) -> Any:
+        raise self.error("can't stand in text")
+
+
 # -- how a record class declares them (Any, because reading the attribute of a record gives a value) ---
 
 
@@ -247,3 +300,11 @@ def number(
 
 def timestamp(required: bool = False) -> Any:
     return Timestamp(required)
+
+
+def time_or_zero() -> Any:
+    return TimeOrZero(False)
+
+
+def tuples(name: Any, *values: Any) -> Any:
+    return Tuples(name, values)

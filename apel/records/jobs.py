@@ -1,7 +1,9 @@
 """A finished job as a site reports it to the centre."""
 
+from typing import Any
+
 from apel.records.base import Record
-from apel.records.fields import MOST_COUNT, integer, number, text, timestamp
+from apel.records.fields import MOST_COUNT, integer, number, text, timestamp, tuples
 from apel.records.rules import (
     benchmark_is_known,
     benchmark_is_whole,
@@ -11,6 +13,11 @@ from apel.records.rules import (
 
 #: DECIMAL(10,3) in every schema.
 MOST_BENCHMARK = 9999999.999
+
+
+def benchmarks() -> Any:
+    """All benchmarks of a v0.4 record that names several, as (type, value); ServiceLevel is one of them."""
+    return tuples(text(required=True, max_length=50), number(required=True))
 
 
 class JobRecord(Record):
@@ -41,5 +48,6 @@ class JobRecord(Record):
     MemoryVirtual = integer(ge=0)
     ServiceLevelType = text(max_length=50)
     ServiceLevel = number(between=(0.0, MOST_BENCHMARK))
+    Benchmarks = benchmarks()
 
     rules = (job_ends_after_it_starts, job_has_ended, benchmark_is_whole, benchmark_is_known)

@@ -12,10 +12,10 @@ from operator import attrgetter
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from apel.db import Database, RowRefused
-from apel.db.tables import SERVER_JOBS, SUMMARIES, SYNC, mark_months, store
+from apel.db.tables import NORMALISED_SUMMARIES, SERVER_JOBS, SUMMARIES, SYNC, mark_months, store
 from apel.errors import RecordError, shown
 from apel.messages import Message, Rejected, decode, encode, join
-from apel.records import JobRecord, Record, SummaryRecord, SyncRecord
+from apel.records import JobRecord, NormalisedSummaryRecord, Record, SummaryRecord, SyncRecord
 from apel.server.rejects import Rejects
 from apel.server.rest import Rest
 from apel.server.turns import Turns
@@ -29,7 +29,12 @@ NO_ID = "noid"
 UNKNOWN = "unknown type"
 REASONS_SHOWN = 5
 SECONDS_BETWEEN_PURGES = 600
-TABLES: Dict[type, Any] = {JobRecord: SERVER_JOBS, SummaryRecord: SUMMARIES, SyncRecord: SYNC}
+TABLES: Dict[type, Any] = {
+    JobRecord: SERVER_JOBS,
+    SummaryRecord: SUMMARIES,
+    NormalisedSummaryRecord: NORMALISED_SUMMARIES,
+    SyncRecord: SYNC,
+}
 
 
 class Queues(NamedTuple):
@@ -219,7 +224,7 @@ class Loader:
 
         def work(tx: Any) -> int:
             mark(tx)
-            return int(tx.insert(table.name, table.columns, rows, "update"))
+            return int(table.insert(tx, message.records, rows, "update"))
 
         if message.rejected:
             return self._refuse(delivery, message.format, _reasons(message.rejected), len(message.rejected))
@@ -274,7 +279,7 @@ def _months(message: Message) -> Set[Tuple[str, int, int]]:
     records: List[Any] = list(message.records)
     if message.record_class is JobRecord:
         return {(record.Site, *month_of(record.EndTime)) for record in records}
-    if message.record_class is SummaryRecord:
+    if message.record_class in (SummaryRecord, NormalisedSummaryRecord):
         return {(record.Site, record.Year, record.Month) for record in records}
     return set()
 

@@ -168,7 +168,61 @@ CREATE TABLE IF NOT EXISTS NormalisedSummaries (
     KEY UpdateTimeIdx (UpdateTime)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
--- What the summariser makes of the three tables above: the source of all views of sums.
+-- All benchmarks of records that came with several (v0.4 messages); the preferred one stands in the record.
+-- Rows are named as their record is, and hold nothing for records with one benchmark.
+CREATE TABLE IF NOT EXISTS JobBenchmarks (
+    SiteID INT NOT NULL,
+    EndTime DATETIME NOT NULL,
+    MachineNameID INT NOT NULL,
+    LocalJobId VARCHAR(255) NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
+    Benchmark DOUBLE NOT NULL,
+    PRIMARY KEY (SiteID, EndTime, MachineNameID, LocalJobId, BenchmarkType)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS SummaryBenchmarks (
+    SiteID INT NOT NULL,
+    Month INT NOT NULL,
+    Year INT NOT NULL,
+    GlobalUserNameID INT NOT NULL,
+    VOID INT NOT NULL,
+    VORoleID INT NOT NULL,
+    VOGroupID INT NOT NULL,
+    SubmitHostId INT NOT NULL,
+    InfrastructureType VARCHAR(50) NOT NULL,
+    InfrastructureDescription VARCHAR(255) NOT NULL,
+    ServiceLevelType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
+    ServiceLevel DECIMAL(10,3) NOT NULL,
+    NodeCount INT NOT NULL,
+    Processors INT NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
+    Benchmark DOUBLE NOT NULL,
+    PRIMARY KEY (SiteID, Month, Year, GlobalUserNameID, VOID, VORoleID, VOGroupID, SubmitHostId, InfrastructureType,
+                 InfrastructureDescription, ServiceLevelType, ServiceLevel, NodeCount, Processors, BenchmarkType)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS NormalisedSummaryBenchmarks (
+    SiteID INT NOT NULL,
+    Month INT NOT NULL,
+    Year INT NOT NULL,
+    GlobalUserNameID INT NOT NULL,
+    VOID INT NOT NULL,
+    VORoleID INT NOT NULL,
+    VOGroupID INT NOT NULL,
+    SubmitHostId INT NOT NULL,
+    Infrastructure VARCHAR(50) NOT NULL,
+    InfrastructureDescription VARCHAR(255) NOT NULL,
+    NodeCount INT NOT NULL,
+    Processors INT NOT NULL,
+    ServiceLevelType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
+    NormalisedWallDuration BIGINT UNSIGNED,
+    NormalisedCpuDuration BIGINT UNSIGNED,
+    PRIMARY KEY (SiteID, Month, Year, GlobalUserNameID, VOID, VORoleID, VOGroupID, SubmitHostId, Infrastructure,
+                 InfrastructureDescription, NodeCount, Processors, ServiceLevelType, BenchmarkType)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- What the summariser makes of jobs, summaries and normalised summaries: the source of all views of sums.
 CREATE TABLE IF NOT EXISTS HybridSuperSummaries (
     UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
     SiteID INT NOT NULL,

@@ -149,7 +149,61 @@ CREATE TABLE IF NOT EXISTS NormalisedSummaries (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS NormalisedSummaries_UpdateTimeIdx ON NormalisedSummaries (UpdateTime);
 
--- What the summariser makes of the three tables above: the source of all views of sums.
+-- All benchmarks of records that came with several (v0.4 messages); the preferred one stands in the record.
+-- Rows are named as their record is, and hold nothing for records with one benchmark.
+CREATE TABLE IF NOT EXISTS JobBenchmarks (
+    SiteID INT NOT NULL,
+    EndTime DATETIME NOT NULL,
+    MachineNameID INT NOT NULL,
+    LocalJobId VARCHAR(255) NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE NOCASE NOT NULL,
+    Benchmark DOUBLE NOT NULL,
+    PRIMARY KEY (SiteID, EndTime, MachineNameID, LocalJobId, BenchmarkType)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS SummaryBenchmarks (
+    SiteID INT NOT NULL,
+    Month INT NOT NULL,
+    Year INT NOT NULL,
+    GlobalUserNameID INT NOT NULL,
+    VOID INT NOT NULL,
+    VORoleID INT NOT NULL,
+    VOGroupID INT NOT NULL,
+    SubmitHostId INT NOT NULL,
+    InfrastructureType VARCHAR(50) NOT NULL,
+    InfrastructureDescription VARCHAR(255) NOT NULL,
+    ServiceLevelType VARCHAR(50) COLLATE NOCASE NOT NULL,
+    ServiceLevel DECIMAL(10,3) NOT NULL,
+    NodeCount INT NOT NULL,
+    Processors INT NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE NOCASE NOT NULL,
+    Benchmark DOUBLE NOT NULL,
+    PRIMARY KEY (SiteID, Month, Year, GlobalUserNameID, VOID, VORoleID, VOGroupID, SubmitHostId, InfrastructureType,
+                 InfrastructureDescription, ServiceLevelType, ServiceLevel, NodeCount, Processors, BenchmarkType)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS NormalisedSummaryBenchmarks (
+    SiteID INT NOT NULL,
+    Month INT NOT NULL,
+    Year INT NOT NULL,
+    GlobalUserNameID INT NOT NULL,
+    VOID INT NOT NULL,
+    VORoleID INT NOT NULL,
+    VOGroupID INT NOT NULL,
+    SubmitHostId INT NOT NULL,
+    Infrastructure VARCHAR(50) NOT NULL,
+    InfrastructureDescription VARCHAR(255) NOT NULL,
+    NodeCount INT NOT NULL,
+    Processors INT NOT NULL,
+    ServiceLevelType VARCHAR(50) COLLATE NOCASE NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE NOCASE NOT NULL,
+    NormalisedWallDuration BIGINT,
+    NormalisedCpuDuration BIGINT,
+    PRIMARY KEY (SiteID, Month, Year, GlobalUserNameID, VOID, VORoleID, VOGroupID, SubmitHostId, Infrastructure,
+                 InfrastructureDescription, NodeCount, Processors, ServiceLevelType, BenchmarkType)
+) WITHOUT ROWID;
+
+-- What the summariser makes of jobs, summaries and normalised summaries: the source of all views of sums.
 CREATE TABLE IF NOT EXISTS HybridSuperSummaries (
     UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
     SiteID INT NOT NULL,

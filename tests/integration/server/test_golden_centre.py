@@ -1,4 +1,4 @@
-"""The incumbent's messages, loaded and summarised here, give the incumbent's central views (slurm)."""
+"""The incumbent's messages, loaded and summarised here, give the incumbent's central views."""
 
 import glob
 import os
@@ -12,20 +12,33 @@ from centre import Centre
 from apel.times import epoch_from_text
 from servers.databases import BACKENDS, fresh_database
 
-GOLDEN = str(pathlib.Path(__file__).parents[2] / "data" / "golden" / "slurm")
+ALL_GOLDEN = str(pathlib.Path(__file__).parents[2] / "data" / "golden")
+GOLDEN = os.path.join(ALL_GOLDEN, "slurm")
 VIEWS = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(GOLDEN, "server", "*.tsv")))
 
 
 @pytest.fixture(params=BACKENDS, scope="module")
-def golden_centre(request: Any, tmp_path_factory: Any) -> Iterator[Centre]:
+def backend(request: Any) -> str:
+    """Which database."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["slurm", "htcondor"], scope="module")
+def system(request: Any) -> str:
+    """The batch system whose jobs they are."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def golden_centre(request: Any, backend: str, system: str, tmp_path_factory: Any) -> Iterator[Centre]:
     """A centre that has loaded and summarised the golden messages."""
     folder = tmp_path_factory.mktemp("golden")
-    server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
+    server = request.getfixturevalue("mariadb") if backend == "mariadb" else None
     for db in fresh_database("server", folder, server):
         centre = Centre(folder / "spool", db)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("apel.times.now", lambda: epoch_from_text("2026-11-22 00:00:00"))
-            load_golden(centre)
+            load_golden(centre, os.path.join("..", system, "messages"))
         yield centre
 
 
@@ -44,14 +57,14 @@ def test_there_are_golden_views() -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_central_view_is_the_incumbents(golden_centre: Centre, view: str) -> None:
-    columns, expected = _golden(view)
+def test_the_central_view_is_the_incumbents(golden_centre: Centre, system: str, view: str) -> None:
+    columns, expected = _golden(view, system)
     found = golden_centre.rows("SELECT %s FROM %s" % (", ".join(columns), view))
     assert sorted(map(_comparable, found)) == sorted(map(_comparable, expected))
 
 
-def _golden(view: str) -> Tuple[List[str], List[Any]]:
-    with open(os.path.join(GOLDEN, "server", view + ".tsv"), encoding="utf-8") as stream:
+def _golden(view: str, system: str = "slurm") -> Tuple[List[str], List[Any]]:
+    with open(os.path.join(ALL_GOLDEN, system, "server", view + ".tsv"), encoding="utf-8") as stream:
         head, *lines = stream.read().splitlines()
     return head.split("\t"), [line.split("\t") for line in lines]
 

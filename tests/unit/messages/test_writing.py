@@ -7,7 +7,7 @@ from strategies import NOW
 
 from apel.errors import RecordError
 from apel.messages import FORMATS, decode, encode
-from apel.records import JobRecord, SummaryRecord, SyncRecord
+from apel.records import JobRecord, NormalisedSummaryRecord, SummaryRecord, SyncRecord
 
 JOB = JobRecord.of(
     Site="EXAMPLE-NORTH",
@@ -52,7 +52,9 @@ def test_no_records_are_a_header():
 def test_absent_values_of_a_job():
     lines = encode([JOB], "job v0.3").split("\n")
     assert lines[0] == "APEL-individual-job-message: v0.3"
-    assert [line.partition(":")[0] for line in lines[1:-2]] == list(JobRecord.names)
+    assert [line.partition(":")[0] for line in lines[1:-2]] == [
+        field.name for field in JobRecord.fields if field.on_wire
+    ]
     assert {"Queue: None", "MemoryReal: None", "ServiceLevelType: HEPscore23", "ServiceLevel: 10.0"} <= set(
         lines
     )
@@ -159,5 +161,7 @@ def test_formats_say_what_they_hold():
         "job v0.4": JobRecord,
         "summary v0.2": SummaryRecord,
         "summary v0.4": SummaryRecord,
+        "normalised summary v0.3": NormalisedSummaryRecord,
+        "normalised summary v0.4": NormalisedSummaryRecord,
         "sync v0.1": SyncRecord,
     }

@@ -1,0 +1,85 @@
+"""What a record holds any number of, in a table beside its own: benchmarks, group attributes."""
+
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence, Set, Tuple
+
+if TYPE_CHECKING:
+    from apel.db.database import Transaction
+
+#: A record and the row it makes.
+Pair = Tuple[Any, Sequence[Any]]
+Key = Tuple[Any, ...]
+
+VALUES_PER_QUERY = 500
+#: Columns whose text is compared without regard to case.
+FOLDED = frozenset(["ServiceLevelType", "BenchmarkType"])
+
+
+class Detail:
+    """A table with a row for each tuple in a field of a record, as the record that was stored last has it.
+
+    key: columns of the record's own table, which name it here, too. values: the columns of a tuple, the first
+    of which completes the key. within: the columns at the head of the key by which rows are found.
+    """
+
+    def __init__(
+        self, table: str, field: str, key: Sequence[str], values: Sequence[str], within: Sequence[str]
+    ) -> None:
+        self.name = table
+        self.field = field
+        self.key = tuple(key)
+        self.values = tuple(values)
+        self.within = tuple(within)
+
+    def write(self, tx: "Transaction", columns: Sequence[str], pairs: Sequence[Pair]) -> None:
+        """Make the rows of these records what they hold. columns: those of the records' own rows."""
+        places = [columns.index(name) for name in self.key]
+        rows: List[Key] = []
+        keys: Dict[Key, Key] = {}
+        for record, row in pairs:
+            key = tuple(row[place] for place in places)
+            keys[self._folded(key)] = key
+            rows += [(*key, *values) for values in getattr(record, self.field) or ()]
+        wanted = {self._folded(row[: len(self.key) + 1]) for row in rows}
+        for old in self._old(tx, list(keys.values())):
+            folded = self._folded(old)
+            if folded[:-1] in keys and folded not in wanted:
+                self._delete(tx, old)
+        tx.insert(self.name, (*self.key, *self.values), rows, "update")
+
+    def _folded(self, key: Key) -> Key:
+        names = (*self.key, self.values[0])
+        return tuple(value.lower() if name in FOLDED else value for name, value in zip(names, key))
+
+    def _old(self, tx: "Transaction", keys: Sequence[Key]) -> Iterator[Key]:
+        """The keys of rows of these records, and of some others."""
+        selected = ", ".join((*self.key, self.values[0]))
+        *heads, last = self.within
+        for head, found in self._grouped(keys).items():
+            if heads and not self._has_any(tx, heads[0], head[0]):
+                continue
+            conditions = ["%s = %%s" % name for name in heads]
+            values = sorted(found)
+            for start in range(0, len(values), VALUES_PER_QUERY):
+                some = values[start : start + VALUES_PER_QUERY]
+                among = "%s IN (%s)" % (last, ", ".join(["%s"] * len(some)))
+                where = " AND ".join([*conditions, among])
+                yield from tx.rows(
+                    "SELECT %s FROM %s WHERE %s" % (selected, self.name, where), [*head, *some]
+                )
+
+    def _grouped(self, keys: Sequence[Key]) -> Dict[Key, Set[Any]]:
+        places = [self.key.index(name) for name in self.within]
+        groups: Dict[Key, Set[Any]] = {}
+        for key in keys:
+            *head, last = (key[place] for place in places)
+            groups.setdefault(tuple(head), set()).add(last)
+        return groups
+
+    def _has_any(self, tx: "Transaction", column: str, value: Any) -> bool:
+        """Most sites never send more than one benchmark: then nothing need be looked for."""
+        query = "SELECT 1 FROM %s WHERE %s = %%s LIMIT 1" % (self.name, column)
+        return tx.value(query, (value,)) is not None
+
+    def _delete(self, tx: "Transaction", key: Key) -> None:
+        conditions = " AND ".join("%s = %%s" % name for name in (*self.key, self.values[0]))
+        tx.execute("DELETE FROM %s WHERE %s" % (self.name, conditions), key)
