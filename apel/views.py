@@ -79,7 +79,10 @@ SITE_VIEWS = {
 
 
 class Selection(NamedTuple):
-    """Which rows are sent, and how. `gap` is (first day, last day), YYYY-MM-DD, UTC, both whole."""
+    """Which rows are sent, and how. `gap` is (first day, last day), YYYY-MM-DD, UTC, both whole.
+
+    submit_hosts: only theirs; none means those of all.
+    """
 
     interval: str = "latest"
     gap: Tuple[str, str] = ("", "")
@@ -90,6 +93,7 @@ class Selection(NamedTuple):
     dict_benchmark_type: bool = False
     include_infrastructure_description: bool = False
     send_ur: bool = False
+    submit_hosts: Sequence[str] = ()
 
     def format_of(self, view: View) -> str:
         """The message format of a view. Raises ConfigError if it has none as usage records, or in v0.4."""
@@ -159,6 +163,9 @@ def _where(view: View, selection: Selection, condition: Condition) -> Condition:
     conditions = [condition, _vos(selection)]
     if not selection.local_jobs:
         conditions.append(("InfrastructureType = 'grid'", []))
+    if selection.submit_hosts:
+        holders = ", ".join(["%s"] * len(selection.submit_hosts))
+        conditions.append(("SubmitHost IN (%s)" % holders, list(selection.submit_hosts)))
     if selection.interval == "gap":
         conditions.append(_gap(view, selection.gap))
     texts = [text for text, _ in conditions if text]

@@ -3,15 +3,18 @@
 import argparse
 import logging
 import os
-import re
-from typing import List, Optional, Tuple
+from typing import Any, List, Optional
 
 from apel import __version__
+from apel.client import republish as again
 from apel.client import run as client
 from apel.client.join import rejoin_month
 from apel.client.options import TABLE
 from apel.client.summarise import mark_all
+from apel.commands import republish
+from apel.commands.apelsummariser import month
 from apel.db import Database, open_database
+from apel.unloader import Unloaded
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
@@ -60,28 +63,32 @@ class ClientCommand(Command):
         parser.add_argument(
             "--rejoin",
             metavar="YYYY-MM",
-            type=_month,
+            type=month,
             help="make the jobs that ended in this month again, with the benchmarks of today",
         )
         parser.add_argument(
             "--all", action="store_true", help="sum up all months again, not only changed ones"
         )
+        republish.add_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
+        republish.check_arguments(args)
         if args.check_config:
             return self._check(args)
         settings = self.settings(args)
         if settings.ssm.enabled:
             # What is wrong there is better known before anything is done.
             _sender_settings(args.ssm_config)
+        if args.action and args.dry_run:
+            return _dry_run_again(settings, args)
         if args.dry_run:
             return _dry_run(settings)
         with Lock(_lock_path(settings), self.name):
             if args.daemon:
                 return _Daemon(self, args, settings).run()
             with stop_signals() as stop:
-                return run_once(settings, args, stop)
+                return publish_again(settings, args, stop) if args.action else run_once(settings, args, stop)
 
     def _check(self, args: argparse.Namespace) -> int:
         settings = TABLE.read(args.config)
@@ -166,16 +173,21 @@ def _hand_over(db: Database, settings: Settings, ssm_config: str, stop: Stop) ->
 
 
 def _unload(db: Database, settings: Settings) -> None:
-    if not settings.unloader.enabled:
-        return
+    if settings.unloader.enabled:
+        _check_invalid(client.unload(db, settings, _outgoing(settings)))
+
+
+def _outgoing(settings: Settings) -> Any:
     from ssm.queues import OutgoingQueue
 
     path = os.path.join(settings.unloader.dir_location, OUTGOING)
     try:
-        queue = OutgoingQueue(path)
+        return OutgoingQueue(path)
     except OSError as err:
         raise Transient("The spool %s can't be written: %s" % (path, err.strerror)) from err
-    done = client.unload(db, settings, queue)
+
+
+def _check_invalid(done: Unloaded) -> None:
     if done.invalid:
         raise ServiceError("%d records are invalid and were not sent; the log names them." % done.invalid)
 
@@ -203,6 +215,38 @@ def _sender_settings(path: str) -> Settings:
     return settings
 
 
+def publish_again(settings: Settings, args: argparse.Namespace, stop: Stop) -> int:
+    """`apelclient republish`; the exit status. Nothing that differs is nothing to do, and no failure."""
+    db = open_database(settings.db, schema="client")
+    try:
+        request, notes = republish.request(args, settings, db)
+        for note in notes:
+            log.info("%s", note)
+        if not request.periods:
+            log.info("No month is to be published again.")
+            return EXIT_DONE
+        done = again.republish(db, settings, _outgoing(settings), request)
+    finally:
+        db.close()
+    log.info("Published again: %d records in %d messages (with sync)", done.records, done.messages)
+    _send(settings, args.ssm_config, stop)
+    _check_invalid(done)
+    return EXIT_DONE
+
+
+def _dry_run_again(settings: Settings, args: argparse.Namespace) -> int:
+    db = open_database(settings.db, schema="client")
+    try:
+        request, notes = republish.request(args, settings, db)
+        for line in notes + again.outlook(db, settings, request):
+            print(line)
+        if not request.periods:
+            print("No month is to be published again.")
+    finally:
+        db.close()
+    return EXIT_DONE
+
+
 def _dry_run(settings: Settings) -> int:
     db = open_database(settings.db, schema="client")
     try:
@@ -220,13 +264,6 @@ def _lock_path(settings: Settings) -> str:
     if settings.db.backend == "sqlite":
         return "%s.apelclient.lock" % settings.db.name
     return lock_path("apelclient", settings.db.name, *settings.db.hostname)
-
-
-def _month(text: str) -> Tuple[int, int]:
-    found = re.match(r"(\d{4})-(0[1-9]|1[0-2])$", text)
-    if not found:
-        raise argparse.ArgumentTypeError("%r is no month like 2026-10" % text)
-    return int(found.group(1)), int(found.group(2))
 
 
 def main(argv: Optional[List[str]] = None) -> int:
