@@ -54,6 +54,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.6",
     packages=find_packages(include=["apel", "apel.*", "ssm", "ssm.*", "apelcommon", "apelcommon.*"]),
+    package_data={"apel.pubsync": ["assets/*"]},
     scripts=sorted(glob(os.path.join("bin", "*"))),
     data_files=shared_files("schemas", "conf"),
     install_requires=[

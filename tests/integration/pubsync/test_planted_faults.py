@@ -1,0 +1,50 @@
+"""A centre of 300 sites and 36 months: each planted fault is found where it is, and nothing else."""
+
+import json
+from typing import Any, Dict, List, Tuple
+
+import pytest
+from pubcentre import NOW, Content, Truth, faulty_centre
+
+from apel.pubsync import documents
+from apel.pubsync.documents import Build
+from apel.pubsync.figures import read_figures
+from apel.pubsync.model import Site, Thresholds, judge
+from apel.times import DAY, utc_text
+
+LIMIT = utc_text(NOW + DAY)
+
+
+def judged(db: Any, site: Any = None) -> List[Site]:
+    return judge(read_figures(db, LIMIT, site), NOW, Thresholds())
+
+
+@pytest.fixture(scope="module")
+def centre() -> Tuple[Content, Truth]:
+    return faulty_centre()
+
+
+def test_each_fault_is_found_where_it_is_and_nothing_else(
+    server_db: Any, centre: Tuple[Content, Truth]
+) -> None:
+    content, truth = centre
+    content.store(server_db)
+    build = Build(NOW, Thresholds())
+    sites = judged(server_db)
+    assert len(sites) == 300
+    found = {
+        site.name: as_truth(json.loads(documents.as_json(documents.site_document(site, build))))
+        for site in sites
+    }
+    assert found == truth
+    assert judged(server_db, "FAULT-GAP") == [site for site in sites if site.name == "FAULT-GAP"]
+    assert judged(server_db, "NOWHERE") == []
+
+
+def as_truth(document: Dict[str, Any]) -> Any:
+    wrong = {
+        month["month"]: "%s %s" % (month["kind"], month["status"])
+        for month in document["months"]
+        if month["status"] != "OK"
+    }
+    return document["publication"]["status"], document["sync"]["status"], wrong
