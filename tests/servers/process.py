@@ -110,6 +110,11 @@ class Server:
 
         Call it from a thread that lives on: the server is killed when the thread that started it ends.
         """
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the process, and do not wait."""
         assert self.pid is None, "already running"
         with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen(
@@ -120,6 +125,9 @@ class Server:
                 cwd=self.folder,
                 start_new_session=True,
             )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers. Raises ServerFailed with the end of its log."""
         end = time.monotonic() + START_SECONDS
         while not self.ready():
             if self.pid is None or time.monotonic() > end:
