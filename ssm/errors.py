@@ -25,3 +25,11 @@ class TrustError(Transient):
 
 class TransportError(Transient):
     """The broker or hand-over directory doesn't answer, or refuses: messages stay where they are."""
+
+
+class TooLarge(TransportError):
+    """The other side takes no message of that size: it must be split. `identifier`: its id, if told."""
+
+    def __init__(self, reason: str, identifier: str = "") -> None:
+        super().__init__(reason)
+        self.identifier = identifier

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import uuid
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Sequence, Tuple
 
 from apelcommon.files import fsync_directory, write_atomically
 from ssm.claims import Claims, free_the_dead
@@ -95,15 +95,20 @@ class FileQueue(Queue):
         """The text of an element; bytes that aren't UTF-8 show as `\\xNN`."""
         return self.read(element).decode("utf-8", "backslashreplace")
 
-    def put_aside(self, element: str, reason: str) -> str:
-        """Move a locked element that can never be sent to `failed/`, with its reason; where it is now."""
+    def put_aside(self, element: str, reason: str, parts: Sequence[bytes] = ()) -> str:
+        """Move a locked element that can never be sent to `failed/`, with its reason; where it is now.
+
+        With `parts`, these take its place there: the rest of it has been sent.
+        """
         folder = self._at(FAILED)
         make_folder(folder)
         place = os.path.join(folder, os.path.basename(element))
-        write_atomically(place, self.read(element))
-        write_atomically(place + ".reason", (reason + "\n").encode())
+        places = ["%s-%d" % (place, number) for number in range(1, len(parts) + 1)] or [place]
+        for path, text in zip(places, parts or [self.read(element)]):
+            write_atomically(path, text)
+            write_atomically(path + ".reason", (reason + "\n").encode())
         self.remove(element)
-        return place
+        return ", ".join(places)
 
 
 class OutgoingQueue(FileQueue):

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from typing import Any, List
+import re
+from typing import Any, List, Optional, Tuple
 
 from apelcommon.config import LOGGING, REQUIRED, Option, OptionTable
 from apelcommon.errors import ConfigError
@@ -11,6 +12,8 @@ from ssm.envelope import CIPHERS
 log = logging.getLogger(__name__)
 
 STOMP, DIRECTORY, AMS = "STOMP", "DIRECTORY", "AMS"
+# IPv6 addresses stand in brackets, as in URLs.
+ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?$")
 PROTOCOLS = (STOMP, DIRECTORY, AMS)
 
 
@@ -33,10 +36,33 @@ BROKER = [
         "host",
         "text",
         "",
-        "The broker's host name; its certificate must bear it.",
+        "The broker's host name; its certificate must bear it. Several, host or host:port, between commas: "
+        "they are tried in this order.",
         sample="broker.example.org",
     ),
-    Option("broker", "port", "integer", None, "The port on which the broker speaks STOMP.", sample="61614"),
+    Option(
+        "broker",
+        "port",
+        "integer",
+        None,
+        "The port on which the broker speaks STOMP, for hosts without.",
+        sample="61614",
+    ),
+    Option(
+        "broker",
+        "stomp_version",
+        "choice",
+        "1.1",
+        "The version of STOMP to speak, 1.1 or 1.2.",
+        choices=("1.1", "1.2"),
+    ),
+    Option(
+        "broker",
+        "vhost",
+        "text",
+        "",
+        "The virtual host to ask for; RabbitMQ's is /. Empty: none with STOMP 1.1, the host's name with 1.2.",
+    ),
     Option(
         "broker",
         "use_ssl",
@@ -139,6 +165,14 @@ SENDER = OptionTable(
             "dirq: a queue with locks. directory: plain files, oldest first.",
             choices=("dirq", "directory"),
         ),
+        Option(
+            "messaging",
+            "max_size",
+            "integer",
+            0,
+            "The most bytes of a signed message; larger ones are split between records. "
+            "0: as many as the broker takes.",
+        ),
         Option("messaging", "window", "integer", 16, "How many messages may be on the way without receipt."),
         Option(
             "messaging",
@@ -215,6 +249,8 @@ def check_sender(settings: Any) -> None:
         )
     if settings.messaging.window < 1:
         problems.append("[messaging] window must be 1 or more")
+    if settings.messaging.max_size < 0:
+        problems.append("[messaging] max_size must be 0 or more")
     if settings.messaging.receipt_timeout <= 0:
         problems.append("[messaging] receipt_timeout must be more than 0")
     _refuse(settings, problems)
@@ -235,13 +271,38 @@ def _transport_problems(settings: Any, section: Any) -> List[str]:
     problems = []
     if section.protocol == AMS:
         problems.append("protocol AMS: this release speaks STOMP and DIRECTORY")
-    if section.protocol == STOMP and not settings.broker.host:
-        problems.append("[broker] host is missing")
-    if section.protocol == STOMP and settings.broker.port is None:
-        problems.append("[broker] port is missing")
+    if section.protocol == STOMP:
+        problems += _broker_problems(settings.broker)
     if not settings.messaging.destination:
         problems.append("[messaging] destination is empty")
     return problems
+
+
+def _broker_problems(broker: Any) -> List[str]:
+    try:
+        if broker_addresses(broker):
+            return []
+    except ValueError as err:
+        return ["[broker] %s" % err]
+    return ["[broker] host is missing"] + (["[broker] port is missing"] if broker.port is None else [])
+
+
+def broker_addresses(broker: Any, default: Optional[int] = None) -> List[Tuple[str, int]]:
+    """(host, port) of each broker in the section [broker]. Raises ValueError with words for the admin."""
+    hosts = [host.strip() for host in broker.host.split(",") if host.strip()]
+    return [_address(host, default if broker.port is None else broker.port) for host in hosts]
+
+
+def _address(text: str, default: Optional[int]) -> Tuple[str, int]:
+    match = ADDRESS.match(text)
+    if match is None:
+        raise ValueError("host: %r is neither a host nor host:port" % text)
+    port = int(match.group(2)) if match.group(2) else default
+    if port is None:
+        raise ValueError("port is missing")
+    if not 0 < port < 65536:
+        raise ValueError("there is no port %d" % port)
+    return match.group(1).strip("[]"), port
 
 
 def _refuse(settings: Any, problems: List[str]) -> None:

@@ -14,8 +14,9 @@ from servers.galera import Cluster
 from servers.mariadb import Borrowed, MariaDB
 from servers.pki import PKI
 from servers.process import ServerMissing
+from servers.rabbitmq import RabbitMQ
 
-SERVERS = {"mariadb", "galera", "activemq", "bdii"}
+SERVERS = {"mariadb", "galera", "activemq", "rabbitmq", "bdii"}
 WITHOUT_SERVERS = os.environ.get("APEL_TESTS_WITHOUT_SERVERS") == "1"
 LEFT_OUT: List[str] = []
 
@@ -94,6 +95,21 @@ def activemq(pki: PKI) -> Iterator[ActiveMQ]:
     needs_servers()
     try:
         server = ActiveMQ(pki)
+    except ServerMissing as err:
+        pytest.fail(str(err), pytrace=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(pki: PKI) -> Iterator[RabbitMQ]:
+    """A running RabbitMQ, shared by all tests, that takes messages of up to 300 kB."""
+    needs_servers()
+    try:
+        server = RabbitMQ(pki, most=300000)
     except ServerMissing as err:
         pytest.fail(str(err), pytrace=False)
     try:

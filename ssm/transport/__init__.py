@@ -21,6 +21,12 @@ class Transport(abc.ABC):
 
     # Whether "nothing there" means that there is nothing, rather than nothing yet.
     empty_is_drained = False
+    # The most that a message may weigh, if that is known beforehand; 0: the other side will say.
+    most = 0
+
+    def weight(self, size: int) -> int:
+        """What a message of `size` bytes weighs on the way, in bytes."""
+        return size
 
     @abc.abstractmethod
     def connect(self) -> None:
@@ -28,7 +34,10 @@ class Transport(abc.ABC):
 
     @abc.abstractmethod
     def send(self, identifier: str, body: bytes) -> None:
-        """Hand a message over; it counts as sent only when `confirmed` has returned its id."""
+        """Hand a message over; it counts as sent only when `confirmed` has returned its id.
+
+        This or `confirmed` may raise TooLarge, after which as well all begins anew with `connect`.
+        """
 
     @abc.abstractmethod
     def confirmed(self, timeout: float) -> List[str]:

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import logging
+import re
 import threading
 import time
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
@@ -10,11 +11,12 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 import stomp
 from stomp.connect import BaseConnection
 from stomp.exception import StompException
-from stomp.protocol import Protocol11
+from stomp.protocol import Protocol11, Protocol12
 
 from apelcommon.backoff import Backoff
 from apelcommon.errors import ConfigError
-from ssm.errors import TransportError
+from ssm.errors import TooLarge, TransportError
+from ssm.options import broker_addresses
 from ssm.transport import Delivery, Transport
 from ssm.transport.wire import Wire, tls_context
 
@@ -24,6 +26,11 @@ SUBSCRIPTION = "1"
 CONNECT_TRIES = 3
 FAREWELL_SECONDS = 5.0
 FAREWELL = "farewell"
+LAST_WORDS_SECONDS = 1.0
+# ActiveMQ: The maximum frame size was exceeded. RabbitMQ: message size 5 is larger than configured max size.
+TOO_LARGE = re.compile(
+    r"maximum (?:frame|data|message) (?:size|length)|larger than .*max|frame.too.large", re.I
+)
 
 
 def check_library() -> None:
@@ -43,12 +50,39 @@ def _library_version() -> Tuple[int, ...]:
     return tuple(int(part) for part in parts if str(part).isdigit())
 
 
-class _Connection(BaseConnection, Protocol11):
+class _Connection11(BaseConnection, Protocol11):
     """STOMP 1.1 on our own wire."""
 
     def __init__(self, wire: Wire, heart_beats: Tuple[int, int]) -> None:
         BaseConnection.__init__(self, wire)
         Protocol11.__init__(self, wire, heart_beats)
+
+    def hello(self) -> None:
+        """Ask for the connection; the answer is an event."""
+        Protocol11.connect(self, wait=False)
+
+    def acknowledge(self, headers: Dict[str, str]) -> None:
+        """Acknowledge the message with these headers."""
+        self.ack(headers.get("message-id", ""), SUBSCRIPTION)
+
+
+class _Connection12(BaseConnection, Protocol12):
+    """STOMP 1.2 on our own wire."""
+
+    def __init__(self, wire: Wire, heart_beats: Tuple[int, int]) -> None:
+        BaseConnection.__init__(self, wire)
+        Protocol12.__init__(self, wire, heart_beats)
+
+    def hello(self) -> None:
+        """Ask for the connection; the answer is an event."""
+        Protocol12.connect(self, wait=False)
+
+    def acknowledge(self, headers: Dict[str, str]) -> None:
+        """Acknowledge the message with these headers."""
+        self.ack(headers.get("ack", ""))
+
+
+CONNECTIONS = {"1.1": _Connection11, "1.2": _Connection12}
 
 
 class _Events(stomp.ConnectionListener):
@@ -61,6 +95,8 @@ class _Events(stomp.ConnectionListener):
         self.changed = threading.Condition()
         self.connected = False
         self.ended = ""
+        self.too_large = False
+        self.refused = ""  # the id of the message that an error is about
         self.receipts: List[str] = []
         self.messages: Deque[Tuple[Dict[str, str], bytes]] = collections.deque()
 
@@ -81,7 +117,12 @@ class _Events(stomp.ConnectionListener):
 
     def on_error(self, *frame: Any) -> None:
         headers, body = _content(frame)
-        text = headers.get("message") or body.decode("utf-8", "replace").strip()
+        # The text is often a Java stack trace; its first line says what the header says, or more.
+        said = body.decode("utf-8", "replace").strip().split("\n")[0]
+        text = ": ".join(filter(None, [headers.get("message", ""), "" if " at " in said else said]))
+        with self.changed:
+            self.too_large = bool(TOO_LARGE.search(text))
+            self.refused = headers.get("receipt-id", "")
         self._end("The broker refuses: %s." % " ".join(text.split())[:300])
 
     def on_heartbeat_timeout(self) -> None:
@@ -107,7 +148,7 @@ def _content(frame: Tuple[Any, ...]) -> Tuple[Dict[str, str], bytes]:
 
 
 class StompTransport(Transport):
-    """One connection to one broker; the queue is [messaging] destination."""
+    """One connection to the first broker of a list that answers; the queue is [messaging] destination."""
 
     def __init__(self, settings: Any) -> None:
         check_library()
@@ -118,32 +159,38 @@ class StompTransport(Transport):
         self._connection: Any = None
         self._events = _Events()
         self._subscribed = False
+        self._addresses: Deque[Tuple[str, int]] = collections.deque(broker_addresses(self.broker))
 
     def connect(self) -> None:
-        """Connect, trying a few times: over TLS a first try fails now and then for no lasting reason."""
+        """Connect to the first broker that answers, beginning with the one after that we lost, if any.
+
+        All are tried a few times: over TLS a first try fails now and then for no lasting reason.
+        """
         backoff = Backoff(0.5, 2.0)
-        for remaining in reversed(range(CONNECT_TRIES)):
+        tries = CONNECT_TRIES * len(self._addresses)
+        for remaining in reversed(range(tries)):
             try:
-                self._connect()
+                self._connect(self._addresses[0])
                 return
             except TransportError as err:
                 self.close()
+                self._addresses.rotate(-1)
                 if not remaining:
                     raise
-                log.info("%s Trying again.", err)
-                time.sleep(backoff.next())
+                log.info("%s Trying %s.", err, "the next broker" if len(self._addresses) > 1 else "again")
+                if remaining % len(self._addresses) == 0:
+                    time.sleep(backoff.next())
 
-    def _connect(self) -> None:
-        address = (self.broker.host, self.broker.port)
-        wire = Wire(address, self._tls(), self.broker.connect_timeout)
+    def _connect(self, address: Tuple[str, int]) -> None:
+        wire = Wire(address, self._tls(), self.broker.connect_timeout, self.broker.vhost)
         beat = int(self.broker.heart_beat * 1000)
         self._events = _Events()
         self._subscribed = False
-        self._connection = _Connection(wire, (beat, beat))
+        self._connection = CONNECTIONS[self.broker.stomp_version](wire, (beat, beat))
         self._connection.set_listener("messenger", self._events)
         with self._translated():
             wire.start()
-            Protocol11.connect(self._connection, wait=False)
+            self._connection.hello()
         with self._events.changed:
             if not self._events.wait(lambda: self._events.connected, self.broker.connect_timeout):
                 raise TransportError(self._events.ended or "The broker %s:%d does not answer." % address)
@@ -181,7 +228,7 @@ class StompTransport(Transport):
                 self._check_alive()
                 return None
             headers, body = events.messages.popleft()
-        return Delivery(headers.get("empa-id", ""), body, headers.get("message-id", ""))
+        return Delivery(headers.get("empa-id", ""), body, headers)
 
     def _subscribe(self) -> None:
         ahead = str(self.prefetch)
@@ -197,7 +244,7 @@ class StompTransport(Transport):
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge one message (client-individual)."""
         with self._translated():
-            self._connection.ack(delivery.token, SUBSCRIPTION)
+            self._connection.acknowledge(delivery.token)
 
     def close(self) -> None:
         """Say good-bye, so that the broker has our last acknowledgements, and cut the line."""
@@ -205,6 +252,8 @@ class StompTransport(Transport):
         if connection is None:
             return
         events = self._events
+        if events.connected and events.ended:
+            self._addresses.rotate(-1)
         with contextlib.suppress(StompException, OSError):
             if events.connected and not events.ended:
                 Protocol11.disconnect(connection, receipt=FAREWELL)
@@ -214,7 +263,14 @@ class StompTransport(Transport):
 
     def _check_alive(self) -> None:
         if self._events.ended:
-            raise TransportError(self._events.ended)
+            raise self._ending()
+
+    def _ending(self, otherwise: str = "") -> TransportError:
+        """Why the connection has ended, as an error: in the broker's words, where it had any."""
+        events = self._events
+        if events.too_large:
+            return TooLarge(events.ended, events.refused)
+        return TransportError(events.ended or otherwise)
 
     @contextlib.contextmanager
     def _translated(self) -> Any:
@@ -224,5 +280,6 @@ class StompTransport(Transport):
         try:
             yield
         except (StompException, OSError) as err:
-            reason = self._events.ended or "Lost connection: %s." % (str(err) or type(err).__name__)
-            raise TransportError(reason) from err
+            with self._events.changed:
+                self._events.wait(lambda: False, LAST_WORDS_SECONDS)
+            raise self._ending("Lost connection: %s." % (str(err) or type(err).__name__)) from err

@@ -22,15 +22,30 @@ log = logging.getLogger(__name__)
 
 CHUNK = 65536
 SEND_SECONDS = 60.0
+TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
+KEEP_ALIVE = {
+    socket.TCP_KEEPIDLE: 20,
+    socket.TCP_KEEPINTVL: 10,
+    socket.TCP_KEEPCNT: 4,
+    TCP_USER_TIMEOUT: 60000,
+}
 WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
 
 
 class Wire(stomp.transport.Transport):
     """A stomp.py transport on a socket to one address, through TLS if a context is given."""
 
-    def __init__(self, address: Tuple[str, int], context: Optional[ssl.SSLContext], timeout: float) -> None:
-        # No host header (vhost): as the incumbent, and RabbitMQ would take it for a virtual host it lacks.
-        super().__init__([address], prefer_localhost=False, try_loopback_connect=False, auto_decode=False)
+    def __init__(
+        self, address: Tuple[str, int], context: Optional[ssl.SSLContext], timeout: float, vhost: str = ""
+    ) -> None:
+        # No host header unless wanted: RabbitMQ would take our name for it for a virtual host it lacks.
+        super().__init__(
+            [address],
+            prefer_localhost=False,
+            try_loopback_connect=False,
+            auto_decode=False,
+            vhost=vhost or None,
+        )
         self._address = address
         self._context = context
         self._seconds = timeout
@@ -50,8 +65,7 @@ class Wire(stomp.transport.Transport):
         except OSError as err:
             raise TransportError("Cannot connect to the broker %s: %s." % (where, err)) from err
         try:
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _notice_dead_lines(plain)
             line = plain
             if self._context is not None:
                 line = self._context.wrap_socket(plain, server_hostname=self._address[0])
@@ -68,8 +82,13 @@ class Wire(stomp.transport.Transport):
             if line is None:
                 return b""
             with contextlib.suppress(*WANTS), self._object:
-                return bytes(line.recv(CHUNK))
+                data = bytes(line.recv(CHUNK))
+                break
             _wait(line, for_reading=True, seconds=1.0)
+        if data:
+            # A part of a large message is a sign of life as well.
+            self.notify("heartbeat")
+        return data
 
     def send(self, encoded_frame: bytes) -> None:
         """Send a whole frame. Raises OSError if the broker takes nothing of it for a minute."""
@@ -102,6 +121,14 @@ class Wire(stomp.transport.Transport):
                 line.shutdown(socket.SHUT_RDWR)
             with contextlib.suppress(OSError):
                 line.close()
+
+
+def _notice_dead_lines(plain: socket.socket) -> None:
+    """Have the kernel give a line up after a minute without answer, even where there are no heart-beats."""
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        plain.setsockopt(socket.IPPROTO_TCP, name, value)
 
 
 def _wait(line: Any, for_reading: bool, seconds: float) -> None:

@@ -1,102 +1,19 @@
 """The messenger through a real broker: ActiveMQ, STOMP over TLS with client certificates."""
 
-import itertools
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
+from messenger import Ends, eventually, numbers
 
-from apelcommon.daemon import Stop
 from servers.activemq import ActiveMQ
 from servers.pki import slash_dn
-from ssm.dnlist import DnList
+from servers.proxy import Proxy
 from ssm.errors import TransportError
-from ssm.options import RECEIVER, SENDER
-from ssm.queues import INCOMING, REJECT, MessageQueue, OutgoingQueue
-from ssm.receiver import receive
-from ssm.sender import ReceiptTimeout, send_queue
+from ssm.sender import ReceiptTimeout
 from ssm.transport.stomp import StompTransport
-
-numbers = itertools.count(1)
-
-
-class Ends:
-    """A sender and a receiver on one queue of a broker, each with a folder of its own."""
-
-    def __init__(self, broker, pki, folder):
-        self.broker, self.pki, self.folder = broker, pki, folder
-        self.certificate, self.key = pki.issue("host%d.example.org" % next(numbers))
-        self.destination = "/queue/test.%d.%d" % (os.getpid(), next(numbers))
-        self.outgoing = OutgoingQueue(os.path.join(folder, "outgoing"))
-        self.base = os.path.join(folder, "centre")
-        self.dns = os.path.join(folder, "dns")
-        with open(self.dns, "w") as stream:
-            stream.write(slash_dn(self.certificate) + "\n")
-
-    def options(self, **changes):
-        options = {
-            "broker.host": self.broker.host,
-            "broker.port": self.broker.tls_port,
-            "broker.connect_timeout": 5.0,
-            "certificates.certificate": self.certificate,
-            "certificates.key": self.key,
-            "certificates.capath": self.pki.ca_dir,
-            "messaging.destination": self.destination,
-        }
-        options.update({name.replace("__", "."): value for name, value in changes.items()})
-        return options
-
-    def sender(self, **changes):
-        changes.setdefault("messaging__receipt_timeout", 10.0)
-        options = self.options(messaging__path=self.outgoing.path, sender__protocol="STOMP", **changes)
-        return SENDER.defaults(options)
-
-    def receiver(self, **changes):
-        options = self.options(messaging__path=self.base, receiver__protocol="STOMP", **changes)
-        return RECEIVER.defaults(options)
-
-    def send(self, **changes):
-        return send_queue(self.sender(**changes))
-
-    def receive(self, idle=1.0, **changes):
-        return receive(self.receiver(**changes), DnList(self.dns), Stop(), idle)
-
-    def fill(self, count, size=200):
-        texts = ["message %d of %d é\n%s" % (number, count, "x" * size) for number in range(count)]
-        for text in texts:
-            self.outgoing.add(text)
-        return texts
-
-    def arrived(self):
-        queue = MessageQueue(os.path.join(self.base, "incoming"), INCOMING)
-        return [queue.get(element) for element in queue.ids()]
-
-    def rejected(self):
-        queue = MessageQueue(os.path.join(self.base, "reject"), REJECT)
-        return [queue.get(element) for element in queue.ids()]
-
-    def write_receiver_config(self):
-        lines = ["[receiver]", "protocol = STOMP"]
-        for name, value in self.options(messaging__path=self.base).items():
-            section, option = name.split(".")
-            lines += ["[%s]" % section] if "[%s]" % section not in lines else []
-            lines.insert(lines.index("[%s]" % section) + 1, "%s = %s" % (option, value))
-        lines += ["[logging]", "logfile = %s" % os.path.join(self.folder, "receiver.log")]
-        path = os.path.join(self.folder, "receiver.cfg")
-        with open(path, "w") as stream:
-            stream.write("\n".join(lines) + "\n")
-        return path
-
-    def start_receiver(self, before=""):
-        command = (
-            before + "import sys; from ssm.commands.ssmreceive import main; sys.exit(main(sys.argv[1:]))"
-        )
-        words = [sys.executable, "-W", "ignore", "-c", command]
-        return subprocess.Popen([*words, "-c", self.write_receiver_config(), "-d", self.dns])
 
 
 @pytest.fixture
@@ -113,15 +30,6 @@ def own_broker(pki):
         yield server
     finally:
         server.close()
-
-
-def eventually(ready, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if ready():
-            return True
-        time.sleep(0.05)
-    return bool(ready())
 
 
 def test_two_hundred_messages_arrive_whole(ends):
@@ -283,3 +191,72 @@ def test_broker_gone_silent_is_noticed(own_broker, pki, tmp_path):
     finally:
         os.kill(own_broker.pid, signal.SIGCONT)
         transport.close()
+
+
+@pytest.fixture
+def proxy(activemq):
+    made = Proxy(activemq.tls_port)
+    yield made
+    made.close()
+
+
+def test_second_broker_is_taken_where_the_first_is_down(ends, activemq):
+    """S8: next broker in the list."""
+    texts = ends.fill(3)
+    hosts = {"broker__host": "localhost:1, localhost:%d" % activemq.tls_port, "broker__port": None}
+    assert ends.send(**hosts) == (3, 0, 0)
+    assert ends.receive(**hosts) == (3, 0)
+    assert sorted(message["body"] for message in ends.arrived()) == sorted(texts)
+
+
+def test_stomp_1_2_works_as_well(ends):
+    texts = ends.fill(30)
+    assert ends.send(broker__stomp_version="1.2") == (30, 0, 0)
+    assert ends.receive(broker__stomp_version="1.2") == (30, 0)
+    assert sorted(message["body"] for message in ends.arrived()) == sorted(texts)
+    assert ends.receive(broker__stomp_version="1.2") == (0, 0), "they were acknowledged"
+
+
+@pytest.mark.parametrize("spoil", ["freeze", "half_close", "cut"])
+def test_spoiled_line_is_noticed_by_the_receiver(ends, proxy, spoil):
+    """S8: half-open TCP, either way: heart-beats notice (here every second; every 20 by default)."""
+    transport = StompTransport(ends.receiver(broker__port=proxy.port, broker__heart_beat=1.0))
+    transport.connect()
+    assert transport.receive(0.1) is None
+    getattr(proxy, spoil)()
+    with pytest.raises(TransportError):
+        for _ in range(200):
+            transport.receive(0.1)
+    transport.close()
+
+
+@pytest.mark.parametrize("spoil", ["freeze", "half_close", "cut"])
+def test_spoiled_line_is_noticed_by_the_sender(ends, proxy, spoil):
+    """S8, S9: nothing without a receipt leaves the queue, and the sender does not hang."""
+    ends.fill(3)
+    transport = StompTransport(ends.sender(broker__port=proxy.port, broker__heart_beat=1.0))
+    transport.connect()
+    getattr(proxy, spoil)()
+    with pytest.raises(TransportError):
+        for number in range(200):
+            transport.send("id%d" % number, b"x" * 1000)
+            transport.confirmed(0.1)
+    transport.close()
+
+
+def test_line_cut_while_sending_is_connected_again(ends, proxy):
+    """S8: the run goes on over a new connection, and everything arrives."""
+    texts = ends.fill(300)
+    removed = ends.outgoing.remove
+
+    def cut_in_the_middle(element):
+        removed(element)
+        if ends.outgoing.count() == 150:
+            proxy.cut()
+
+    assert proxy.accepted == 0
+    ends.outgoing.remove = cut_in_the_middle
+    assert ends.send_from(ends.outgoing, broker__port=proxy.port) == (300, 0, 0)
+    assert proxy.accepted >= 2
+    ends.receive()
+    assert {message["body"] for message in ends.arrived()} == set(texts)

@@ -44,7 +44,7 @@ BROKER_XML = """<beans xmlns="http://www.springframework.org/schema/beans"
   </systemUsage></systemUsage>
   <transportConnectors>
    <transportConnector name="stomp" uri="stomp://127.0.0.1:%(port)d"/>
-   <transportConnector name="stomp+ssl" uri="stomp+ssl://127.0.0.1:%(tls_port)d?needClientAuth=true"/>
+   <transportConnector name="stomp+ssl" uri="stomp+ssl://127.0.0.1:%(tls_port)d?needClientAuth=true%(limit)s"/>
   </transportConnectors>
  </broker>
 </beans>
@@ -70,7 +70,8 @@ class ActiveMQ(Server):
 
     Messages sent with persistent:true survive stop(), kill() and start(). A certificate whose subject
     holds the word `stranger` is refused, as is one of another authority; allow() changes who is let in.
-    `certificate` is the broker's own (certificate path, key path).
+    `certificate` is the broker's own (certificate path, key path). Over TLS, a frame of more than `most`
+    bytes is refused (0: 100 MB).
     """
 
     runs_as = "activemq"
@@ -78,7 +79,9 @@ class ActiveMQ(Server):
     user = "guest"
     password = "guest"
 
-    def __init__(self, pki: PKI, folder: str = "", certificate: Optional[Tuple[str, str]] = None) -> None:
+    def __init__(
+        self, pki: PKI, folder: str = "", certificate: Optional[Tuple[str, str]] = None, most: int = 0
+    ) -> None:
         self._java = find_program(["java"], "a Java runtime")
         self._keytool = find_program(["keytool"], "a Java runtime")
         self._jars = glob.glob(HOME + "/lib/*.jar") + glob.glob(HOME + "/lib/optional/*.jar")
@@ -92,16 +95,17 @@ class ActiveMQ(Server):
         self._conf = os.path.join(self.folder, "conf")
         for name in ("conf", "data", "tmp"):
             os.makedirs(os.path.join(self.folder, name), exist_ok=True)
-        self._configure()
+        self._configure("&amp;wireFormat.maxFrameSize=%d" % most if most else "")
         self._make_stores(certificate or pki.issue(self.host, uses=("server",)))
         lend(self.folder, self.runs_as)
 
-    def _configure(self) -> None:
+    def _configure(self, limit: str) -> None:
         xml = BROKER_XML % {
             "folder": self.folder,
             "password": STORE_PASSWORD,
             "port": self.port,
             "tls_port": self.tls_port,
+            "limit": limit,
         }
         files = {
             "activemq.xml": xml,

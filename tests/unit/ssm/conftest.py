@@ -9,7 +9,7 @@ import pytest
 from apelcommon.daemon import Stop
 from servers.pki import Authority, slash_dn
 from ssm.credentials import load_credentials
-from ssm.errors import TransportError
+from ssm.errors import TooLarge, TransportError
 from ssm.options import RECEIVER, SENDER
 from ssm.queues import OutgoingQueue
 from ssm.receiver import Receiver
@@ -103,6 +103,8 @@ class MemoryTransport(Transport):
         self.refuse = 0
         self.confirms = True
         self.breaks_after = None
+        self.takes = None  # bytes: what is larger is refused,
+        self.refuses = "named"  # … with its id, "unnamed", or the broker just "hangs up"
         self.is_open = False
 
     def connect(self):
@@ -115,6 +117,11 @@ class MemoryTransport(Transport):
     def send(self, identifier, body):
         if self.breaks_after is not None and len(self.sent) >= self.breaks_after:
             raise TransportError("the line broke")
+        if self.takes is not None and len(body) > self.takes:
+            self.unconfirmed = []
+            if self.refuses == "hangs up":
+                raise TransportError("the line broke")
+            raise TooLarge("too large", identifier if self.refuses == "named" else "")
         self.sent.append((identifier, body))
         self.unconfirmed.append(identifier)
         self.most_unconfirmed = max(self.most_unconfirmed, len(self.unconfirmed))

@@ -3,13 +3,14 @@
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import stomp
 
 from apelcommon.errors import ConfigError
-from ssm.errors import TransportError
-from ssm.options import RECEIVER
+from ssm.errors import TooLarge, TransportError
+from ssm.options import RECEIVER, broker_addresses
 from ssm.transport import stomp as stomp_transport
 from ssm.transport.stomp import StompTransport, check_library
 
@@ -272,6 +273,120 @@ def test_connecting_is_tried_again(peer, monkeypatch):
     transport.close()
     with pytest.raises(TransportError, match="Not connected"):
         transport.send("id", b"x")
+
+
+def test_brokers_are_tried_in_order(peer, monkeypatch):
+    """S8: the first that answers is taken; after a loss, the next."""
+    monkeypatch.setattr(stomp_transport.Backoff, "next", lambda self: 0.01)
+    monkeypatch.setattr(stomp_transport, "FAREWELL_SECONDS", 0.1)
+    good, better = peer(), peer()
+    transport = open_transport(1, host="127.0.0.1, 127.0.0.1:%d,127.0.0.1:%d" % (good.port, better.port))
+    transport.connect()
+    assert (len(good.frames), len(better.frames)) == (1, 0)
+    transport.close()
+    transport.connect()
+    assert (len(good.lines), len(better.lines)) == (2, 0), "a broker that wasn't lost is kept"
+    for line in good.lines:
+        line.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(TransportError):
+        transport.receive(5)
+    transport.close()
+    transport.connect()
+    assert (len(good.lines), len(better.lines)) == (2, 1)
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("a", [("a", 7)]),
+        (
+            "a:1, b ,[::1]:3,[fe80::2],127.0.0.1:65535",
+            [("a", 1), ("b", 7), ("::1", 3), ("fe80::2", 7), ("127.0.0.1", 65535)],
+        ),
+        ("", []),
+    ],
+)
+def test_addresses(text, addresses):
+    assert broker_addresses(SimpleNamespace(host=text, port=7)) == addresses
+
+
+@pytest.mark.parametrize("text", ["a", "a b:1", "::1", "a:b", "a:0", "a:70000", "https://a", "a:1:2"])
+def test_bad_addresses_are_refused(text):
+    with pytest.raises(ValueError, match="host|port"):
+        broker_addresses(SimpleNamespace(host=text, port=None))
+
+
+def test_version_1_2_acknowledges_by_the_ack_header(connect):
+    def answer(frame):
+        if frame.startswith(b"SUBSCRIBE"):
+            return b"MESSAGE\nsubscription:1\nmessage-id:7\nack:t1\\c7\n\nx\x00"
+        return polite(frame).replace(b"1.1", b"1.2")
+
+    transport = connect(answer, stomp_version="1.2", vhost="/")
+    transport.acknowledge(transport.receive(2))
+    assert wait_for(lambda: transport.peer.frames[-1].startswith(b"ACK"))
+    assert transport.peer.frames[-1].split(b"\n")[1:2] == [b"id:t1\\c7"]
+    hello = transport.peer.frames[0].split(b"\n")
+    assert b"accept-version:1.2" in hello
+    assert b"host:/" in hello
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"ERROR\nmessage:The maximum frame size was exceeded\n\njava.x.Y: The maximum\n at z\x00",
+        b"ERROR\nmessage:precondition_failed\nreceipt-id:id\n\nPRECONDITION_FAILED - message size 4 is "
+        b"larger than configured max size 3\x00",
+    ],
+)
+def test_error_about_the_size_says_so(connect, text):
+    """S10: in the words of ActiveMQ and RabbitMQ."""
+
+    def answer(frame):
+        return text if frame.startswith(b"SEND") else polite(frame)
+
+    transport = connect(answer)
+    transport.send("id", b"x")
+    with pytest.raises(TooLarge, match="max.* size") as caught:
+        transport.confirmed(5)
+    assert caught.value.identifier == ("id" if b"receipt-id" in text else "")
+
+
+def test_error_about_a_full_store_is_not_about_the_size(connect):
+    """S9: then nothing may be split or put aside."""
+
+    def answer(frame):
+        text = b"ERROR\nmessage:Usage Manager Memory Limit reached. Stopping producer\n\n\x00"
+        return text if frame.startswith(b"SEND") else polite(frame)
+
+    transport = connect(answer)
+    transport.send("id", b"x")
+    with pytest.raises(TransportError, match="Memory Limit") as caught:
+        transport.confirmed(5)
+    assert not isinstance(caught.value, TooLarge)
+
+
+def test_slow_message_is_a_sign_of_life(connect):
+    """S8: a large message on a slow line comes in pieces, and no heart-beat can come between them."""
+    beats = b"CONNECTED\nversion:1.1\nheart-beat:0,200\n\n\x00"
+
+    def answer(frame):
+        return beats if frame.startswith((b"STOMP", b"CONNECT")) else b""
+
+    transport = connect(answer, heart_beat=0.2)
+    assert transport.receive(0.01) is None
+
+    def drip():
+        line = transport.peer.lines[0]
+        line.sendall(b"MESSAGE\nsubscription:1\nmessage-id:7\ncontent-length:10\n\n")
+        for _ in range(10):
+            time.sleep(0.1)
+            line.sendall(b"x")
+        line.sendall(b"\x00")
+
+    threading.Thread(target=drip, daemon=True).start()
+    assert transport.receive(10).body == b"x" * 10
 
 
 @pytest.mark.parametrize("version", ["9.0.0", (10, 1, 2), "4.0.12"])

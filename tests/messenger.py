@@ -1,0 +1,116 @@
+"""Both ends of the messenger on one queue of a real broker, as tests of several kinds use them."""
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from unittest import mock
+
+from apelcommon.daemon import Stop
+from servers.pki import slash_dn
+from ssm.dnlist import DnList
+from ssm.options import RECEIVER, SENDER
+from ssm.queues import INCOMING, REJECT, MessageQueue, OutgoingQueue
+from ssm.receiver import receive
+from ssm.sender import send_queue
+
+numbers = itertools.count(1)
+
+
+class Ends:
+    """A sender and a receiver on one queue of a broker, each with a folder of its own."""
+
+    def __init__(self, broker, pki, folder):
+        self.broker, self.pki, self.folder = broker, pki, folder
+        self.host = "host%d.example.org" % next(numbers)
+        self.certificate, self.key = pki.issue(self.host)
+        self.destination = "/queue/test.%d.%d" % (os.getpid(), next(numbers))
+        self.outgoing = OutgoingQueue(os.path.join(folder, "outgoing"))
+        self.base = os.path.join(folder, "centre")
+        self.dns = os.path.join(folder, "dns")
+        with open(self.dns, "w") as stream:
+            stream.write(slash_dn(self.certificate) + "\n")
+
+    def options(self, **changes):
+        options = {
+            "broker.host": self.broker.host,
+            "broker.port": self.broker.tls_port,
+            "broker.connect_timeout": 5.0,
+            "certificates.certificate": self.certificate,
+            "certificates.key": self.key,
+            "certificates.capath": self.pki.ca_dir,
+            "messaging.destination": self.destination,
+        }
+        options.update({name.replace("__", "."): value for name, value in changes.items()})
+        return options
+
+    def sender(self, **changes):
+        changes.setdefault("messaging__receipt_timeout", 10.0)
+        options = self.options(messaging__path=self.outgoing.path, sender__protocol="STOMP", **changes)
+        return SENDER.defaults(options)
+
+    def receiver(self, **changes):
+        options = self.options(messaging__path=self.base, receiver__protocol="STOMP", **changes)
+        return RECEIVER.defaults(options)
+
+    def send(self, **changes):
+        return send_queue(self.sender(**changes))
+
+    def send_from(self, queue, **changes):
+        """Send from a queue object of the test's own."""
+        with mock.patch("ssm.sender.open_outgoing", lambda path, kind: queue):
+            return self.send(**changes)
+
+    def receive(self, idle=1.0, **changes):
+        return receive(self.receiver(**changes), DnList(self.dns), Stop(), idle)
+
+    def fill(self, count, size=200):
+        texts = ["message %d of %d é\n%s" % (number, count, "x" * size) for number in range(count)]
+        for text in texts:
+            self.outgoing.add(text)
+        return texts
+
+    def arrived(self):
+        queue = MessageQueue(os.path.join(self.base, "incoming"), INCOMING)
+        return [queue.get(element) for element in queue.ids()]
+
+    def rejected(self):
+        queue = MessageQueue(os.path.join(self.base, "reject"), REJECT)
+        return [queue.get(element) for element in queue.ids()]
+
+    def write_receiver_config(self, **changes):
+        options = self.options(messaging__path=self.base, **changes)
+        return self._write_config("receiver", {"receiver.protocol": "STOMP", **options})
+
+    def write_sender_config(self, **changes):
+        options = self.options(messaging__path=self.outgoing.path, **changes)
+        return self._write_config("sender", {"sender.protocol": "STOMP", **options})
+
+    def _write_config(self, name, options):
+        path = os.path.join(self.folder, name + ".cfg")
+        options = {**options, "logging.logfile": os.path.join(self.folder, name + ".log")}
+        sections = {}
+        for key, value in options.items():
+            section, option = key.split(".")
+            sections.setdefault(section, []).append("%s = %s\n" % (option, value))
+        with open(path, "w") as stream:
+            for section, lines in sections.items():
+                stream.write("[%s]\n%s" % (section, "".join(lines)))
+        return path
+
+    def start_receiver(self, before=""):
+        command = (
+            before + "import sys; from ssm.commands.ssmreceive import main; sys.exit(main(sys.argv[1:]))"
+        )
+        words = [sys.executable, "-W", "ignore", "-c", command]
+        return subprocess.Popen([*words, "-c", self.write_receiver_config(), "-d", self.dns])
+
+
+def eventually(ready, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if ready():
+            return True
+        time.sleep(0.05)
+    return bool(ready())

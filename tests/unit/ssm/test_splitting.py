@@ -1,0 +1,73 @@
+"""S10: a message that is too large is cut between its records, and nothing of it is lost or made up."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssm.splitting import halves
+
+HEADER = b"APEL-sync-message: v0.1"
+
+
+def message(records, end=b"\n%%\n"):
+    return HEADER + b"\n" + b"\n%%\n".join(records) + end
+
+
+def records_of(text):
+    header, _, rest = text.partition(b"\n")
+    assert header == HEADER
+    return [record.strip(b"\n") for record in rest.split(b"\n%%") if record.strip()]
+
+
+@given(st.lists(st.integers(1, 50000), min_size=2, max_size=40), st.booleans())
+def test_halves_hold_every_record_once_and_in_order(sizes, ended):
+    records = [b"Site: %d\nNote: %s" % (number, b"x" * size) for number, size in enumerate(sizes)]
+    first, second = halves(message(records, b"\n%%\n" if ended else b""))
+    assert records_of(first) + records_of(second) == records
+    assert records_of(first) and records_of(second)
+
+
+def test_halves_are_about_half():
+    first, second = halves(message([b"Site: x"] * 1000))
+    assert abs(len(first) - len(second)) < 30
+
+
+def test_windows_line_ends_are_kept():
+    first, second = halves(b"A: v1\r\nSite: a\r\nX: 1\r\n%%\r\nSite: b\r\nX: 2\r\n%%\r\n")
+    assert first == b"A: v1\nSite: a\r\nX: 1\n%%\n"
+    assert second == b"A: v1\nSite: b\r\nX: 2\n%%\n"
+
+
+def test_separator_within_a_value_does_not_cut():
+    first, second = halves(message([b"Name: 50%% off", b"Name: b"]))
+    assert records_of(first) == [b"Name: 50%% off"]
+    assert records_of(second) == [b"Name: b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"A: v1",
+        message([b"Site: a"]),
+        message([b"Site: a"], b""),
+        b"no header\nSite: a\n%%\nSite: b\n%%\n",
+        b"<?xml version='1.0' xmlns:a='b'?>\n<a/>\n%%\n<b/>\n",
+        b'{"Type": "x"}\n%%\n%%\n{}',
+        b"A: v1\n%%\n \n%%\n",
+    ],
+)
+def test_what_has_no_two_records_is_not_cut(text):
+    assert halves(text) is None
+
+
+def test_a_large_message_is_cut_in_linear_time():
+    """Twenty cuts of 20 MB down to single records are a matter of a second, not of minutes."""
+    todo, count = [message([b"Site: x\nLocalJobId: 12345\nNote: %s" % (b"y" * 2000)] * 10000)], 0
+    while todo:
+        two = halves(todo.pop())
+        if two is None:
+            count += 1
+        else:
+            todo += two
+    assert count == 10000
