@@ -1,4 +1,4 @@
-"""Three loaders on three nodes of a cluster that are killed, frozen and cut off: what is stored is what was sent.
+"""Three loaders on three nodes of a cluster that are killed, frozen and cut off store what was sent to them.
 
 200 000 records in 2 000 messages; APEL_TEST_GALERA_PER_MESSAGE=1000 makes it two million.
 """
