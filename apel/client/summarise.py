@@ -6,7 +6,7 @@ sent, as is the sync count that it leaves, so that the centre, which replaces ro
 """
 
 import logging
-from typing import Any, List, Tuple
+from typing import Any
 
 from apel.db import Database
 from apel.db.tables import mark_months
@@ -49,20 +49,17 @@ def summarise_site(db: Database) -> int:
 
 
 def mark_all(db: Database) -> int:
-    """Mark every month there are jobs or summaries of, so that all are made again; how many there are."""
+    """Mark every month there are jobs of, so that all are made again; how many there are.
+
+    A month with sums and no job at all stays as it is: its jobs were removed to save space, and the centre
+    must not be told to forget it.
+    """
 
     def work(tx: Any) -> int:
-        months = _all_months(tx)
+        months = tx.rows(
+            "SELECT SiteID, EndYear, EndMonth FROM JobRecords GROUP BY SiteID, EndYear, EndMonth"
+        )
         mark_months(tx, {SiteMonth(*month) for month in months})
         return len(months)
 
     return int(db.run(work))
-
-
-def _all_months(tx: Any) -> List[Tuple[int, int, int]]:
-    return list(
-        tx.rows(
-            "SELECT SiteID, EndYear, EndMonth FROM JobRecords GROUP BY SiteID, EndYear, EndMonth"
-            " UNION SELECT SiteID, Year, Month FROM SuperSummaries"
-        )
-    )

@@ -1,9 +1,10 @@
-"""Makes and checks the schema of a site's or the centre's database."""
+"""Makes, checks and upgrades the schema of a site's or the centre's database."""
 
 import argparse
 from typing import List, Optional
 
 from apel import __version__
+from apel.commands import upgrading
 from apel.db import open_backend
 from apel.db.backend import Backend
 from apel.db.options import read_database_settings
@@ -19,14 +20,15 @@ class DatabaseCommand(Command):
     name = "apeldb"
     version_text = "APEL database %s" % __version__
     description = (
-        "Make (init) or check the tables and views of the database that the [db] section of a configuration\n"
-        "file names. init may be repeated: it makes what is missing, and goes on where it was interrupted."
+        "Make (init), check or upgrade the tables and views of the database that the [db] section of\n"
+        "a configuration file names. init and upgrade may be repeated: they go on where they stopped.\n"
+        "upgrade takes databases of APEL 2.2 to 2.5 and of earlier versions of this software."
     )
     example = "apeldb init -c /etc/apel/client.cfg"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
-        parser.add_argument("action", choices=("init", "check"), help="what to do")
+        parser.add_argument("action", choices=("init", "check", "upgrade"), help="what to do")
         parser.add_argument(
             "-c", "--config", required=True, metavar="FILE", help="file with the [db] section"
         )
@@ -35,10 +37,12 @@ class DatabaseCommand(Command):
             choices=sorted(VERSIONS),
             help="client: a site's database, server: the centre's (default: as the file's sections say)",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what init would do")
+        parser.add_argument("--dry-run", action="store_true", help="only say what init or upgrade would do")
+        upgrading.add_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
+        upgrading.refuse_elsewhere(args)
         settings, told = read_database_settings(args.config)
         schema = args.schema or told
         if schema is None:
@@ -46,6 +50,8 @@ class DatabaseCommand(Command):
         backend = open_backend(settings)
         if args.action == "check":
             return _check(backend, schema)
+        if args.action == "upgrade":
+            return upgrading.upgrade(backend, schema, args)
         return _say_plan(backend, schema) if args.dry_run else _init(backend, schema)
 
 

@@ -148,6 +148,10 @@ class Backend(abc.ABC):
     def make_schema(self, connection: Any, schema: str) -> None:
         """Load schemas/<dialect>/<schema>.sql, as far as it isn't there."""
 
+    @abc.abstractmethod
+    def schema_statements(self, connection: Any, schema: str) -> List[str]:
+        """The statements of schemas/<dialect>/<schema>.sql as this server takes them; all may be repeated."""
+
 
 @contextmanager
 def session(backend: Backend) -> Iterator[Any]:

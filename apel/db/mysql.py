@@ -344,13 +344,16 @@ class MySQL(Backend):
 
     def make_schema(self, connection: Any, schema: str) -> None:
         """Every statement commits by itself here, and each may be repeated."""
+        for statement in self.schema_statements(connection, schema):
+            connection.query(statement)
+
+    def schema_statements(self, connection: Any, schema: str) -> List[str]:
         with open(schema_path(self.name, schema), encoding="utf-8") as stream:
             script = stream.read()
         version = self.execute(connection, "SELECT VERSION()", ()).fetchone()[0]
         if "mariadb" not in version.lower():
             script = script.replace(MARIADB_COLLATION, MYSQL_COLLATION)
-        for statement in statements(script):
-            connection.query(statement)
+        return list(statements(script))
 
 
 def _keep_alive(channel: Any) -> None:

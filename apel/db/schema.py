@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 VERSIONS: Dict[str, int] = {"client": 1, "server": 1}
 
 VERSION_TABLE = "SchemaVersion"
+#: The journal of an upgrade (apel/upgrade), there until the old tables are dropped.
+UPGRADE_TABLE = "SchemaUpgrade"
 
 
 def expected(schema: str) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
@@ -55,6 +57,8 @@ def versions(backend: Backend, connection: Any) -> Dict[str, int]:
 def is_there(backend: Backend, connection: Any, schema: str) -> bool:
     """Whether the database holds this version of the schema. Raises Unusable if it holds something else."""
     found = backend.relations(connection)
+    if upgrade_is_open(backend, connection, found):
+        raise Unusable("An upgrade of %s was begun and is not complete: run `apeldb upgrade`." % backend)
     if VERSION_TABLE not in found:
         return False
     have = versions(backend, connection)
@@ -65,10 +69,22 @@ def is_there(backend: Backend, connection: Any, schema: str) -> bool:
         )
     if schema in have and have[schema] != VERSIONS[schema]:
         raise Unusable(
-            "The database has version %d of schema %s, this software works with version %d."
-            % (have[schema], schema, VERSIONS[schema])
+            "The database has version %d of schema %s, this software works with version %d: %s."
+            % (have[schema], schema, VERSIONS[schema], _advice(have[schema], schema))
         )
     return schema in have
+
+
+def _advice(version: int, schema: str) -> str:
+    return "run `apeldb upgrade`" if version < VERSIONS[schema] else "install a newer one"
+
+
+def upgrade_is_open(backend: Backend, connection: Any, found: Dict[str, List[str]]) -> bool:
+    """Whether an upgrade was begun here and is not complete."""
+    if UPGRADE_TABLE not in found:
+        return False
+    query = "SELECT COUNT(*) FROM %s WHERE Step = 'finished'" % UPGRADE_TABLE
+    return not backend.execute(connection, query, ()).fetchone()[0]
 
 
 def _foreign(backend: Backend, connection: Any, schema: str) -> List[str]:
@@ -100,12 +116,17 @@ def make(backend: Backend, connection: Any, schema: str) -> bool:
     if wrong:
         raise Unusable(
             "Nothing was changed: there are tables of another version here (%s). Use an empty database, or"
-            " upgrade this one." % "; ".join(wrong)
+            " upgrade this one with `apeldb upgrade`." % "; ".join(wrong)
         )
     backend.make_schema(connection, schema)
+    write_version(backend, connection, schema)
+    return True
+
+
+def write_version(backend: Backend, connection: Any, schema: str) -> None:
+    """Say that today's version of a schema is complete here."""
     row = (schema, VERSIONS[schema], __version__)
     backend.insert(connection, VERSION_TABLE, ("SchemaName", "Version", "Software"), [row], "ignore")
-    return True
 
 
 def _make_now(backend: Backend, connection: Any, schema: str) -> bool:
@@ -125,7 +146,8 @@ def prepare(backend: Backend, connection: Any, schema: str) -> None:
         return
     if not backend.makes_itself:
         raise Unusable(
-            "%s has no %s schema yet: run `apeldb init` with this configuration." % (backend, schema)
+            "%s has no %s schema yet: run `apeldb init` with this configuration, or `apeldb upgrade` if it"
+            " is one of APEL 2." % (backend, schema)
         )
     # Whoever is first makes it; others wait for its lock, and find it made.
     _make_now(backend, connection, schema)

@@ -214,5 +214,8 @@ class SQLite(Backend):
 
     def make_schema(self, connection: Any, schema: str) -> None:
         """All in the open transaction, so another process finds all of it or none."""
-        for statement in _script(schema):
+        for statement in self.schema_statements(connection, schema):
             connection.execute(statement)
+
+    def schema_statements(self, connection: Any, schema: str) -> List[str]:
+        return list(_script(schema))

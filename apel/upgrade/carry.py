@@ -1,0 +1,132 @@
+"""What the programs must know of a database that another software has filled: statuses, marks, months to sum.
+
+None of it changes a job. It keeps the first runs from doing years of work again, and from missing anything.
+"""
+
+import logging
+from typing import Any, Dict, List, Set, Tuple
+
+from apel.db.tables import mark_months
+from apel.upgrade.journal import Journal, note
+
+log = logging.getLogger(__name__)
+
+CARRIED = "carried"
+
+#: The incumbent's joiner could mark jobs that it had made local as joined with a grid record, for ever.
+LOCAL_AFTER_ALL = """
+UPDATE EventRecords E JOIN JobRecords J
+  ON J.MachineNameID = E.MachineNameID AND J.LocalJobId = E.JobName AND J.EndTime = E.EndTime
+SET E.Status = 1 WHERE E.Status = 2 AND J.InfrastructureType = 'local'
+"""
+
+#: All grid records have been looked at by the old joiner, but that a local job may still become a grid job.
+ALL_PROCESSED = "UPDATE BlahdRecords SET Processed = 1 WHERE Processed <> 1"
+LOOK_AGAIN = """
+UPDATE BlahdRecords B JOIN EventRecords E ON E.SiteID = B.SiteID AND E.JobName = B.LrmsId
+SET B.Processed = 0 WHERE E.Status = 1
+"""
+
+#: What the jobs of each month give: site id, year, month, then the totals. A month without any job is left
+#: alone: its jobs were removed on purpose, and its sums are all there is of them.
+JOBS_BY_MONTH = """
+SELECT SiteID, EndYear, EndMonth, COUNT(*), COALESCE(SUM(WallDuration), 0), COALESCE(SUM(CpuDuration), 0)
+FROM JobRecords WHERE EndYear IS NOT NULL AND EndMonth IS NOT NULL GROUP BY SiteID, EndYear, EndMonth
+"""
+SUMS_BY_MONTH = """
+SELECT SiteID, Year, Month, COALESCE(SUM(NumberOfJobs), 0), COALESCE(SUM(WallDuration), 0),
+       COALESCE(SUM(CpuDuration), 0)
+FROM %s GROUP BY SiteID, Year, Month
+"""
+
+#: Who is named as the sender of sums whose records are gone.
+PUBLISHER = "apeldb upgrade"
+
+_SHARED = (
+    "UpdateTime, SiteID, Month, Year, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostId,"
+    " InfrastructureDescription, ServiceLevelType, NodeCount, Processors, EarliestEndTime, LatestEndTime,"
+    " WallDuration, CpuDuration, NumberOfJobs"
+)
+#: Sums that came normalised have no benchmark. Parameters: publisher id, site id, year, month.
+KEEP_SUMS = (
+    "INSERT INTO Summaries ({0}, InfrastructureType, ServiceLevel, PublisherDNID)"
+    " SELECT {0}, Infrastructure, ServiceLevel, %s FROM HybridSuperSummaries"
+    " WHERE ServiceLevel <> 0 AND SiteID = %s AND Year = %s AND Month = %s"
+).format(_SHARED)
+KEEP_NORMALISED = (
+    "INSERT INTO NormalisedSummaries"
+    " ({0}, Infrastructure, NormalisedWallDuration, NormalisedCpuDuration, PublisherDNID)"
+    " SELECT {0}, Infrastructure, NormalisedWallDuration, NormalisedCpuDuration, %s FROM HybridSuperSummaries"
+    " WHERE ServiceLevel = 0 AND SiteID = %s AND Year = %s AND Month = %s"
+).format(_SHARED)
+
+#: Site id, year, month.
+Month = Tuple[int, int, int]
+
+
+def carry_over(journal: Journal, schema: str) -> None:
+    """Set up what a schema's programs look at, in one transaction that is noted in the journal."""
+    work = {"client": _client, "server": _server}.get(schema)
+
+    def once(tx: Any) -> None:
+        marked = work(tx) if work else []
+        note(tx, CARRIED, {"months to sum up again": len(marked)})
+
+    journal.run(once)
+
+
+def _client(tx: Any) -> List[Month]:
+    tx.execute(LOCAL_AFTER_ALL)
+    tx.execute(ALL_PROCESSED)
+    tx.execute(LOOK_AGAIN)
+    # What was sent is known for jobs. Of sums, the recent months are sent anyway, and the older ones that
+    # change from now on: those that are made again because they were wrong.
+    tx.execute(
+        "INSERT INTO LastUpdated (Type, UpdateTime) VALUES ('sent summaries', CURRENT_TIMESTAMP)"
+        " ON DUPLICATE KEY UPDATE Type = Type"
+    )
+    jobs, sums = _by_month(tx, JOBS_BY_MONTH), _by_month(tx, SUMS_BY_MONTH % "SuperSummaries")
+    return _mark(tx, jobs, sums, _cut_months(jobs, sums))
+
+
+def _server(tx: Any) -> List[Month]:
+    sources = _by_month(tx, JOBS_BY_MONTH)
+    for table in ("Summaries", "NormalisedSummaries"):
+        for month, sums in _by_month(tx, SUMS_BY_MONTH % table).items():
+            before = sources.get(month, (0, 0, 0))
+            sources[month] = tuple(one + other for one, other in zip(before, sums))
+    made = _by_month(tx, SUMS_BY_MONTH % "HybridSuperSummaries")
+    _keep_orphans(tx, sorted(made.keys() - sources.keys()))
+    return _mark(tx, sources, made, set())
+
+
+def _keep_orphans(tx: Any, months: List[Month]) -> None:
+    """Sums without a source, as after jobs were dropped by partition, become one: or else they would go."""
+    if not months:
+        return
+    log.info(
+        "%d site-months of sums have no records any more: they are kept as received summaries", len(months)
+    )
+    tx.execute("INSERT INTO DNs (name) VALUES (%s) ON DUPLICATE KEY UPDATE name = name", (PUBLISHER,))
+    publisher = tx.value("SELECT id FROM DNs WHERE name = %s", (PUBLISHER,))
+    for month in months:
+        for statement in (KEEP_SUMS, KEEP_NORMALISED):
+            tx.execute(statement, (publisher, *month))
+
+
+def _by_month(tx: Any, query: str) -> Dict[Month, Any]:
+    return {tuple(row[:3]): tuple(int(value) for value in row[3:]) for row in tx.rows(query)}
+
+
+def _mark(tx: Any, jobs: Dict[Month, Any], sums: Dict[Month, Any], cut: Set[Month]) -> List[Month]:
+    marked = [month for month, values in jobs.items() if sums.get(month) != values and month not in cut]
+    mark_months(tx, marked)
+    return marked
+
+
+def _cut_months(jobs: Dict[Month, Any], sums: Dict[Month, Any]) -> Set[Month]:
+    """The first month with jobs of each site whose older jobs were removed: it may be cut in the middle."""
+    first: Dict[int, Month] = {}
+    for month in sorted(jobs):
+        first.setdefault(month[0], month)
+    return {first[month[0]] for month in sums if month[0] in first and month < first[month[0]]}

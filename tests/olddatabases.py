@@ -1,0 +1,107 @@
+"""Old databases for the tests of the upgrade, and what they look like from outside."""
+
+from typing import Any, Callable, Dict, Iterator, List
+
+import pytest
+from incumbent import Incumbent
+
+from apel.db import open_backend
+from apel.db.schema import initialise
+from apel.upgrade.run import Upgrade
+from servers.databases import mariadb_settings
+
+
+@pytest.fixture
+def old(mariadb: Any) -> Iterator[Callable[..., Incumbent]]:
+    """Makes old databases, with a function of the module `incumbent`, that are gone afterwards."""
+    made: List[Incumbent] = []
+
+    def make(function: Callable[..., Incumbent], *args: Any, **options: Any) -> Incumbent:
+        made.append(function(mariadb, *args, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def upgrade_of(mariadb: Any) -> Iterator[Callable[..., Upgrade]]:
+    """An upgrade of a database."""
+    opened: List[Upgrade] = []
+
+    def make(old: Incumbent, schema: str) -> Upgrade:
+        opened.append(Upgrade(open_backend(mariadb_settings(mariadb, old.database)), schema))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.journal.db.close()
+
+
+@pytest.fixture
+def fresh(mariadb: Any) -> Iterator[Callable[[str], Dict[str, Any]]]:
+    """What a new database of a schema looks like."""
+    made: List[str] = []
+
+    def looks(schema: str) -> Dict[str, Any]:
+        made.append(mariadb.new_database("fresh"))
+        initialise(open_backend(mariadb_settings(mariadb, made[-1])), schema)
+        return look(mariadb, made[-1])
+
+    yield looks
+    for name in made:
+        mariadb.drop_database(name)
+
+
+def look(server: Any, database: str) -> Dict[str, Any]:
+    """All that information_schema knows of tables, columns, keys and views, without the database's name."""
+    columns = server.rows(
+        database,
+        "SELECT table_name, ordinal_position, column_name, column_type, is_nullable, column_default, extra,"
+        " character_set_name, collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+        " ORDER BY 1, 2",
+    )
+    keys = server.rows(
+        database,
+        "SELECT table_name, index_name, seq_in_index, column_name, non_unique, sub_part, index_type"
+        " FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY 1, 2, 3",
+    )
+    tables = server.rows(
+        database,
+        "SELECT table_name, table_type, engine, table_collation FROM information_schema.tables"
+        " WHERE table_schema = DATABASE() ORDER BY 1",
+    )
+    views = server.rows(
+        database,
+        "SELECT table_name, view_definition FROM information_schema.views"
+        " WHERE table_schema = DATABASE() ORDER BY 1",
+    )
+    routines = server.rows(
+        database,
+        "SELECT routine_name, routine_definition FROM information_schema.routines"
+        " WHERE routine_schema = DATABASE() ORDER BY 1",
+    )
+    triggers = server.rows(
+        database,
+        "SELECT trigger_name, event_object_table, action_statement FROM information_schema.triggers"
+        " WHERE trigger_schema = DATABASE() ORDER BY 1",
+    )
+    found = {
+        "columns": columns,
+        "keys": keys,
+        "tables": tables,
+        "views": [(name, text.replace("`%s`." % database, "")) for name, text in views],
+        "routines": routines,
+        "triggers": triggers,
+    }
+    return {what: list(rows) for what, rows in found.items()}
+
+
+def rows_of_all(old: Incumbent) -> Dict[str, List[Any]]:
+    """Every row of every table."""
+    names = old.rows(
+        "SELECT table_name FROM information_schema.tables"
+        " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY 1"
+    )
+    return {name: sorted(old.rows("SELECT * FROM `%s`" % name), key=repr) for (name,) in names}
