@@ -16,7 +16,7 @@ from servers.pki import PKI
 from servers.process import ServerMissing
 from servers.rabbitmq import RabbitMQ
 
-SERVERS = {"mariadb", "galera", "activemq", "rabbitmq", "bdii"}
+SERVERS = {"mariadb", "galera", "activemq", "rabbitmq", "bdii", "browser"}
 WITHOUT_SERVERS = os.environ.get("APEL_TESTS_WITHOUT_SERVERS") == "1"
 LEFT_OUT: List[str] = []
 
