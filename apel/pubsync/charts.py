@@ -112,11 +112,11 @@ def _slots(points: Sequence[Point]) -> Tuple[float, float]:
 
 
 def top_of_scale(most: float) -> float:
-    """The next round number (1, 2, 5 with zeros) that is not less; 1 for nothing."""
+    """The next number that is round, as is its half, and not less; 1 for nothing."""
     if most <= 0:
         return 1.0
     power = 10.0 ** (len(str(int(most))) - 1) if most >= 1 else 1.0
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= most)
+    return next(factor * power for factor in (1, 2, 3, 4, 6, 8, 10) if factor * power >= most)
 
 
 def _panel(

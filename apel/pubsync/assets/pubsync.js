@@ -23,6 +23,7 @@ function sortBy(table, heading, column) {
 }
 
 function makeSortable(table) {
+  if (table.tBodies[0].rows.length < 2) return;
   Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
     const button = document.createElement("button");
     button.type = "button";

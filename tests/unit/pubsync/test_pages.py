@@ -179,7 +179,7 @@ def test_a_reader_never_sees_half_a_page(tmp_path: Any, monkeypatch: Any) -> Non
 
 @pytest.mark.parametrize(
     "most, top",
-    [(0, 1), (0.3, 1), (1, 1), (3, 5), (10, 10), (11, 20), (51, 100), (999, 1000), (1000, 1000), (1e9, 1e9)],
+    [(0, 1), (0.3, 1), (1, 1), (3, 3), (10, 10), (11, 20), (51, 60), (999, 1000), (1000, 1000), (1e9, 1e9)],
 )
 def test_scales_end_at_round_numbers(most: float, top: float) -> None:
     assert charts.top_of_scale(most) == top
