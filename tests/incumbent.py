@@ -1,7 +1,8 @@
 """Databases as APEL 2.2 to 2.5 would have left them, with everything awkward that was ever found in one."""
 
+import hashlib
 import os
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "data", "incumbent")
@@ -306,3 +307,38 @@ def awkward_server(server: Any, version: str = "2.5.0", charset: str = "latin1")
     old.insert("SyncRecords", [dict(sync, SiteID=1, NumberOfJobs=40), dict(sync, SiteID=4, NumberOfJobs=13)])
     old.insert("LastUpdated", [{"UpdateTime": "2025-03-20 03:00:00", "Type": "sent"}])
     return old
+
+
+def as_it_would_have_been(server: Any, schema: str, db: Any) -> Incumbent:
+    """What the old software would hold, had it done the work that a database of ours shows.
+
+    It knows whole files by their MD5, no statuses but 0, 1 and 2, and only one mark of what was sent.
+    """
+    old = Incumbent(server, schema)
+    tables = old.rows(
+        "SELECT table_name FROM information_schema.tables"
+        " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+    )
+    for (table,) in tables:
+        columns = [row[0] for row in old.rows("SHOW COLUMNS FROM `%s`" % table)]
+        query = "SELECT %s FROM %s" % (", ".join(columns), table)
+        found = db.run(lambda tx, query=query: tx.rows(query))
+        rows = [dict(zip(columns, row)) for row in found]
+        old.insert(table, [row for row in map(_as_it_was(table), rows) if row])
+    return old
+
+
+def _as_it_was(table: str) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
+    def change(row: Dict[str, Any]) -> Dict[str, Any]:
+        if table == "EventRecords" and row["Status"] > 2:
+            row["Status"] = 0
+        elif table == "BlahdRecords":
+            row["Processed"] = 0
+        elif table == "ProcessedFiles":
+            with open(row["FileName"], "rb") as stream:
+                row["Hash"] = hashlib.md5(stream.read()).hexdigest()
+        elif table == "LastUpdated" and row["Type"] != "sent":
+            return {}
+        return row
+
+    return change
