@@ -20,10 +20,10 @@ from typing import (
 from apel.errors import ParseError, RecordError
 from apel.identity_map import IdentityMap
 from apel.records import EventRecord, Record
-from apel.records.fields import Text
+from apel.records.fields import MOST_COUNT, Text
 
 #: Numbers up to this fit any column; larger ones are looked at again.
-SMALL_NUMBER = 2**31
+SMALL_NUMBER = MOST_COUNT
 
 #: The words for absence have at most so many characters; names have fewer than the other.
 MOST_NULL, TOO_LONG = 4, 256

@@ -319,14 +319,15 @@ def gpus_of(values: Values) -> Optional[int]:
     """GPUs that the job was given or, if that isn't told, asked for; None where the log doesn't say."""
     try:
         if "ngpus=" in values.get("exec_vnode", ""):
-            return sum(
+            total = sum(
                 _resource(chunk.strip("()").split(":"), "ngpus") or 0
                 for chunk in values["exec_vnode"].split("+")
             )
+            return total if total <= SMALL_NUMBER else None
         if "exec_gpus" in values:
             return len(values["exec_gpus"].split("+"))
         if "Resource_List.ngpus" in values:
-            return units.whole(values["Resource_List.ngpus"])
+            return units.count(values["Resource_List.ngpus"])
     except ValueError:
         pass  # a form that we don't know says as little as none at all
     return None
@@ -336,7 +337,7 @@ def _resource(resources: List[str], wanted: str) -> Optional[int]:
     for resource in resources:
         key, _, value = resource.partition("=")
         if key == wanted:
-            return units.whole(value)
+            return units.count(value)
     return None
 
 

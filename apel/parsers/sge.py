@@ -90,7 +90,7 @@ class SGEParser(Parser):
         self._parallel = options.parallel
         self._factors: Mapping[str, Tuple[float, float]] = options.host_factors or {}
         self._names = Remembered(name)
-        self._counts = Remembered(units.whole)
+        self._counts = Remembered(units.count)
         self._slaves: Dict[str, List[int]] = {}
 
     def parse(self, line: str) -> Outcome:

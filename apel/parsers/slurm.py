@@ -59,6 +59,7 @@ CANCELLED_BY = "CANCELLED by "
 
 NO_MEMORY = "memory of unknown form, recorded without it"
 NO_CPU = "no CPU time, wall time x CPUs taken for it"
+MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x CPUs"
 
 
 class Step(Skipped):
@@ -81,7 +82,7 @@ class SlurmParser(Parser):
         self._times = self._clock.times
         self._site, self._machine = options.site, options.machine_name
         self._names = Remembered(name)
-        self._counts = Remembered(units.whole)
+        self._counts = Remembered(units.count)
         self._durations = Remembered(units.seconds, most=100000)
         self._layout: Optional[Layout] = None
 
@@ -140,6 +141,8 @@ class SlurmParser(Parser):
         start, stop = self._times_of(began, ended, wall)
         if not job[:1].isdecimal():
             raise ParseError("JobID is no number")
+        if 2 * cpu > 3 * wall * cores:
+            self.doubt(MUCH_CPU)
         clean = self._names
         record = EventRecord.make(
             (
@@ -295,7 +298,7 @@ def _unreadable(elapsed: str, used: str, cpus: str, nodes: str) -> str:
     """Which of a job's numbers can't be read."""
     for field, text in (("Elapsed", elapsed), ("NCPUS", cpus), ("NNodes", nodes), ("CPU time", used)):
         try:
-            units.seconds(text) if field in ("Elapsed", "CPU time") else units.whole(text)
+            units.seconds(text) if field in ("Elapsed", "CPU time") else units.count(text)
         except ValueError:
             return "%s is of unknown form" % field if text.strip() else "%s is empty" % field
     return "a number is out of range"

@@ -9,6 +9,7 @@ import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from apel.errors import ParseError
+from apel.records.fields import MOST_COUNT
 
 #: The lines between which an object of the list `jobs` stands, where it has many.
 BEGIN = ("    {", "\t\t{")
@@ -125,7 +126,7 @@ def _gpus(counts: Mapping[str, Any]) -> Optional[int]:
     models = [count for what, count in counts.items() if what.startswith("gres/gpu:")]
     numbers = [_whole(count) for count in ([counts["gres/gpu"]] if "gres/gpu" in counts else models)]
     known = [number for number in numbers if number is not None]
-    return sum(known) if known else None
+    return sum(known) if known and sum(known) <= MOST_COUNT else None
 
 
 def _memory(job: Mapping[str, Any]) -> Dict[str, str]:

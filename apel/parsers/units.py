@@ -3,7 +3,7 @@
 import math
 from typing import Dict
 
-from apel.records.fields import is_number
+from apel.records.fields import MOST_COUNT, is_number
 
 #: What fits the BIGINT columns of the database.
 MOST = 2**63 - 1
@@ -17,6 +17,14 @@ def whole(text: str) -> int:
     if not (text.isdecimal() and len(text) < 19):
         raise ValueError("not a whole number")
     return int(text)
+
+
+def count(text: str) -> int:
+    """As `whole`, but ValueError for what no column of cores, hosts or GPUs can hold (SLURM's NO_VAL)."""
+    value = whole(text)
+    if value > MOST_COUNT:
+        raise ValueError("too many")
+    return value
 
 
 def number(text: str) -> float:

@@ -32,7 +32,7 @@ class EventRecord(Record):
     MemoryVirtual = integer(ge=0)
     Processors = integer(between=(0, MOST_COUNT))
     NodeCount = integer(between=(0, MOST_COUNT))
-    GPUs = integer(ge=0)
+    GPUs = integer(between=(0, MOST_COUNT))
 
     rules = (event_ends_after_it_starts,)
 

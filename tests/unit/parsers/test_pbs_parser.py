@@ -258,6 +258,8 @@ def test_array_as_a_whole_is_no_job(pbs):
         ("exec_gpus", "n1-gpu/0+n1-gpu/1", 2),
         ("Resource_List.ngpus", "4", 4),
         ("Resource_List.ngpus", "many", None),
+        ("Resource_List.ngpus", "2147483648", None),
+        ("exec_vnode", "(n1:ncpus=4:ngpus=2147483647+n2:ncpus=2:ngpus=1)", None),
         ("jobname", "gpu", None),
     ],
 )

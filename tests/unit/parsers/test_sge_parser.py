@@ -179,6 +179,7 @@ def test_jobs_that_never_started(sge, changes):
         ({"cpu": "nan"}, "cpu is not a number of seconds"),
         ({"cpu": "1e400"}, "cpu is not a number of seconds"),
         ({"slots": "four"}, "slots is of unknown form"),
+        ({"slots": "2147483648"}, "slots is of unknown form"),
         ({"task_number": "undefined"}, "task_number is of unknown form"),
         ({"job_number": ""}, "not those of accounting"),
         ({"job_number": "", "job_name": "a:b"}, "not those of accounting"),

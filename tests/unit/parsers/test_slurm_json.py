@@ -43,6 +43,7 @@ JOB = {
     },
     "user": "grid004",
 }
+GPU = {"type": "gres", "name": "gpu", "id": 1001}
 EXPECTED = EventRecord.of(
     Site="s",
     JobName="48211",
@@ -150,6 +151,14 @@ def test_what_may_be_missing(slurm):
 def test_job_without_gpus(slurm):
     allocated = [item for item in JOB["tres"]["allocated"] if item["type"] != "gres"]
     assert one(slurm, tres={"allocated": allocated}).GPUs is None
+
+
+@pytest.mark.parametrize("count", [4294967294, 2**63])
+def test_no_value_is_no_number_of_gpus(slurm, count):
+    """SLURM's NO_VAL; no job is lost by it."""
+    assert (
+        one(slurm, tres={"allocated": [*JOB["tres"]["allocated"][:3], dict(GPU, count=count)]}).GPUs is None
+    )
 
 
 @pytest.mark.parametrize("text", ['{"job_id": 1', "{" * 5000 + "1", '    {"job_id": 1}}'])

@@ -131,6 +131,13 @@ def test_empty_cpu_time_falls_back(slurm):
     assert slurm.doubts == {"no CPU time, wall time x CPUs taken for it": 1}
 
 
+@pytest.mark.parametrize("cpu, doubts", [("540300", 0), ("540301", 1)])
+def test_much_cpu_time_is_kept_and_counted(slurm, cpu, doubts):
+    assert slurm.parse(line(CPU=cpu)).CpuDuration == int(cpu)
+    assert sum(slurm.doubts.values()) == doubts
+    assert all(reason.startswith("suspicious: CPU time") for reason in slurm.doubts)
+
+
 @pytest.mark.parametrize("job", ["48211.batch", "48211.extern", "48211.0", "48211.interactive"])
 def test_steps_are_never_jobs(slurm, job):
     """P12."""
@@ -253,6 +260,8 @@ def test_spring_gap_loses_no_job(options, zone):
         ({"Elapsed": ""}, "Elapsed is empty"),
         ({"NCPUS": ""}, "NCPUS is empty"),
         ({"NNodes": "-1"}, "NNodes is of unknown form"),
+        ({"NCPUS": "4294967294"}, "NCPUS is of unknown form"),
+        ({"NNodes": "2147483648"}, "NNodes is of unknown form"),
         ({"CPU": "-5"}, "CPU time is of unknown form"),
         ({"Start": "0001-01-01T00:00:00"}, "out of range"),
     ],

@@ -1,7 +1,4 @@
-"""SGE and HTCondor: the incumbent's records from the golden corpus, its truth, and samples of each dialect.
-
-Beside each dialect's logs in tests/data/<system>/<version>/ stands expected.json: the outcome of every line.
-"""
+"""SGE and HTCondor: the incumbent's records from the golden corpus, and its truth."""
 
 import filecmp
 import glob
@@ -12,7 +9,6 @@ from collections import defaultdict
 import pytest
 
 from apel.parsers import BATCH_PARSERS, BlahParser, ParserOptions
-from apel.records import Record
 from apel.samples import SampleOptions, write_samples
 from apel.times import month_of, utc_text
 
@@ -30,10 +26,6 @@ def outcomes(parser, folder, pattern="*"):
             with open(path, encoding="utf-8") as stream:
                 found += parser.parse_lines(stream.read().splitlines())
     return found
-
-
-def test_every_dialect_has_its_test():
-    assert len(DIALECTS) == 11
 
 
 def corpus(system, kind, parser=None):
@@ -112,30 +104,3 @@ def test_same_on_every_host(system, name, zone):
     events = corpus(system, "batch")
     zone(name)
     assert corpus(system, "batch") == events
-
-
-DIALECTS = [
-    os.path.relpath(os.path.dirname(path), DATA)
-    for system in SYSTEMS
-    for path in sorted(glob.glob(os.path.join(DATA, system, "*", "expected.json")))
-]
-
-
-def as_expected(outcome):
-    """An outcome as expected.json has it; what all records share is left out."""
-    if not isinstance(outcome, Record):
-        return "%s: %s" % (type(outcome).__name__, outcome.reason)
-    shared = ("Site", "MachineName", "Infrastructure", "Processed", "ValidFrom", "ValidUntil")
-    return {key: value for key, value in outcome.as_dict().items() if value is not None and key not in shared}
-
-
-@pytest.mark.parametrize("dialect", DIALECTS)
-def test_dialect(dialect):
-    folder = os.path.join(DATA, dialect)
-    parser = BATCH_PARSERS[TYPES[dialect.split(os.sep)[0]]](OPTIONS)
-    found = [as_expected(outcome) for outcome in outcomes(parser, folder, "[!b]*")]
-    found += [as_expected(outcome) for outcome in outcomes(parser, folder, "batch-*")]
-    found += [as_expected(outcome) for outcome in outcomes(BlahParser(OPTIONS), folder, "blah-*")]
-    with open(os.path.join(folder, "expected.json"), encoding="utf-8") as stream:
-        expected = json.load(stream)
-    assert found == expected
