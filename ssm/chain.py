@@ -1,6 +1,6 @@
 """OpenSSL's verification of a certificate chain, through every pyOpenSSL since 19.0 (EL 8)."""
 
-from typing import Any, List
+from typing import Any, List, NamedTuple
 
 from cryptography import x509
 from OpenSSL import crypto
@@ -12,31 +12,50 @@ class ChainError(Exception):
     """The chain doesn't verify; the text is OpenSSL's reason and the certificate it is about."""
 
 
-def verify_chain(
-    certificate: x509.Certificate, others: List[x509.Certificate], ca_directory: str, check_crls: bool
-) -> None:
+class Link(NamedTuple):
+    """A certificate of a verified chain, and the hash of its name by which OpenSSL finds files about it."""
+
+    certificate: x509.Certificate
+    name_hash: str
+
+
+class Rules(NamedTuple):
+    """Where trust comes from, and what is asked beyond signatures and dates."""
+
+    ca_directory: str
+    check_crls: bool = False
+    allow_proxies: bool = False
+
+
+def verify_chain(certificate: x509.Certificate, others: List[x509.Certificate], rules: Rules) -> List[Link]:
     """Verify a certificate up to an authority in a hashed directory, with `others` to complete the chain.
 
-    Raises ChainError, or TrustError if OpenSSL can't use the directory.
+    The chain, from the certificate to the root. Raises ChainError, or TrustError if OpenSSL can't use the
+    directory.
     """
-    chain = [crypto.X509.from_cryptography(other) for other in others]
-    context = _context(_store(ca_directory, check_crls), crypto.X509.from_cryptography(certificate), chain)
+    known = [crypto.X509.from_cryptography(other) for other in others]
+    context = _context(_store(rules), crypto.X509.from_cryptography(certificate), known)
     try:
-        context.verify_certificate()
+        chain = context.get_verified_chain()
     except crypto.X509StoreContextError as err:
         raise ChainError(_reason(err)) from err
     except crypto.Error as err:
-        raise TrustError("OpenSSL can't verify with the CA directory %s: %s" % (ca_directory, err)) from err
+        raise TrustError(
+            "OpenSSL can't verify with the CA directory %s: %s" % (rules.ca_directory, err)
+        ) from err
+    return [Link(link.to_cryptography(), "%08x" % link.subject_name_hash()) for link in chain]
 
 
-def _store(ca_directory: str, check_crls: bool) -> crypto.X509Store:
+def _store(rules: Rules) -> crypto.X509Store:
     store = crypto.X509Store()
     if hasattr(store, "load_locations"):
-        store.load_locations(None, ca_directory)
+        store.load_locations(None, rules.ca_directory)
     else:
-        _load_locations(store, ca_directory)
-    if check_crls:
+        _load_locations(store, rules.ca_directory)
+    if rules.check_crls:
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
+    if rules.allow_proxies:
+        store.set_flags(crypto.X509StoreFlags.ALLOW_PROXY_CERTS)
     return store
 
 
@@ -68,7 +87,7 @@ def _load_locations(store: Any, ca_directory: str) -> None:
 
 
 class _OldContext(crypto.X509StoreContext):
-    """A context with certificates to complete the chain."""
+    """A context with certificates to complete the chain, which can say what the chain is."""
 
     def __init__(self, store: Any, certificate: Any, chain: List[Any]) -> None:
         self._library: Any = crypto._lib
@@ -86,3 +105,21 @@ class _OldContext(crypto.X509StoreContext):
             <= 0
         ):
             raise TrustError("OpenSSL can't begin to verify a certificate.")
+
+    def get_verified_chain(self) -> List[crypto.X509]:
+        own: Any = self
+        own._cleanup()
+        own._init()
+        if self._library.X509_verify_cert(own._store_ctx) <= 0:
+            error = own._exception_from_context()
+            own._cleanup()
+            raise error
+        stack = self._library.X509_STORE_CTX_get1_chain(own._store_ctx)
+        own._cleanup()
+        make: Any = crypto.X509
+        members = [
+            make._from_raw_x509_ptr(self._library.sk_X509_value(stack, number))
+            for number in range(self._library.sk_X509_num(stack))
+        ]
+        self._library.sk_X509_free(stack)
+        return members

@@ -4,7 +4,7 @@ import datetime
 import logging
 import os
 import stat
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional
 
 from asn1crypto import pem
 from asn1crypto import x509 as asn1_x509
@@ -13,11 +13,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.backends import default_backend
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from ssm.certificates import ENCRYPTING, check_key, check_usage, validity
 from ssm.dn import distinguished_name
 from ssm.envelope import Encryptor
 from ssm.errors import CryptoError, SigningError
 from ssm.smime import PrivateKey, Signer
-from ssm.trust import ENCRYPTING, TrustStore, check_usage
+from ssm.trust import TrustStore
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def load_receiver(path: str, trust: Optional[TrustStore], cipher: str) -> Encryp
     with open(path, "rb") as stream:
         der, *others = [found for _, _, found in pem.unarmor(stream.read(), multiple=True)]
     try:
+        check_key(certificate.public_key())
         check_usage(certificate, ENCRYPTING)
         if trust is not None:
             trust.check(der, others, ENCRYPTING)
@@ -113,11 +115,3 @@ def _check_dates(certificate: x509.Certificate, path: str, least_valid: datetime
         raise SigningError("Renew the certificate %s: it ends within 24 hours (%s)." % (path, ends))
     if ends - now < WARN_VALID:
         log.warning("The certificate %s ends on %s; renew it.", path, ends.isoformat())
-
-
-def validity(certificate: x509.Certificate) -> Tuple[datetime.datetime, datetime.datetime]:
-    """When a certificate begins and ends to be valid, as aware times."""
-    if hasattr(certificate, "not_valid_before_utc"):
-        return certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    utc = datetime.timezone.utc
-    return certificate.not_valid_before.replace(tzinfo=utc), certificate.not_valid_after.replace(tzinfo=utc)

@@ -55,6 +55,9 @@ SHORT_NAMES = {
 MISLEADING = re.compile(
     rb"/(?:%s|[0-9.]+)=|\\x[0-9A-Fa-f]{2}" % "|".join(SHORT_NAMES.values()).encode(), re.IGNORECASE
 )
+# What older programs call some types, at the beginning of a part.
+OLD_NAMES = {"email": "emailAddress", "e": "emailAddress", "userid": "UID"}
+OLD_NAME = re.compile(r"(?<=/)(%s)(?==)" % "|".join(OLD_NAMES), re.IGNORECASE)
 ESCAPED = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|[/+])")
 
 
@@ -80,8 +83,9 @@ def _parts(name: x509.Name) -> Iterator[Tuple[str, bytes]]:
 
 
 def canonical(text: str) -> str:
-    """A name from a list, by hand or from OpenSSL 3, in the form that `distinguished_name` gives."""
-    return ESCAPED.sub(_plain, _escape(text.strip().encode("utf-8")))
+    """A name from a list, by hand or from another program, in the form that `distinguished_name` gives."""
+    slashed = OLD_NAME.sub(lambda old: OLD_NAMES[old.group().lower()], text.strip())
+    return ESCAPED.sub(_plain, _escape(slashed.encode("utf-8")))
 
 
 def _plain(escape: Match[str]) -> str:

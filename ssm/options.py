@@ -201,6 +201,14 @@ RECEIVER = OptionTable(
             "Whether revocation lists (<hash>.r0 in capath) are checked, for the whole chain. A missing or "
             "stale list then means rejection.",
         ),
+        Option(
+            "certificates",
+            "allow_proxies",
+            "boolean",
+            False,
+            "Whether messages may be signed with a proxy certificate (RFC 3820); they count as signed by who "
+            "made the proxy.",
+        ),
         *UNUSED_AMS,
         Option(
             "messaging",

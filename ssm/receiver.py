@@ -143,7 +143,7 @@ def receive(settings: Any, names: DnList, stop: Any, idle: Optional[float] = Non
     """
     check_receiver(settings)
     own = settings.certificates
-    trust = TrustStore(own.capath, own.check_crls)
+    trust = TrustStore(own.capath, own.check_crls, own.allow_proxies)
     receiver = Receiver(settings.messaging.path, trust, names, load_keys(settings))
     transport = open_transport(settings.receiver.protocol, settings)
     loop = _Loop(receiver, transport, stop, idle)

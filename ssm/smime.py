@@ -20,13 +20,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ssm import mime
+from ssm.certificates import check_key
 from ssm.container import DATA, SIGNED, Detached, detach, open_container
 from ssm.der import check_der, encoded
 from ssm.errors import CryptoError, SigningError
 
 DIGESTS = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
-RSA_BITS = (2048, 8192)
-LEAST_EC_BITS = 256
 TEXT_HEADER = b"Content-Type: text/plain\n\n"
 
 # What asn1crypto and cryptography raise on bytes that are no CMS or certificate: little of it is
@@ -220,30 +219,20 @@ def _check_attributes(attributes: Any, digest: bytes) -> bytes:
 
 def _check_signature(der: bytes, info: cms.SignerInfo, digest_name: str, data: bytes) -> None:
     key = x509.load_der_x509_certificate(der, default_backend()).public_key()
+    check_key(key)
     algorithm = info["signature_algorithm"]["algorithm"].native
     signature = info["signature"].native
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            _check_rsa(key, algorithm, digest_name)
+            _check_algorithm(algorithm, ("rsassa_pkcs1v15", digest_name + "_rsa"), "RSA and " + digest_name)
             key.verify(signature, data, padding.PKCS1v15(), DIGESTS[digest_name])
         elif isinstance(key, ec.EllipticCurvePublicKey):
-            _check_ec(key, algorithm, digest_name)
+            _check_algorithm(algorithm, (digest_name + "_ecdsa",), "EC and " + digest_name)
             key.verify(signature, data, ec.ECDSA(DIGESTS[digest_name]))
-        else:
-            raise CryptoError("the signer's key is neither RSA nor EC")
     except InvalidSignature as err:
         raise CryptoError("the signature is not of this certificate's key") from err
 
 
-def _check_rsa(key: rsa.RSAPublicKey, algorithm: str, digest_name: str) -> None:
-    if algorithm not in ("rsassa_pkcs1v15", digest_name + "_rsa"):
-        raise CryptoError("signature algorithm %s is not accepted with RSA and %s" % (algorithm, digest_name))
-    if not RSA_BITS[0] <= key.key_size <= RSA_BITS[1]:
-        raise CryptoError("an RSA key of %d bits is not accepted" % key.key_size)
-
-
-def _check_ec(key: ec.EllipticCurvePublicKey, algorithm: str, digest_name: str) -> None:
-    if algorithm != digest_name + "_ecdsa":
-        raise CryptoError("signature algorithm %s is not accepted with EC and %s" % (algorithm, digest_name))
-    if key.key_size < LEAST_EC_BITS:
-        raise CryptoError("an EC key of %d bits is not accepted" % key.key_size)
+def _check_algorithm(algorithm: str, accepted: Tuple[str, ...], used_with: str) -> None:
+    if algorithm not in accepted:
+        raise CryptoError("signature algorithm %s is not accepted with %s" % (algorithm, used_with))

@@ -185,12 +185,18 @@ class PKI:
         return path
 
 
+def name_hash(certificate_path: str, old: bool = False) -> str:
+    """The hash of the name in a certificate (`old`: as before OpenSSL 1.0), by which files are named."""
+    which = "-subject_hash_old" if old else "-subject_hash"
+    return openssl("x509", "-noout", which, "-in", certificate_path).strip()
+
+
 def trust(ca_dir: str, authority: Authority, crls: bool = True) -> None:
     """Put (or put anew) an authority and its revocation list into a hashed directory."""
-    name_hash = openssl("x509", "-noout", "-hash", "-in", authority.path).strip()
+    stem = name_hash(authority.path)
     files = [(".0", pem(authority.certificate))] + ([(".r0", authority.crl())] if crls else [])
     for suffix, data in files:
-        with open(os.path.join(ca_dir, name_hash + suffix), "wb") as stream:
+        with open(os.path.join(ca_dir, stem + suffix), "wb") as stream:
             stream.write(data)
 
 
@@ -212,6 +218,12 @@ def load(path: str) -> x509.Certificate:
     """The first certificate of a PEM file."""
     with open(path, "rb") as stream:
         return x509.load_pem_x509_certificate(stream.read(), default_backend())
+
+
+def load_key(path: str) -> Any:
+    """The private key in a PEM file."""
+    with open(path, "rb") as stream:
+        return serialization.load_pem_private_key(stream.read(), None, default_backend())
 
 
 def slash_dn(certificate_path: str) -> str:
