@@ -107,10 +107,10 @@ class Centre:
     def _queue(self, name: str, schema: Dict[str, str]) -> MessageQueue:
         return MessageQueue(os.path.join(self.folder, name), schema)
 
-    def loader(self, strict: bool = False, keep: bool = False) -> Loader:
+    def loader(self, strict: bool = False, keep: bool = False, rights: Any = None) -> Loader:
         """A loader with this centre's queues; `keep`: with `accept` as well."""
         accept = self._queue("accept", ACCEPT) if keep else None
-        return Loader(self.db, Queues(self.incoming, self.reject, accept), strict)
+        return Loader(self.db, Queues(self.incoming, self.reject, accept), strict, rights)
 
     def deliver(self, body: str, signer: Optional[str] = SIGNER, empaid: Optional[str] = "0a/0b") -> str:
         """Put a message into `incoming`; its name there."""

@@ -6,15 +6,18 @@ import os
 from typing import Any, List, Optional
 
 from apel import __version__
+from apel.auth.options import SITE_MAP
 from apel.commands.server_config import add_db_argument, read_both
 from apel.db import open_database
 from apel.server.loader import Loader, Queues
+from apel.server.site_rights import MODES, OFF, SiteRights
 from apelcommon import logs
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 from apelcommon.daemon import PidFile, Stop, go_background, run_steps, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
+from ssm.dn import canonical
 from ssm.queues import ACCEPT, INCOMING, REJECT, MessageQueue
 
 log = logging.getLogger("dbloader")
@@ -58,6 +61,22 @@ TABLE = OptionTable(
             "What is done with a message that has good and bad records. false: the good ones are loaded, and "
             "the bad ones put into `reject` with the reason. true: all of them are rejected.",
         ),
+        Option(
+            "auth",
+            "sites",
+            "choice",
+            OFF,
+            "What is done with records of a site that their signer may not send for. off: nothing is looked "
+            "at. warn: they are loaded, and the log says so. enforce: they are put into `reject`.",
+            choices=MODES,
+        ),
+        Option(
+            "auth",
+            "map",
+            "path",
+            SITE_MAP,
+            "The file that says which signer may send for which sites: lines `SITE /DN`. apelauth makes it.",
+        ),
         *LOGGING("/var/log/apel/loader.log"),
     ],
     introduction="Configuration of apeldbloader, which loads received messages into the central database.",
@@ -78,6 +97,8 @@ class Service:
     def _read(self) -> None:
         self.settings, self.db_settings = read_both(TABLE, self.args.config, self.args.db)
         self.command.start_log(self.settings, self.args)
+        auth = self.settings.auth
+        self.rights = SiteRights(auth.map, auth.sites, canonical) if auth.sites != OFF else None
 
     def reload(self) -> None:
         """Read the configuration files again before the next step (this is called from a signal)."""
@@ -88,7 +109,7 @@ class Service:
         if self.loader is None:
             queues = _queues(self.settings)
             db = open_database(self.db_settings.db, "server", ANSWER_SECONDS)
-            self.loader = Loader(db, queues, self.settings.loader.strict)
+            self.loader = Loader(db, queues, self.settings.loader.strict, self.rights)
         return self.loader
 
     def close(self) -> None:

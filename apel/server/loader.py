@@ -18,6 +18,7 @@ from apel.messages import Message, Rejected, decode, encode, join
 from apel.records import JobRecord, NormalisedSummaryRecord, Record, SummaryRecord, SyncRecord
 from apel.server.rejects import Rejects
 from apel.server.rest import Rest
+from apel.server.site_rights import SiteRights
 from apel.server.turns import Turns
 from apel.times import month_of
 from apelcommon.daemon import Stop, notify
@@ -90,12 +91,18 @@ class FileTrouble(Transient):
 
 
 class Loader:
-    """Loads what is in the queue `incoming`. `strict`: one bad record refuses its whole message."""
+    """Loads what is in the queue `incoming`.
 
-    def __init__(self, db: Database, queues: Queues, strict: bool = False) -> None:
+    `strict`: one bad record refuses its whole message. `rights`: who may send for which sites; None: anyone.
+    """
+
+    def __init__(
+        self, db: Database, queues: Queues, strict: bool = False, rights: Optional[SiteRights] = None
+    ) -> None:
         self.db = db
         self.queues = queues
         self.strict = strict
+        self.rights = rights
         self.tally = Tally()
         self._rejects = Rejects(queues.reject)
         self._rejected_names: Set[str] = set()
@@ -213,9 +220,26 @@ class Loader:
             message = decode(delivery.body)
         except RecordError as err:
             return self._refuse(delivery, UNKNOWN, str(err))
+        message = self._permitted(delivery, message)
         if self.strict:
             return self._store_whole(delivery, message)
         return self._store(delivery, message)
+
+    def _permitted(self, delivery: Delivery, message: Message) -> Message:
+        """The message, without the records of sites that its signer may not send for if that is enforced."""
+        refused = self.rights.check(delivery.signer, message.records) if self.rights is not None else []
+        if self.rights is None or not refused:
+            return message
+        if not self.rights.enforced:
+            log.warning(
+                "Message %s, id %s, from %s: %d records: %s", *_known(delivery), len(refused), refused[0][1]
+            )
+            return message
+        out = {id(record) for record, _ in refused}
+        return message._replace(
+            records=[record for record in message.records if id(record) not in out],
+            rejected=sorted(message.rejected + _rejected(message, refused), key=attrgetter("number")),
+        )
 
     def _store_whole(self, delivery: Delivery, message: Message) -> Outcome:
         """All records of a message, or none."""
