@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import signal
+import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
 
@@ -59,12 +61,45 @@ def test_missing_pythons_are_named(runtests, capsys):
     ]
 
 
-def test_failure_on_another_python_has_the_last_word(runtests, monkeypatch, capsys):
+@pytest.fixture
+def printing(runtests, tmp_path):
+    """Starts a run that prints a text, slowly, and ends with a status."""
+
+    def start(status, text):
+        output = tmp_path / text.strip("= ").replace(" ", "-")
+        code = "import sys, time; print('begins', flush=True); time.sleep(0.3); print(%r); sys.exit(%d)"
+        with output.open("wb") as stream:
+            process = subprocess.Popen([sys.executable, "-c", code % (text, status)], stdout=stream)
+        return runtests.Run(process, str(output))
+
+    return start
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_run_is_shown_to_its_last_line(runtests, printing, capfdbinary, status):
+    assert runtests.follow(printing(status, "== 9 passed ==")) == (status, "== 9 passed ==")
+    assert capfdbinary.readouterr().out == b"begins\n== 9 passed ==\n"
+
+
+def test_a_run_is_ended_with_us(runtests, printing, monkeypatch):
+    run = printing(0, "== 9 passed ==")
+    monkeypatch.setattr(runtests, "start_tests", lambda python, words, zone="": run)
+
+    def interrupted(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runtests, "follow", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runtests.run_tests(runtests.Interpreter((3, 11, 0), "mine"), [])
+    assert run.process.returncode == -signal.SIGTERM
+
+
+def test_failure_on_another_python_has_the_last_word(runtests, printing, monkeypatch, capsys):
     mine = runtests.Interpreter((3, 11, 0), "mine")
     older = runtests.Interpreter((3, 6, 0), "older")
     runs = {mine: (0, "== 9 passed =="), older: (1, "== 1 failed ==")}
     monkeypatch.setattr(runtests, "others", lambda found: [older])
-    monkeypatch.setattr(runtests, "run_tests", lambda python, words, zone="": runs[python])
+    monkeypatch.setattr(runtests, "start_tests", lambda python, words, zone="": printing(*runs[python]))
     assert runtests.run_all(mine, {}) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "== 1 failed =="
 
