@@ -36,6 +36,8 @@ TAIL = 1024
 SETTLED_SECONDS = 86400
 
 Opener = Callable[[Any], Any]
+Continues = Callable[[str], bool]
+IsWhole = Callable[[List[str]], bool]
 
 
 def _gunzip(raw: Any) -> Any:
@@ -251,12 +253,17 @@ class LogFile:
         return bytes(self._stream.read(position - begin))
 
     def chunks(
-        self, start: int, settled: bool = False, continues: Optional[Callable[[str], bool]] = None
+        self,
+        start: int,
+        settled: bool = False,
+        continues: Optional[Continues] = None,
+        is_whole: Optional[IsWhole] = None,
     ) -> Iterator[Chunk]:
         """Complete lines from a position on. Afterwards `unfinished` says how many bytes are left at the end.
 
         settled: nobody writes to the file any more, so that its last line is complete without an end.
-        continues: tells lines that shall be in one chunk with the line before them.
+        continues: tells lines that shall be in one chunk with the line before them. is_whole: whether
+        such lines, the last of the file, are all of their record; they are left at the end if not.
         """
         with _naming(self.path):
             window = _Window(self._before(start), start)
@@ -265,7 +272,7 @@ class LogFile:
                 block = self._stream.read(BLOCK)
                 more = bool(block)
                 window.data += block
-                chunk = window.take(not more, settled, continues)
+                chunk = window.take(not more, settled, continues, is_whole)
                 if chunk is not None:
                     if start == 0 and chunk.lines:
                         chunk.lines[0] = chunk.lines[0].lstrip("\ufeff")
@@ -284,14 +291,18 @@ class _Window:
         self.cut: Optional[bytes] = None
 
     def take(
-        self, at_end: bool, settled: bool, continues: Optional[Callable[[str], bool]]
+        self, at_end: bool, settled: bool, continues: Optional[Continues], is_whole: Optional[IsWhole]
     ) -> Optional[Chunk]:
         """The complete lines, which then are history."""
         end = max(self.begin, self.data.rfind(b"\n", self.begin) + 1)
         if at_end and settled:
             end = len(self.data)
-        elif not at_end and continues is not None:
-            end = self._before_group(end, continues)
+        elif continues is not None:
+            start = self._group_start(end, continues)
+            if not at_end and (start > self.begin or self._is_short(start)):
+                end = start
+            elif at_end and is_whole is not None and self._is_short(start) and start < end:
+                end = end if is_whole(_decoded(self.data[start:end])) else start
         if end > self.begin:
             return self._hand_out(end)
         if len(self.data) - self.begin > LONGEST_LINE + TAIL:
@@ -308,15 +319,19 @@ class _Window:
         self._forget(end)
         return chunk
 
-    def _before_group(self, end: int, continues: Callable[[str], bool]) -> int:
-        """`end`, or an earlier end of line: before the last line that is not a continuation."""
+    def _is_short(self, start: int) -> bool:
+        """Whether what has been read from a place on may be one record, of which there may be more."""
+        return len(self.data) - start <= LONGEST_LINE
+
+    def _group_start(self, end: int, continues: Continues) -> int:
+        """Where the last line before `end` begins that is not a continuation; or where all begins."""
         start = end
         while start > self.begin:
             line_end = start
             start = max(self.begin, self.data.rfind(b"\n", self.begin, line_end - 1) + 1)
             if not continues(_decoded(self.data[start:line_end])[0]):
                 break
-        return start if start > self.begin else end
+        return start
 
     def _cut(self) -> None:
         """Keep the beginning of a line that has no end in sight, and not all of it."""

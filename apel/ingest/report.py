@@ -75,7 +75,9 @@ class ParseReport:
                 "%d rejected lines were not kept, as too many are: they are only in their logs" % self.dropped
             )
         if self.files_unfinished:
-            lines.append("%d files end in half a line, left for the next run" % self.files_unfinished)
+            lines.append(
+                "%d files end in half a line or record, left for the next run" % self.files_unfinished
+            )
         lines += ["failed: %s" % problem for problem in self.failed_files]
         return lines
 

@@ -117,7 +117,8 @@ class Ingest:
             settled = stream.compressed or file.modified_ns < (time.time() - SETTLED_SECONDS) * 1e9
             self.parser.begin(stream.first_line())
             done = 0
-            for chunk in stream.chunks(row.Position, settled, self.parser.continues):
+            parser = self.parser
+            for chunk in stream.chunks(row.Position, settled, parser.continues, parser.is_whole):
                 row = self._store(chunk, stream, row)
                 advance(stream.raw_position() - done)
                 done = stream.raw_position()

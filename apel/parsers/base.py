@@ -138,6 +138,10 @@ class Parser(abc.ABC):
         """Whether the line may complete the record of the one before: best parsed together with it."""
         return False
 
+    def is_whole(self, lines: List[str]) -> bool:
+        """Whether a record, on a line and those that continue it, is at its end; or is still being written."""
+        return True
+
     def reasons(self, line: str) -> List[str]:
         """What decided about the record of a line beside the line itself, for `apelparser --explain`."""
         return []

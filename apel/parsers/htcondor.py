@@ -40,6 +40,9 @@ UNFINISHED = Failed("a JSON object that does not end")
 JSON_BEGINS: FrozenSet[str] = frozenset("{[],}")
 INSIDE_JSON: FrozenSet[str] = frozenset(" \t}")
 
+#: The first line of an object that is on several lines.
+LONG_JSON: FrozenSet[str] = frozenset(["{", "[{", ",{"])
+
 NO_MEMORY = "memory undefined or of unknown form, recorded without it"
 MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
 LONG_WALL = "suspicious: wall time is longer than from the first start to the end"
@@ -141,6 +144,10 @@ class HTCondorParser(Parser):
         """Whether the line is of a JSON object, but not its beginning."""
         return line[:1] in INSIDE_JSON
 
+    def is_whole(self, lines: List[str]) -> bool:
+        """Whether a JSON object on many lines has its last brace."""
+        return lines[0].rstrip() not in LONG_JSON or any(line[:1] == "}" for line in lines)
+
     def _of_long_json(self, lines: List[str]) -> List[Union[Record, Skipped, Failed]]:
         """One outcome for each line; that of an object stands at its last line."""
         outcomes: List[Union[Record, Skipped, Failed]] = []
@@ -151,7 +158,7 @@ class HTCondorParser(Parser):
             else:
                 outcomes += [UNFINISHED] * len(collected)
                 collected = [line]
-            if collected[0].rstrip() not in ("{", "[{", ",{"):
+            if collected[0].rstrip() not in LONG_JSON:
                 outcomes += super().parse_lines(collected)
                 collected = []
             elif line[:1] == "}":

@@ -125,6 +125,10 @@ class LsfParser(Parser):
         """Whether the line is not the beginning of a record."""
         return _BEGINNING.match(line) is None
 
+    def is_whole(self, lines: List[str]) -> bool:
+        """Whether no string of the record is open."""
+        return sum(line.count('"') for line in lines) % 2 == 0
+
     def _rejoin(self, lines: List[str], outcomes: List[Union[Record, Skipped, Failed]], first: int) -> None:
         """Parse the line with those after it that begin no record, if that is what makes it whole."""
         end = first + 1
@@ -154,8 +158,8 @@ class LsfParser(Parser):
         if text.isdecimal() and len(text) < 19:
             return int(text)
         try:
-            return max(0, int(_decimal(text)))
-        except ParseError:
+            return max(0, int(units.number(text)))
+        except ValueError:
             self.doubt(NO_MEMORY)
             return None
 

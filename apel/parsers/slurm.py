@@ -202,6 +202,10 @@ class SlurmParser(Parser):
             return "." in line.partition("|")[0]
         return "." in "".join(line.split("|")[self._layout.job_place : self._layout.job_place + 1])
 
+    def is_whole(self, lines: List[str]) -> bool:
+        """Whether a JSON object on many lines has its last brace."""
+        return lines[0] not in JSON_BEGIN or any(line in JSON_END for line in lines)
+
     def _completed(self, job: EventRecord, step: Step) -> EventRecord:
         if step.job != job.JobName:
             return job

@@ -109,5 +109,6 @@ def check(form: Form, parser: Parser, data: bytes) -> Tuple[int, ...]:
             assert outcome.check() == outcome
             kinds[0] += 1
     assert all(count > 0 for count in parser.doubts.values())
+    assert isinstance(parser.is_whole(lines), bool)
     assert [type(parser.continues(line)) for line in lines] == [bool] * len(lines)
     return tuple(kinds)

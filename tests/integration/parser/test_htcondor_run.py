@@ -36,6 +36,19 @@ def test_json_objects_stay_whole_where_a_block_of_the_file_ends(site):
     ]
 
 
+def test_json_object_that_is_being_written_waits(site):
+    """P4: wherever the file ends when a run finds it."""
+    objects = [json.dumps(advert(number), indent=2) for number in range(5)]
+    text = "[\n" + "\n,\n".join(objects) + "\n]\n"
+    stored = 0
+    for cut in range(0, len(text), 111):
+        site.write("history.json", text[cut : cut + 111], "ab")
+        report = site.parse(HTCondorParser)
+        assert report.rejected_lines == 0
+        stored += report.stored
+    assert (stored, report.files_unfinished) == (5, 0)
+
+
 def test_files_of_htcondor_ce(site):
     """Told apart by their prefix, in one directory."""
     for name in ("batch-20250307-0135-ce02", "blah-20250307-0135-ce02"):

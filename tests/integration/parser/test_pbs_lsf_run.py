@@ -44,6 +44,42 @@ def test_lsf_with_and_without_host_factor(site, scale, times):
     assert "skipped 1: never started" in read(site.path("parser.log"))
 
 
+def test_record_on_several_lines_that_is_being_written_waits(site):
+    """P4: cut anywhere, its lines are left for the run that finds the rest."""
+    lines = read("lsf", "9.1", "lsb.acct").splitlines(keepends=True)
+    first, record = lines[0], "".join(lines[2:])
+    for number, cut in enumerate(range(20, len(record), 97)):
+        name = "lsb.acct.%d" % number
+        both = [text.replace(" 90118 ", " %d " % (1000 + number)) for text in (record[:cut], record[cut:])]
+        site.write(name, first + both[0])
+        report = site.parse(LsfParser)
+        assert (report.rejected_lines, report.files_unfinished) == (0, 1)
+        site.write(name, both[1], "ab")
+        report = site.parse(LsfParser)
+        assert (report.stored, report.rejected_lines, report.files_unfinished) == (1, 0, 0)
+
+
+def test_broken_last_record_holds_up_none_after_it(site):
+    """P4, P7: it waits as long as it is the last, and then is rejected."""
+    lines = read("lsf", "9.1", "lsb.acct").splitlines(keepends=True)
+    site.write("lsb.acct", lines[0] + lines[2])
+    for _ in range(2):
+        assert site.parse(LsfParser).rejected_lines == 0
+    site.write("lsb.acct", lines[1], "ab")
+    report = site.parse(LsfParser)
+    assert (report.rejected_lines, report.files_unfinished) == (1, 0)
+    assert list(report.rejected) == ["an unpaired quote"]
+
+
+def test_broken_last_record_of_a_finished_file_is_rejected(site):
+    """P4: nobody will ever end it."""
+    lines = read("lsf", "9.1", "lsb.acct").splitlines(keepends=True)
+    path = site.write("lsb.acct", lines[0] + lines[2])
+    assert site.parse(LsfParser).rejected_lines == 0
+    os.utime(path, (1e9, 1e9))
+    assert site.parse(LsfParser).rejected_lines == 1
+
+
 def test_record_on_several_lines_is_whole_in_every_block(site):
     """P17: wherever the parser's blocks of the file end."""
     record = "".join(read("lsf", "9.1", "lsb.acct").splitlines(keepends=True)[2:])

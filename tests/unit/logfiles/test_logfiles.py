@@ -175,6 +175,46 @@ def test_lines_that_belong_together_stay_in_one_chunk(write):
     assert not any(continues(chunk.lines[0]) for chunk in chunks)
 
 
+def begins_in_lower_case(line):
+    return line[:1].islower()
+
+
+def ends_with_a_dot(lines):
+    return lines[-1].endswith(".")
+
+
+@pytest.mark.parametrize("more", ["", "c", "c\nd", "c\nd\n"])
+def test_half_written_record_on_several_lines_is_left(write, more):
+    """P4: of any number of complete lines, with or without a half one behind them."""
+    path = write("x", ("One.\nTwo.\nThr\na\nb\n" + more).encode())
+    options = {"continues": begins_in_lower_case, "is_whole": ends_with_a_dot}
+    with LogFile(path) as log:
+        (chunk,) = log.chunks(0, **options)
+        assert (chunk.lines, chunk.end, log.unfinished) == (["One.", "Two."], 10, 8 + len(more))
+    with LogFile(path) as log:
+        assert list(log.chunks(10, **options)) == []
+        assert log.unfinished == 8 + len(more)
+    with open(path, "ab") as stream:
+        stream.write(b"e.\n")
+    assert "".join(read(path, 10, **options)) == "Thrab" + more.replace("\n", "") + "e."
+
+
+@pytest.mark.parametrize("end", ["Next.\n", "a" * logfiles.LONGEST_LINE + "\n"])
+def test_record_that_never_ends_is_given_up(write, end):
+    """P4: when another follows, or when it is too long to be one."""
+    path = write("x", ("One.\nTwo\na\n" + end).encode())
+    assert len(read(path, continues=begins_in_lower_case, is_whole=ends_with_a_dot)) == 4
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_record_of_a_finished_file_that_never_ends_is_given_up(write, compressed):
+    """P4: when nobody has written for a day."""
+    data = b"One.\nTwo\na\n"
+    path = write("x", gzip.compress(data) if compressed else data)
+    options = {"continues": begins_in_lower_case, "is_whole": ends_with_a_dot}
+    assert len(read(path, settled=True, **options)) == 3
+
+
 def test_file_of_one_group_is_still_read_in_chunks(write):
     path = write("x", TEXT)
     assert read(path, continues=lambda line: True) == LINES

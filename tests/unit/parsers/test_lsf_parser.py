@@ -119,8 +119,9 @@ def test_negative_memory(lsf):
     assert (record.MemoryReal, record.MemoryVirtual) == (0, 0)
 
 
-def test_memory_of_unknown_form_never_loses_the_job(lsf):
-    assert lsf.parse(line(real="?")).MemoryReal is None
+@pytest.mark.parametrize("text", ["?", "9" * 24, "9" * 19])
+def test_memory_of_unknown_form_never_loses_the_job(lsf, text):
+    assert lsf.parse(line(real=text)).MemoryReal is None
     assert lsf.doubts == {"memory of unknown form, recorded without it": 1}
 
 
@@ -218,6 +219,12 @@ def test_quote_that_is_never_closed_costs_one_record(lsf):
     """P7: not those after it."""
     outcomes = lsf.parse_lines([line() + ' "', "rest", line(), line()])
     assert [type(outcome) for outcome in outcomes] == [Failed, Failed, EventRecord, EventRecord]
+
+
+def test_record_is_whole_when_no_string_is_open(lsf):
+    """P4."""
+    lines = line(command='#!/bin/sh\necho "a\n\nb"\n"" exit').split("\n")
+    assert [lsf.is_whole(lines[:count]) for count in range(1, len(lines) + 1)] == [False] * 4 + [True]
 
 
 def test_lines_of_one_record_are_read_together(lsf):

@@ -47,6 +47,6 @@ def test_doubts_and_failed_files_are_told(report):
     assert report.summary()[2:] == [
         "doubtful 2: no memory",
         "4 lines that had been rejected were tried again",
-        "1 files end in half a line, left for the next run",
+        "1 files end in half a line or record, left for the next run",
         "failed: /x: gone",
     ]

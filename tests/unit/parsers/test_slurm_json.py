@@ -167,6 +167,15 @@ def test_damaged_object(slurm, text):
         slurm.parse(text)
 
 
+def test_object_is_whole_with_its_last_brace(slurm):
+    """P4: until then it waits."""
+    lines = document(JOB).split("\n")
+    job = lines[lines.index("    {") : lines.index("    }") + 1]
+    assert not any(slurm.is_whole(job[:count]) for count in range(1, len(job)))
+    assert slurm.is_whole(job)
+    assert slurm.is_whole(lines[:1])
+
+
 def test_object_that_does_not_end(slurm):
     """P4: said once."""
     lines = document(JOB).split("\n")[:20]
