@@ -139,7 +139,7 @@ class Parser(abc.ABC):
         return False
 
     def is_whole(self, lines: List[str]) -> bool:
-        """Whether a record, on a line and those that continue it, is at its end; or is still being written."""
+        """Whether a record, on a line and those that continue it, is all there; or is still being written."""
         return True
 
     def reasons(self, line: str) -> List[str]:
