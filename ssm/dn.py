@@ -7,7 +7,7 @@ the lists of names in use, have them bare, and `/` between all parts, and so it 
 """
 
 import re
-from typing import Iterator, Match, Tuple
+from typing import Iterator, List, Match, Optional, Tuple
 
 from asn1crypto import core, x509
 
@@ -58,6 +58,13 @@ MISLEADING = re.compile(
 # What older programs call some types, at the beginning of a part.
 OLD_NAMES = {"email": "emailAddress", "e": "emailAddress", "userid": "UID"}
 OLD_NAME = re.compile(r"(?<=/)(%s)(?==)" % "|".join(OLD_NAMES), re.IGNORECASE)
+# The other written form (RFC 2253, and how `openssl x509 -subject` prints by default): parts between commas.
+TYPES = {**{name.lower(): name for name in SHORT_NAMES.values()}, **OLD_NAMES}
+PART = re.compile(
+    r"\s*([A-Za-z]+|[0-9][0-9.]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|(?:[^,;+\"\\]|\\.)*)\s*([,;+]|\Z)"
+)
+ESCAPES = re.compile(rb"\\([0-9A-Fa-f]{2}|.)", re.DOTALL)
+TOP_TYPES = ("C", "DC")
 ESCAPED = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|[/+])")
 
 
@@ -95,3 +102,40 @@ def _plain(escape: Match[str]) -> str:
 
 def _escape(value: bytes) -> str:
     return "".join(chr(byte) if 0x20 <= byte <= 0x7E else "\\x%02X" % byte for byte in value)
+
+
+def from_commas(text: str) -> Optional[str]:
+    """The slash form of a name that is written with commas, in either order; None if it can't be told.
+
+    RFC 2253 begins with the last part of the certificate, `openssl x509 -subject` with the first: where the
+    country or the domain stands says which it is.
+    """
+    parts = _comma_parts(text)
+    if parts is None:
+        return None
+    top = [kind in TOP_TYPES for kind, _ in (parts[0], parts[-1])]
+    if top[0] == top[1] and len(parts) > 1:
+        return None
+    ordered = parts if top[0] else parts[::-1]
+    return "".join("/%s=%s" % (kind, _escape(value)) for kind, value in ordered)
+
+
+def _comma_parts(text: str) -> Optional[List[Tuple[str, bytes]]]:
+    parts, at = [], 0
+    while at < len(text):
+        found = PART.match(text, at)
+        if not found:
+            return None
+        kind, value, _ = found.groups()
+        known = TYPES.get(kind.lower(), kind if kind[0].isdigit() else "")
+        if not known:
+            return None
+        bare = value[1:-1] if value.startswith('"') else value.strip()
+        parts.append((known, ESCAPES.sub(_unescaped, bare.encode("utf-8"))))
+        at = found.end()
+    return parts or None
+
+
+def _unescaped(escape: Match[bytes]) -> bytes:
+    text = escape.group(1)
+    return bytes((int(text, 16),)) if len(text) == 2 else text

@@ -6,7 +6,7 @@ from typing import FrozenSet, List, NamedTuple, Tuple
 
 from apelcommon.errors import ConfigError
 from apelcommon.files import FileState, file_state
-from ssm.dn import canonical
+from ssm.dn import canonical, from_commas
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +21,17 @@ class _Read(NamedTuple):
 
 
 class DnList:
-    """The names in a DN file: lines that begin with `/`; blank and `#` lines are ignored, others warned of.
+    """The names in a DN file, one a line; blank and `#` lines are ignored, those that are no name warned of.
 
     A changed file is taken up once it has stayed the same for two seconds (half a minute if its last
     line has no end, as a half-written file's). One that is gone, unreadable or holds no name leaves the
     last good list in force, with a warning.
     """
 
-    def __init__(self, path: str) -> None:
-        """Raises ConfigError if there is no name to begin with."""
+    def __init__(self, path: str, may_be_empty: bool = False) -> None:
+        """Raises ConfigError if there is no name to begin with, unless the list (and its file) may lack."""
         self.path = path
+        self.may_be_empty = may_be_empty
         self._state: FileState = None
         self._pending: Tuple[FileState, float] = (None, 0.0)
         self._next_look = 0.0
@@ -66,7 +67,7 @@ class DnList:
         except OSError as err:
             self._keep(state, "can't be read (%s)" % err.strerror)
             return
-        if not read.names:
+        if not read.names and not self.may_be_empty:
             self._keep(state, "holds no name")
         elif read.finished or unchanged_for >= UNFINISHED_SECONDS:
             log.info("DN list %s: %d names (%d before)", self.path, len(read.names), len(self._names))
@@ -84,11 +85,13 @@ class DnList:
 
     def _load_first(self) -> None:
         self._state = file_state(self.path)
+        if self._state is None and self.may_be_empty:
+            return
         try:
             read = _read(self.path)
         except OSError as err:
             raise ConfigError("Cannot read the DN file %s: %s" % (self.path, err.strerror)) from err
-        if not read.names:
+        if not read.names and not self.may_be_empty:
             raise ConfigError(
                 "No valid DN in %s: no message could be accepted. "
                 "Write one name a line, like /C=UK/O=Org/CN=host" % self.path
@@ -102,8 +105,9 @@ def _read(path: str) -> _Read:
     names: List[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
-        if line.startswith("/"):
-            names.append(canonical(line))
+        name = canonical(line) if line.startswith("/") else from_commas(line)
+        if name is not None:
+            names.append(name)
         elif line and not line.startswith("#"):
-            log.warning("%s line %d is no DN (it does not begin with /): %s", path, number, line[:100])
+            log.warning("%s line %d is no DN (like /C=UK/O=Org/CN=host): %s", path, number, line[:100])
     return _Read(frozenset(names), text.endswith("\n"))

@@ -232,6 +232,21 @@ RECEIVER = OptionTable(
             10,
             "How many messages the broker may send ahead of our acknowledgement.",
         ),
+        Option(
+            "auth",
+            "banned-dns",
+            "path",
+            "/etc/apel/banned-dns",
+            "The names of signers whose messages are refused though they are listed, one a line, as in the "
+            "DN file. It need not be there.",
+        ),
+        Option(
+            "auth",
+            "banned_kept",
+            "integer",
+            100,
+            "How many of their messages are kept in reject in a day; more of them are dropped, and counted.",
+        ),
         *LOGGING("/var/log/apel/ssmreceive.log", False),
         Option(
             "daemon",
@@ -269,6 +284,8 @@ def check_receiver(settings: Any) -> None:
     problems = _transport_problems(settings, settings.receiver)
     if settings.messaging.prefetch < 1:
         problems.append("[messaging] prefetch must be 1 or more")
+    if settings.auth.banned_kept < 0:
+        problems.append("[auth] banned_kept must be 0 or more")
     _refuse(settings, problems)
 
 

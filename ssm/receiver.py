@@ -8,6 +8,7 @@ from apelcommon.backoff import Backoff
 from apelcommon.daemon import notify
 from apelcommon.errors import Transient
 from ssm import smime
+from ssm.banned import BannedSigners
 from ssm.dnlist import DnList
 from ssm.envelope import Decryptor
 from ssm.errors import CryptoError, TransportError
@@ -19,10 +20,16 @@ from ssm.trust import TrustStore
 
 log = logging.getLogger("ssmreceive")
 
+Keys = Union[KeyRing, Decryptor]
+
 PING = "ping"
 NO_ID = "noid"
 NO_SIGNER = "Not available."
 EMPTY = "Empty text passed to _handle_msg."
+NOT_DECRYPTED = "Failed to decrypt message: "
+NOT_VERIFIED = "Failed to verify message: "
+NOT_LISTED = "Signer not in valid DNs list: "
+BANNED = "Signer is banned: "
 POLL_SECONDS = 1.0
 
 
@@ -55,13 +62,15 @@ class Receiver:
         base: str,
         trust: TrustStore,
         allowed: Union[DnList, frozenset],
-        keys: Union[KeyRing, Decryptor, None] = None,
+        keys: Optional[Keys] = None,
+        banned: Optional[BannedSigners] = None,
     ) -> None:
-        """`keys` open what is encrypted for us."""
+        """`keys` open what is encrypted for us; who is `banned` is refused though `allowed`."""
         self.incoming, self.reject = make_queues(base)
         self.trust = trust
         self.allowed = allowed
         self.keys = keys or Decryptor([])
+        self.banned = banned
         self.accepted = 0
         self.rejected = 0
         for queue in (self.incoming, self.reject):
@@ -77,14 +86,16 @@ class Receiver:
         try:
             opened = self.keys.open(body)
         except CryptoError as err:
-            return Verdict(body, NO_SIGNER, "Failed to decrypt message: %s" % err)
+            return Verdict(body, NO_SIGNER, NOT_DECRYPTED + str(err))
         try:
             signed = smime.verify(opened)
             signer = self.trust.check(signed.certificate, signed.others)
         except CryptoError as err:
-            return Verdict(body, NO_SIGNER, "Failed to verify message: %s" % err)
+            return Verdict(body, NO_SIGNER, NOT_VERIFIED + str(err))
+        if self.banned is not None and signer in self.banned:
+            return Verdict(body, signer, BANNED + signer)
         if signer not in self.allowed:
-            return Verdict(body, signer, "Signer not in valid DNs list: %s" % signer)
+            return Verdict(body, signer, NOT_LISTED + signer)
         if not signed.text:
             return Verdict(body, signer, EMPTY)
         return Verdict(signed.text, signer)
@@ -98,9 +109,10 @@ class Receiver:
             log.info("Received ping message.")
             return
         identifier = delivery.id or NO_ID
-        self._store(identifier, self._judge_anything(identifier, delivery.body))
+        self._store(identifier, self.judge_anything(identifier, delivery.body))
 
-    def _judge_anything(self, identifier: str, body: bytes) -> Verdict:
+    def judge_anything(self, identifier: str, body: bytes) -> Verdict:
+        """As `judge`, and whatever else goes wrong is a reason to reject. Raises Transient only."""
         try:
             return self.judge(body)
         except Transient:
@@ -110,7 +122,7 @@ class Receiver:
             return Verdict(
                 body,
                 NO_SIGNER,
-                "Failed to verify message: internal error: %s: %s" % (type(err).__name__, err),
+                "%sinternal error: %s: %s" % (NOT_VERIFIED, type(err).__name__, err),
             )
 
     def _store(self, identifier: str, verdict: Verdict) -> None:
@@ -119,7 +131,9 @@ class Receiver:
             "signer": verdict.signer,
             "empaid": identifier,
         }
-        if verdict.error:
+        if verdict.error.startswith(BANNED) and self.banned and not self.banned.keeps(verdict.signer):
+            self.rejected += 1
+        elif verdict.error:
             name = self.reject.add({**element, "error": verdict.error})
             self.rejected += 1
             log.warning(
@@ -135,26 +149,47 @@ class Receiver:
         return Received(self.accepted, self.rejected)
 
 
-def receive(settings: Any, names: DnList, stop: Any, idle: Optional[float] = None) -> Received:
+def receive(
+    settings: Any,
+    names: DnList,
+    stop: Any,
+    idle: Optional[float] = None,
+    keys: Optional[Keys] = None,
+) -> Received:
     """Receive as receiver.cfg says until `stop`, reconnecting for ever.
 
-    `names` are the signers to accept. With `idle`, ends when no message came for that many seconds, and
-    doesn't try again: only then Transient is raised. Raises ConfigError.
+    `names` are the signers to accept, `keys` as of `load_keys` (which is asked if there are none). With
+    `idle`, ends when no message came for that many seconds, and doesn't try again: only then Transient is
+    raised. Raises ConfigError, SigningError.
     """
     check_receiver(settings)
-    own = settings.certificates
-    trust = TrustStore(own.capath, own.check_crls, own.allow_proxies)
-    receiver = Receiver(settings.messaging.path, trust, names, load_keys(settings))
+    receiver = make_receiver(settings, names, keys or load_keys(settings))
     transport = open_transport(settings.receiver.protocol, settings)
     loop = _Loop(receiver, transport, stop, idle)
-    if idle is None:
-        loop.run_for_ever()
-    else:
-        loop.run_once()
+    try:
+        if idle is None:
+            loop.run_for_ever()
+        else:
+            loop.run_once()
+    finally:
+        if receiver.banned is not None:
+            receiver.banned.report()
     return receiver.result()
 
 
-def load_keys(settings: Any) -> Union[KeyRing, Decryptor]:
+def make_receiver(settings: Any, names: DnList, keys: Keys) -> Receiver:
+    """The receiver that receiver.cfg describes. Raises ConfigError, StorageError."""
+    own = settings.certificates
+    trust = TrustStore(own.capath, own.check_crls, own.allow_proxies)
+    return Receiver(settings.messaging.path, trust, names, keys, load_banned(settings))
+
+
+def load_banned(settings: Any) -> BannedSigners:
+    """The banned signers of [auth]. Raises ConfigError if there is a file that can't be read."""
+    return BannedSigners(settings.auth.banned_dns, settings.auth.banned_kept)
+
+
+def load_keys(settings: Any) -> Keys:
     """Our certificate and key, to open what is encrypted for us. Raises SigningError if they are no good.
 
     Through a directory they are not needed: without them, only encrypted messages are rejected.

@@ -3,7 +3,7 @@
 import argparse
 import logging
 import os
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from apelcommon import __version__
 from apelcommon.command import Command
@@ -12,9 +12,10 @@ from apelcommon.config import Settings
 from apelcommon.daemon import PidFile, Stop, go_background, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError
 from ssm.dnlist import DnList
-from ssm.errors import StorageError
+from ssm.errors import SigningError, StorageError
 from ssm.options import RECEIVER, check_receiver
-from ssm.receiver import make_queues, receive
+from ssm.receiver import Keys, Receiver, load_banned, load_keys, make_queues, make_receiver, receive
+from ssm.replay import replay_rejected
 
 log = logging.getLogger("ssmreceive")
 
@@ -57,6 +58,18 @@ class ReceiveCommand(Command):
             action="store_true",
             help="check the configuration and the DN file, and receive nothing",
         )
+        how.add_argument(
+            "--replay-rejected",
+            action="store_true",
+            help="judge what was rejected again, put what is acceptable by now into incoming, and receive "
+            "nothing; may be run beside a receiver",
+        )
+        parser.add_argument(
+            "--dn",
+            default="",
+            metavar="DN",
+            help="with --replay-rejected: only the messages that this DN signed",
+        )
         parser.add_argument(
             "--timeout",
             type=float,
@@ -75,41 +88,54 @@ class ReceiveCommand(Command):
         settings = self.settings(args)
         check_receiver(settings)
         # What would stop it is said while there is still a terminal to say it on.
-        names = DnList(args.dn_file)
+        names, keys = DnList(args.dn_file), load_keys(settings)
+        if args.replay_rejected:
+            return self._replay(make_receiver(settings, names, keys), args.dn)
         if not args.daemon:
-            return self._receive(settings, names, args)
+            return self._receive(settings, names, keys, args)
         with PidFile(settings.daemon.pidfile):
             pass
         go_background()
         with PidFile(settings.daemon.pidfile):
-            return self._receive(settings, names, args)
+            return self._receive(settings, names, keys, args)
 
-    def _receive(self, settings: Settings, names: DnList, args: argparse.Namespace) -> int:
+    def _replay(self, receiver: Receiver, name: str) -> int:
+        replayed = replay_rejected(receiver, name)
+        print("%d put back into incoming, %d left" % (replayed.accepted, sum(replayed.left.values())))
+        for reason, count in replayed.left.most_common():
+            print("%6d  %s" % (count, reason))
+        return EXIT_DONE
+
+    def _receive(self, settings: Settings, names: DnList, keys: Keys, args: argparse.Namespace) -> int:
         hangup = _Hangup()
         with stop_signals(hangup.came) as stop:
             hangup.stop = stop
             while True:
-                done = receive(settings, names, stop, args.timeout if args.once else None)
+                done = receive(settings, names, stop, args.timeout if args.once else None, keys)
                 log.info("Messages: %d stored, %d rejected.", done.accepted, done.rejected)
                 if not hangup.taken() or not stop.resume():
                     return EXIT_DONE
-                settings = self._read_again(settings, args)
+                settings, keys = self._read_again(settings, keys, args)
 
-    def _read_again(self, settings: Settings, args: argparse.Namespace) -> Settings:
+    def _read_again(self, settings: Settings, keys: Keys, args: argparse.Namespace) -> Tuple[Settings, Keys]:
         try:
             changed = self.settings(args)
             check_receiver(changed)
             make_queues(changed.messaging.path)
-        except (ConfigError, StorageError) as err:
+            load_banned(changed)
+            changed_keys = load_keys(changed)
+        except (ConfigError, StorageError, SigningError) as err:
             log.error("The changed configuration is wrong, the old one stays in force: %s", err)
-            return settings
+            return settings, keys
         log.info("Configuration read again.")
-        return changed
+        return changed, changed_keys
 
     def _check(self, args: argparse.Namespace) -> int:
         settings = RECEIVER.read(args.config)
         check_receiver(settings)
         names = DnList(args.dn_file)
+        load_banned(settings)
+        load_keys(settings)
         if not os.path.isdir(settings.certificates.capath):
             raise ConfigError(
                 "%s: [certificates] capath: no directory %s" % (args.config, settings.certificates.capath)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.name import _ASN1Type
 
 import servers.pki as test_pki
-from ssm.dn import canonical, distinguished_name
+from ssm.dn import canonical, distinguished_name, from_commas
 
 KEY = test_pki.new_key("ec")
 
@@ -120,3 +120,42 @@ def test_values_of_one_part_are_parts():
 )
 def test_name_written_by_hand_has_the_same_form(written, form):
     assert canonical(written) == form
+
+
+@pytest.mark.parametrize("old", ["/Email=a@b.org", "/E=a@b.org", "/email=a@b.org", "/emailAddress=a@b.org"])
+def test_old_names_of_types_are_the_new_ones(old):
+    """S15: Globus and OpenSSL before 1.0 call an e-mail address Email or E, and a UID USERID."""
+    assert canonical("/C=UK" + old) == "/C=UK/emailAddress=a@b.org"
+    assert canonical("/USERID=u1/CN=E=mc2") == "/UID=u1/CN=E=mc2"
+
+
+COMMA_NAMES = [
+    [[(C, "UK", PRINTABLE)], [(ORG, "Grid", UTF8)], [(OU, 'A, B; "q"', UTF8)], [(CN, "host/a.b", UTF8)]],
+    [[(DC, "org", IA5)], [(DC, "example", IA5)], [(CN, "a+b=c #1", UTF8)]],
+    [[(C, "FR", PRINTABLE)], [(CN, "Zoë Österreich", UTF8)], [(EMAIL, "z@b.org", IA5)]],
+    [[(C, "DE", PRINTABLE)], [("0.9.2342.19200300.100.1.1", "u1", UTF8)], [(CN, "back\\slash", UTF8)]],
+]
+
+
+@pytest.mark.parametrize("option", ["RFC2253", "oneline", "oneline,-space_eq"])
+@pytest.mark.parametrize("rdns", COMMA_NAMES, ids=["grid", "domain", "letters", "user"])
+def test_name_with_commas_is_the_same_name(rdns, option):
+    """S15: RFC 2253 and OpenSSL's own form, as people copy it, versus slash form."""
+    made = certificate(rdns)
+    shown = subprocess.run(
+        ["openssl", "x509", "-noout", "-subject", "-nameopt", option],
+        check=True,
+        input=test_pki.pem(made),
+        stdout=subprocess.PIPE,
+    ).stdout.decode()
+    parsed = asn1_x509.Certificate.load(made.public_bytes(serialization.Encoding.DER))
+    assert from_commas(shown.split("=", 1)[1].strip(" \n")) == distinguished_name(parsed.subject)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "host.example.org", "CN=a,O=b", "C=UK,CN=a,C=UK", "XYZ=a,C=UK", 'C=UK,CN="a', "C=UK,CN=a\\"],
+)
+def test_name_that_can_not_be_told_is_none(text):
+    """S15: which end comes first, or what a part is, must be clear."""
+    assert from_commas(text) is None

@@ -41,7 +41,7 @@ def settle(names, clock, seconds=4):
 
 def test_names_are_read(tmp_path, caplog):
     path = tmp_path / "dns"
-    write(path, "# comment\n\n  %s  \nC=UK,CN=x\n%s/emailAddress=a@b\r\n/CN=Zoë\n" % (A, B))
+    write(path, "# comment\n\n  %s  \nhost.example.org\n%s/emailAddress=a@b\r\n/CN=Zoë\n" % (A, B))
     names = DnList(str(path))
     assert len(names) == 3
     assert A in names
@@ -52,7 +52,37 @@ def test_names_are_read(tmp_path, caplog):
     assert "line 4 is no DN" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "CN=x\n"])
+def test_names_with_commas_are_the_same_names(tmp_path):
+    """S15: RFC 2253 versus slash form: one form in the end."""
+    path = tmp_path / "dns"
+    write(path, "CN=a.example.org,O=Grid,C=UK\nC = UK, O = Grid, CN = b.example.org\n")
+    names = DnList(str(path))
+    assert A in names
+    assert B in names
+
+
+def test_list_that_may_be_empty(tmp_path, clock):
+    """S12: nobody is banned until somebody is; a list that goes leaves the last one in force."""
+    path = tmp_path / "banned"
+    names = DnList(str(path), may_be_empty=True)
+    assert A not in names
+    write(path, A + "\n")
+    settle(names, clock)
+    assert A in names
+    path.unlink()
+    settle(names, clock, 60)
+    assert A in names
+    write(path, "# nobody\n")
+    settle(names, clock)
+    assert A not in names
+    assert len(DnList(str(path), may_be_empty=True)) == 0
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError, match="Cannot read"):
+        DnList(str(path), may_be_empty=True)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "host.example.org\n"])
 def test_list_without_a_name_does_not_start(tmp_path, text):
     path = tmp_path / "dns"
     write(path, text)

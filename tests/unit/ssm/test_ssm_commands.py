@@ -258,8 +258,11 @@ def test_hangup_with_broken_files_keeps_the_old_configuration(receiver_cfg, dns,
         process.wait()
 
 
-def test_hangup_with_a_path_that_can_not_be_made_keeps_the_old_configuration(
-    receiver_cfg, dns, sender_cfg, outgoing, tmp_path
+@pytest.mark.parametrize(
+    "trouble", ["a path that can't be made", "a key of another", "a banned list like no file"]
+)
+def test_hangup_with_what_is_of_no_use_keeps_the_old_configuration(
+    receiver_cfg, dns, sender_cfg, outgoing, tmp_path, host, another_host, trouble
 ):
     """A configuration may be right by its words and yet be of no use here."""
     process = subprocess.Popen([sys.executable, "-c", RUN, "-c", receiver_cfg, "-d", dns])
@@ -267,7 +270,13 @@ def test_hangup_with_a_path_that_can_not_be_made_keeps_the_old_configuration(
         assert eventually(lambda: os.path.exists(str(tmp_path / "hand-over" / ".receiver.lock")))
         text = open_text(receiver_cfg)
         with open(receiver_cfg, "w") as stream:
-            stream.write(text.replace("path = %s" % (tmp_path / "centre"), "path = /proc/none"))
+            if trouble.startswith("a path"):
+                text = text.replace("path = %s" % (tmp_path / "centre"), "path = /proc/none")
+            elif trouble.startswith("a key"):
+                text = text.replace("key = %s" % host.key, "key = %s" % another_host.key)
+            else:
+                text += "[auth]\nbanned-dns = /\n"
+            stream.write(text)
         process.send_signal(signal.SIGHUP)
         assert eventually(lambda: "the old one stays in force" in open_text(str(tmp_path / "log")))
         outgoing.add("still here")
@@ -284,7 +293,7 @@ def test_told_to_end_while_it_reads_its_configuration_again(receiver_cfg, dns, m
     """SIGTERM that comes between a SIGHUP and its effect (a good-bye to the broker takes seconds) counts."""
     turns = []
 
-    def receive(settings, names, stop, idle):
+    def receive(settings, names, stop, idle, keys):
         turns.append(stop.is_set())
         if len(turns) == 1:
             os.kill(os.getpid(), signal.SIGHUP)
@@ -301,7 +310,7 @@ def test_hangups_in_a_row_do_not_kill(receiver_cfg, dns, monkeypatch):
     """Two logs with one rotation script: the second SIGHUP comes while the files are read again."""
     turns = []
 
-    def receive(settings, names, stop, idle):
+    def receive(settings, names, stop, idle, keys):
         turns.append(stop.is_set())
         os.kill(os.getpid(), signal.SIGHUP if len(turns) < 3 else signal.SIGTERM)
         assert stop.wait(5)

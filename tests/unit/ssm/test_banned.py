@@ -1,0 +1,95 @@
+"""S12: banned signers are refused though they are listed; a few messages are kept, a flood is dropped."""
+
+import os
+
+import pytest
+
+import ssm.banned
+from ssm.banned import BannedSigners
+from ssm.dnlist import DnList
+from ssm.receiver import Receiver, receive
+from ssm.transport import Delivery
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that tests set forward."""
+
+    class Clock:
+        now = 1000.0
+
+    clock = Clock()
+    monkeypatch.setattr(ssm.banned.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def banned_file(tmp_path, another_host):
+    path = tmp_path / "banned-dns"
+    path.write_text("# caught in May\n%s\n" % another_host.dn)
+    return str(path)
+
+
+@pytest.fixture
+def receiver(tmp_path, trust, host, another_host, banned_file, clock):
+    allowed = frozenset([host.dn, another_host.dn])
+    return Receiver(str(tmp_path / "centre"), trust, allowed, None, BannedSigners(banned_file, 3))
+
+
+def flood(receiver, message, count):
+    for number in range(count):
+        receiver.take(Delivery("id-%d" % number, message, None))
+
+
+def test_banned_signer_floods(receiver, host, another_host, caplog):
+    """S12: kept up to the cap, dropped above it, all of it counted; others are not concerned."""
+    flood(receiver, another_host.sign(), 10)
+    flood(receiver, host.sign(), 2)
+    assert receiver.incoming.count() == 2
+    assert receiver.reject.count() == 3
+    assert receiver.result() == (2, 10)
+    kept = [receiver.reject.get(element) for element in receiver.reject.ids()]
+    assert {element["error"] for element in kept} == {"Signer is banned: " + another_host.dn}
+    assert "1 messages of the banned signer %s dropped (1 of all" % another_host.dn in caplog.text
+    assert len(caplog.records) < 8, "a flood of messages is no flood of log lines"
+    receiver.banned.report()
+    assert "6 messages of the banned signer %s dropped (7 of all" % another_host.dn in caplog.text
+
+
+def test_cap_is_for_a_day(receiver, another_host, clock):
+    """S12: what comes tomorrow is looked at, too."""
+    flood(receiver, another_host.sign(), 5)
+    clock.now += 86401
+    flood(receiver, another_host.sign(), 5)
+    assert receiver.reject.count() == 6
+    assert receiver.banned.dropped == 4
+
+
+def test_only_who_signed_is_banned(receiver, host, another_host):
+    """S12, S1: a banned host's certificate that travels along bans nobody else."""
+    flood(receiver, host.openssl_sign("x", "-certfile", another_host.certificate), 1)
+    assert receiver.incoming.count() == 1
+
+
+def test_banned_list_of_the_configuration_counts(
+    transport, receiver_settings, dns, stop, host, another_host, banned_file, caplog
+):
+    """S12: [auth] banned-dns; the last report comes at the end."""
+    with open(dns, "a") as stream:
+        stream.write(another_host.dn + "\n")
+    receiver_settings.auth.banned_dns, receiver_settings.auth.banned_kept = banned_file, 1
+    for number in range(5):
+        transport.offer(another_host.sign(), str(number))
+    transport.offer(host.sign(), "good")
+    assert receive(receiver_settings, DnList(dns), stop, idle=0) == (1, 5)
+    assert len(transport.acknowledged) == 6
+    assert (
+        "3 messages of the banned signer %s dropped (4 of all in this run)" % another_host.dn in caplog.text
+    )
+
+
+def test_no_banned_list_bans_nobody(transport, receiver_settings, dns, stop, host, tmp_path):
+    receiver_settings.auth.banned_dns = str(tmp_path / "none")
+    transport.offer(host.sign())
+    assert receive(receiver_settings, DnList(dns), stop, idle=0) == (1, 0)
+    assert not os.path.exists(receiver_settings.auth.banned_dns)
