@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Any, Callable, Dict, Iterator, Optional
 
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: Zero would be our own process group, and more digits no process of any kernel.
 PROCESS_ID = re.compile(r"[1-9][0-9]{0,8}")
+
+BEAT_SECONDS = 10.0
 
 Handler = Optional[Callable[[], None]]
 
@@ -152,8 +155,10 @@ def notify(message: str) -> None:
         channel.sendto(message.encode(), address)
 
 
-def run_steps(step: Callable[[], Any], interval: float, stop: Stop) -> None:
-    """Call `step` every `interval` seconds until asked to stop.
+def run_steps(
+    step: Callable[[], Any], interval: float, stop: Stop, beat: Callable[[], Any] = lambda: None
+) -> None:
+    """Call `step` every `interval` seconds until asked to stop, and `beat` every ten seconds in between.
 
     A step that raises Transient is tried again with growing waits, for ever; anything else ends the loop.
     """
@@ -167,9 +172,25 @@ def run_steps(step: Callable[[], Any], interval: float, stop: Stop) -> None:
         except Transient as err:
             wait = backoff.next()
             log.warning("%s Trying again in %.0f seconds.", err, wait)
-        notify("WATCHDOG=1")
-        stop.wait(wait)
+        _wait(stop, wait, beat)
     notify("STOPPING=1")
+
+
+def _wait(stop: Stop, seconds: float, beat: Callable[[], Any]) -> None:
+    """Wait, and let systemd know meanwhile that we do so on purpose."""
+    end = time.monotonic() + seconds
+    while True:
+        notify("WATCHDOG=1")
+        beat()
+        left = end - time.monotonic()
+        if left <= 0 or stop.wait(min(left, _beat_seconds())):
+            return
+
+
+def _beat_seconds() -> float:
+    """Half of the time after which systemd takes us for dead."""
+    given = os.environ.get("WATCHDOG_USEC", "")
+    return min(BEAT_SECONDS, int(given) / 2e6) if given.isdigit() and int(given) else BEAT_SECONDS
 
 
 def go_background() -> None:

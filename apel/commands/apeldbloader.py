@@ -9,6 +9,7 @@ from apel import __version__
 from apel.auth.options import SITE_MAP
 from apel.commands.server_config import add_db_argument, read_both
 from apel.db import open_database
+from apel.server.figures import Figures, Health
 from apel.server.loader import Loader, Queues
 from apel.server.site_rights import MODES, OFF, SiteRights
 from apelcommon import logs
@@ -17,6 +18,7 @@ from apelcommon.command import main as run_command
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 from apelcommon.daemon import PidFile, Stop, go_background, run_steps, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
+from apelcommon.metrics import METRICS, Metrics
 from ssm.dn import canonical
 from ssm.queues import ACCEPT, INCOMING, REJECT, MessageQueue
 
@@ -62,6 +64,16 @@ TABLE = OptionTable(
             "the bad ones put into `reject` with the reason. true: all of them are rejected.",
         ),
         Option(
+            "loader",
+            "health_file",
+            "path",
+            "",
+            "A file for monitoring, of one JSON object: the state (ok, or waiting for what), since when, and "
+            "the time of writing, which is never more than some seconds old. Empty: none.",
+            sample="/var/run/apel/loader.health",
+        ),
+        *METRICS,
+        Option(
             "auth",
             "sites",
             "choice",
@@ -91,6 +103,7 @@ class Service:
         self.args = args
         self.stop: Optional[Stop] = None
         self.loader: Optional[Loader] = None
+        self.figures: Any = None
         self._reload = False
         self._read()
 
@@ -99,6 +112,13 @@ class Service:
         self.command.start_log(self.settings, self.args)
         auth = self.settings.auth
         self.rights = SiteRights(auth.map, auth.sites, canonical) if auth.sites != OFF else None
+        loader = os.path.splitext(os.path.basename(self.settings.loader.pidfile))[0] or "loader"
+        metrics = Metrics(self.settings.metrics.textfile, "apeldbloader", loader=loader)
+        health = Health(self.settings.loader.health_file)
+        if self.figures is None:
+            self.figures = Figures(metrics, health)
+        else:
+            self.figures.renew(metrics, health)
 
     def reload(self) -> None:
         """Read the configuration files again before the next step (this is called from a signal)."""
@@ -109,7 +129,8 @@ class Service:
         if self.loader is None:
             queues = _queues(self.settings)
             db = open_database(self.db_settings.db, "server", ANSWER_SECONDS)
-            self.loader = Loader(db, queues, self.settings.loader.strict, self.rights)
+            strict = self.settings.loader.strict
+            self.loader = Loader(db, queues, strict, self.rights, self.figures.message)
         return self.loader
 
     def close(self) -> None:
@@ -123,7 +144,14 @@ class Service:
         if self._reload:
             self._reload = False
             self._read_again()
-        return self.open().step(self.stop)
+        try:
+            loader = self.open()
+            done = loader.step(self.stop)
+        except Transient as err:
+            self.figures.trouble(str(err))
+            raise
+        self.figures.rest(loader.queues, loader.resting)
+        return done
 
     def _read_again(self) -> None:
         before = self.settings.loader.interval
@@ -193,9 +221,10 @@ class LoaderCommand(Command):
                 if args.once:
                     _drain(service, stop)
                 else:
-                    run_steps(service.step, service.settings.loader.interval, stop)
+                    run_steps(service.step, service.settings.loader.interval, stop, service.figures.beat)
             finally:
                 service.close()
+                service.figures.ended()
             log.info("apeldbloader has ended.")
         return EXIT_DONE
 

@@ -16,6 +16,7 @@ from apelcommon.command import main as run_command
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 from apelcommon.daemon import PidFile
 from apelcommon.errors import EXIT_DONE, ConfigError, Permanent
+from apelcommon.metrics import METRICS, Metrics
 
 log = logging.getLogger("summariser")
 
@@ -51,6 +52,7 @@ TABLE = OptionTable(
             2,
             "Cloud summaries only: how many days back stale summaries are looked for.",
         ),
+        *METRICS,
         *LOGGING("/var/log/apel/summariser.log"),
     ],
     introduction="Configuration of apelsummariser, which sums up the jobs in the central database by month.",
@@ -94,12 +96,16 @@ class SummariserCommand(Command):
             return EXIT_DONE
         settings, db_settings = _read(args)
         self.start_log(settings, args)
+        metrics = Metrics("" if args.dry_run else settings.metrics.textfile, self.name)
+        success = False
         with PidFile("" if args.dry_run else settings.summariser.pidfile):
             db = open_database(db_settings.db, schema="server")
             try:
-                _summarise(db, settings, args)
+                _summarise(db, settings, args, metrics)
+                success = True
             finally:
                 db.close()
+                metrics.ended(success)
         return EXIT_DONE
 
 
@@ -120,7 +126,7 @@ def _read(args: argparse.Namespace) -> Tuple[Settings, Settings]:
     return settings, db_settings
 
 
-def _summarise(db: Database, settings: Settings, args: argparse.Namespace) -> None:
+def _summarise(db: Database, settings: Settings, args: argparse.Namespace, metrics: Metrics) -> None:
     started = time.monotonic()
     summariser = Summariser(db, Scope(args.site, args.month))
     counting = args.verify or (settings.summariser.verify_daily and _counts_are_due(summariser))
@@ -134,6 +140,9 @@ def _summarise(db: Database, settings: Settings, args: argparse.Namespace) -> No
     months = summariser.run()
     if counting and summariser.scope == ANY:
         summariser.counted()
+    metrics.counter("apel_summariser_months_total", "Months of sites that were summed.").add(months)
+    refused = metrics.gauge("apel_summariser_refused_months", "Months whose sums the database refuses.")
+    refused.set(len(summariser.refused))
     log.info("Months of sites whose sums were made again: %d", months)
     log.info("Summarising completed in: %.2f seconds", time.monotonic() - started)
     _report_refused(summariser)

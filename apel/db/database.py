@@ -9,6 +9,7 @@ from apel.db.backend import CONFLICTS, Backend, Expressions, Query, Row
 from apel.db.errors import Conflict, Lost
 from apel.db.lookups import Lookups
 from apelcommon.backoff import Backoff
+from apelcommon.daemon import notify
 from apelcommon.errors import ServiceError
 
 log = logging.getLogger(__name__)
@@ -137,6 +138,7 @@ class Database:
                     raise
                 wait = backoff.next()
                 log.info("Trying again in %.1f s: %s", wait, err)
+                notify("WATCHDOG=1")
                 time.sleep(wait)
         raise AssertionError("tries must be 1 or more")
 

@@ -94,15 +94,22 @@ class Loader:
     """Loads what is in the queue `incoming`.
 
     `strict`: one bad record refuses its whole message. `rights`: who may send for which sites; None: anyone.
+    `tell` is called with the outcome of each message.
     """
 
     def __init__(
-        self, db: Database, queues: Queues, strict: bool = False, rights: Optional[SiteRights] = None
+        self,
+        db: Database,
+        queues: Queues,
+        strict: bool = False,
+        rights: Optional[SiteRights] = None,
+        tell: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
         self.db = db
         self.queues = queues
         self.strict = strict
         self.rights = rights
+        self.tell = tell
         self.tally = Tally()
         self._rejects = Rejects(queues.reject)
         self._rejected_names: Set[str] = set()
@@ -201,6 +208,7 @@ class Loader:
         self._rejected_names.discard(name)
         self._rest.end(name)
         self.tally.add(outcome)
+        self.tell(outcome)
         _log_outcome(delivery, outcome)
 
     def _read(self, name: str) -> Delivery:

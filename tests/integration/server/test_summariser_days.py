@@ -7,7 +7,7 @@ from centre import APRIL, MARCH, Centre, job, jobs, message, summary
 
 from apel.server.summarise import Scope, Summariser
 from apel.server.summary_sql import FROM_JOBS
-from apel.summaries import SiteMonth, changed_months
+from apel.summaries import SiteMonth, changed_months, recompute
 from apelcommon.errors import ServiceError
 
 SUMS = (
@@ -240,3 +240,26 @@ def test_a_changed_month_is_read_by_an_index(centre: Centre) -> None:
     else:
         (first, *_) = centre.rows("EXPLAIN QUERY PLAN " + select, (1, 2025, 3))
         assert "SEARCH" in first[-1] and "USING" in first[-1], first
+
+
+def test_a_summariser_that_is_killed_goes_on_where_it_was(centre: Centre, monkeypatch: Any) -> None:
+    """D8: `--all` too: what was marked and not made yet stays marked."""
+    centre.load(*[message(jobs(3, Site="SITE-%d" % number)) for number in range(5)])
+    centre.summarise()
+    summariser = Summariser(centre.db)
+    summariser.mark(summariser.all_months())
+    calls: List[Any] = []
+
+    def die_at_the_third(*arguments: Any) -> bool:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return recompute(*arguments)
+
+    monkeypatch.setattr("apel.server.summarise.recompute", die_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        summariser.run()
+    assert centre.count("ChangedMonths") == 3
+    monkeypatch.undo()
+    assert centre.summarise() == 3
+    assert centre.rows("SELECT SUM(NumberOfJobs) FROM VSuperSummaries") == [(15,)]

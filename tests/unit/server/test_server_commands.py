@@ -152,6 +152,16 @@ def test_the_summariser_says_how_long_it_took(files: Installation) -> None:
     assert not files.pidfile.exists()
 
 
+def test_the_summariser_counts_its_months(files: Installation) -> None:
+    files.centre.load(message(jobs(2)), message(jobs(2, Site="OTHER")))
+    with open(files.summariser_cfg, "a", encoding="utf-8") as stream:
+        stream.write("[metrics]\ntextfile = %s\n" % (files.folder / "prom"))
+    assert files.summarise() == 0
+    lines = (files.folder / "prom").read_text().splitlines()
+    assert 'apel_summariser_months_total{program="apelsummariser"} 2' in lines
+    assert 'apel_summariser_refused_months{program="apelsummariser"} 0' in lines
+
+
 def test_dry_run_names_the_months_and_changes_nothing(files: Installation, capsys: Any) -> None:
     files.centre.load(message(jobs(3)))
     assert files.summarise("--dry-run") == 0
