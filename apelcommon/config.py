@@ -49,8 +49,9 @@ class OptionTable:
     """All options of one configuration file.
 
     `obsolete` maps (section, option) of old files, which are accepted, to a hint that is kept in
-    `Settings.hints`; `check` looks at options together and says what is wrong with them. It is asked even
-    when single options are wrong, whose values are None then, so that everything is said at once.
+    `Settings.hints`; the option may still be declared, though it has no effect. `check` looks at options
+    together and says what is wrong with them. It is asked even when single options are wrong, whose values
+    are None then, so that everything is said at once.
     """
 
     def __init__(
@@ -149,12 +150,10 @@ class _Reader:
                 continue
             mine = [option for option in self.table.options if option.section == section]
             for name in options:
-                if any(option.matches(name) for option in mine):
-                    continue
                 hint = self.table.obsolete.get((section, name))
                 if hint is not None:
                     settings.hints.append("%s: [%s] %s: %s" % (self.path, section, name, hint))
-                else:
+                elif not any(option.matches(name) for option in mine):
                     near = _near(name, [option.name for option in mine])
                     self._problem("[%s] unknown option %s%s" % (section, name, near))
 

@@ -104,6 +104,12 @@ def _load_key(path: str) -> PrivateKey:
     return key  # type: ignore[return-value]  # Signer refuses what is neither RSA nor EC
 
 
+def days_left(path: str) -> int:
+    """For how many days a certificate is still valid. Raises SigningError if it can't be read."""
+    _, ends = validity(_load_certificate(path))
+    return (ends - datetime.datetime.now(datetime.timezone.utc)).days
+
+
 def _check_dates(certificate: x509.Certificate, path: str, least_valid: datetime.timedelta) -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     begins, ends = validity(certificate)

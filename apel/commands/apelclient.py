@@ -11,10 +11,11 @@ from apel.client import run as client
 from apel.client.join import rejoin_month
 from apel.client.options import TABLE
 from apel.client.summarise import mark_all
-from apel.commands import republish
+from apel.commands import checking, republish
 from apel.commands.apelsummariser import month
 from apel.db import Database, open_database
 from apel.unloader import Unloaded
+from apelcommon import checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
@@ -92,10 +93,15 @@ class ClientCommand(Command):
 
     def _check(self, args: argparse.Namespace) -> int:
         settings = TABLE.read(args.config)
-        if settings.ssm.enabled:
-            _sender_settings(args.ssm_config)
-        print("The configuration is in order.")
-        return EXIT_DONE
+        found = checking.database(settings.db, "client")
+        if settings.joiner.enabled:
+            found += checking.benchmarks(settings.db, settings.spec_updater, settings.joiner.local_jobs)
+        if settings.unloader.enabled:
+            found.append(checks.writable("spool", os.path.join(settings.unloader.dir_location, OUTGOING)))
+        if not settings.ssm.enabled:
+            return checking.say([settings], found)
+        sender = _sender_settings(args.ssm_config)
+        return checking.say([settings, sender], [*found, checking.certificate(sender.certificates)])
 
 
 class _Daemon:

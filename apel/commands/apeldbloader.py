@@ -7,12 +7,13 @@ from typing import Any, List, Optional
 
 from apel import __version__
 from apel.auth.options import SITE_MAP
+from apel.commands import checking
 from apel.commands.server_config import add_db_argument, read_both
 from apel.db import open_database
 from apel.server.figures import Figures, Health
 from apel.server.loader import Loader, Queues
 from apel.server.site_rights import MODES, OFF, SiteRights
-from apelcommon import logs
+from apelcommon import checks, logs
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
@@ -168,6 +169,11 @@ class Service:
             log.warning("A new interval is taken up when the loader is started again.")
 
 
+def _check(settings: Settings, db_settings: Settings) -> int:
+    spool = checks.writable("spool", settings.loader.msgpath)
+    return checking.say([settings, db_settings], [*checking.database(db_settings.db, "server"), spool])
+
+
 def _queues(settings: Settings) -> Queues:
     def queue(name: str, schema: Any) -> MessageQueue:
         return MessageQueue(os.path.join(settings.loader.msgpath, name), schema)
@@ -200,15 +206,15 @@ class LoaderCommand(Command):
         how.add_argument("--once", action="store_true", help="load what is in the queue, then end")
         how.add_argument("--daemon", action="store_true", help="run in the background")
         how.add_argument(
-            "--check-config", action="store_true", help="check the configuration files, then end"
+            "--check-config",
+            action="store_true",
+            help="check the configuration, try database and spool, then end",
         )
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         if args.check_config:
-            read_both(TABLE, args.config, args.db)
-            print("The configuration is in order.")
-            return EXIT_DONE
+            return _check(*read_both(TABLE, args.config, args.db))
         args.config, args.db = os.path.abspath(args.config), os.path.abspath(args.db)
         service = Service(self, args)
         if args.daemon:

@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import Any, Iterator, List, Optional, Type
 
+from apel.commands import checking
 from apel.db import open_database
 from apel.ingest import DatabaseLedger, DryRun, Ledger, ParseReport, Source, replay, run
 from apel.ingest.explain import explain, shown_line, shown_lines
@@ -15,7 +16,7 @@ from apel.ingest.qhost import HostFactors, host_factors
 from apel.ingest.status import status
 from apel.logfiles import Choice
 from apel.parsers import BATCH_PARSERS, BlahParser, Parser, ParserOptions, SGEParser
-from apelcommon import __version__
+from apelcommon import __version__, checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
@@ -45,7 +46,9 @@ class ParserCommand(Command):
         """Declare the command's own arguments."""
         what = parser.add_mutually_exclusive_group()
         what.add_argument(
-            "--check-config", action="store_true", help="check the configuration and read no log"
+            "--check-config",
+            action="store_true",
+            help="check the configuration, try database and folders, read no log",
         )
         what.add_argument(
             "--dry-run",
@@ -74,9 +77,7 @@ class ParserCommand(Command):
         if args.json and not args.status:
             raise ConfigError("--json goes with --status only")
         if args.check_config:
-            TABLE.read(args.config)
-            print("%s is right" % args.config)
-            return EXIT_DONE
+            return _check(TABLE.read(args.config))
         if args.explain is not None:
             return _explain(TABLE.read(args.config), args.explain)
         if args.status:
@@ -93,6 +94,15 @@ class ParserCommand(Command):
             finally:
                 db.close()
         return _finish(reports, show=args.replay_rejects and not settings.logging.console)
+
+
+def _check(settings: Settings) -> int:
+    found = checking.database(settings.db, "client")
+    for name in ("blah", "batch"):
+        section = settings.section(name)
+        if section.enabled:
+            found.append(checks.readable("logs of [%s]" % name, section.dir))
+    return checking.say([settings], found)
 
 
 def _explain(settings: Settings, place: str) -> int:

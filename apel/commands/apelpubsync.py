@@ -8,6 +8,7 @@ import threading
 from typing import Iterator, List, Optional
 
 from apel import __version__, times
+from apel.commands import checking
 from apel.commands.server_config import add_db_argument, read_both
 from apel.db import open_database
 from apel.pubsync import documents, nagios
@@ -147,7 +148,7 @@ class PubSyncCommand(Command):
             % DEFAULT_PORT,
         )
         how.add_argument(
-            "--check-config", action="store_true", help="check the configuration files, then end"
+            "--check-config", action="store_true", help="check the configuration, try the database, then end"
         )
 
     def run(self, args: argparse.Namespace) -> int:
@@ -157,8 +158,7 @@ class PubSyncCommand(Command):
         settings, db_settings = read_both(TABLE, args.config, args.db)
         _check_arguments(args)
         if args.check_config:
-            print("The configuration is in order.")
-            return EXIT_DONE
+            return checking.say([settings, db_settings], checking.database(db_settings.db, "server"))
         now = times.now()
         if args.json or args.csv:
             sys.stdout.write(_printed(args, settings, _sites(db_settings, settings, now, args.site), now))

@@ -7,6 +7,7 @@ import time
 from typing import Dict, List, Optional, Set, Tuple
 
 from apel import __version__
+from apel.commands import checking
 from apel.commands.server_config import add_db_argument, read_both
 from apel.db import Database, open_database
 from apel.server.summarise import ANY, Scope, Summariser
@@ -85,15 +86,14 @@ class SummariserCommand(Command):
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
         parser.add_argument(
-            "--check-config", action="store_true", help="check the configuration files, then end"
+            "--check-config", action="store_true", help="check the configuration, try the database, then end"
         )
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         if args.check_config:
-            _read(args)
-            print("The configuration is in order.")
-            return EXIT_DONE
+            settings, db_settings = _read(args)
+            return checking.say([settings, db_settings], checking.database(db_settings.db, "server"))
         settings, db_settings = _read(args)
         self.start_log(settings, args)
         metrics = Metrics("" if args.dry_run else settings.metrics.textfile, self.name)

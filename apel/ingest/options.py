@@ -145,6 +145,7 @@ class ParserTable(OptionTable):
 TABLE = ParserTable(
     "apelparser",
     [*DATABASE_OPTIONS, *SITE, *BLAH, *BATCH, *RUN, *LOGGING("/var/log/apelparser.log")],
+    {("blah", "parallel"): "has no effect; remove it."},
     introduction=INTRODUCTION,
     check=check,
 )

@@ -84,7 +84,7 @@ def test_all_configuration_errors_are_listed_at_once(files: Installation, capsys
 def test_check_config_accepts_good_files(files: Installation, capsys: Any) -> None:
     assert files.load("--check-config") == 0
     assert files.summarise("--check-config") == 0
-    assert capsys.readouterr().out.count("in order") == 2
+    assert capsys.readouterr().out.count("Everything is in order.") == 2
 
 
 def test_hangup_reads_the_configuration_again(files: Installation) -> None:

@@ -1,0 +1,115 @@
+"""What apel's commands try with --check-config: databases, clocks, benchmarks, certificates."""
+
+import os
+from typing import Any, List, Set
+
+from apel import times
+from apel.db import Database, open_database
+from apel.db.schema import VERSIONS
+from apelcommon.checks import FAILED, OK, WARNING, Check, as_lines, attempt, exit_status, obsolete
+from apelcommon.command import OLD_LOG_CONFIG
+from apelcommon.config import Settings
+from apelcommon.errors import ServiceError
+
+#: The clocks of this host and of the database may differ by so many seconds.
+MOST_SECONDS_APART = 60
+#: A certificate that ends sooner should be renewed.
+FEWEST_DAYS = 14
+
+#: Compute elements that jobs came from without a benchmark in force.
+WITHOUT_BENCHMARK = """
+SELECT H.name FROM (SELECT DISTINCT CEID FROM BlahdRecords) B JOIN SubmitHosts H ON H.id = B.CEID
+WHERE NOT EXISTS (SELECT 1 FROM SpecRecords S WHERE S.CEID = B.CEID AND S.StopTime IS NULL)
+ORDER BY H.name
+"""
+WITH_BENCHMARK = """
+SELECT COUNT(DISTINCT S.CEID) FROM SpecRecords S WHERE S.StopTime IS NULL
+"""
+
+
+def say(settings: List[Settings], checks: List[Check]) -> int:
+    """Print the checks, and what is obsolete in the files; the exit status."""
+    for each in settings:
+        checks = checks + obsolete(each)
+    if os.path.exists(OLD_LOG_CONFIG):
+        text = "%s is not read any more: [logging] of each file has its options; remove it" % OLD_LOG_CONFIG
+        checks = [*checks, Check(WARNING, "obsolete", text)]
+    print("Read without errors: %s" % ", ".join(each.path for each in settings))
+    print("\n".join(as_lines(checks)))
+    return exit_status(checks)
+
+
+def add_check_argument(parser: Any) -> None:
+    """Declare --check-config."""
+    parser.add_argument(
+        "--check-config",
+        action="store_true",
+        help="check the configuration, try what it names (database, folders, …), then end",
+    )
+
+
+def database(section: Any, schema: str) -> List[Check]:
+    """Whether the database answers, has our schema, and has a clock like ours."""
+    db = open_database(section, schema)
+    if not db.backend.exists():
+        folder = os.path.dirname(os.path.abspath(section.name))
+        if os.access(folder, os.W_OK | os.X_OK):
+            return [Check(OK, "database", "%s will be made by the first run" % db.backend)]
+        return [Check(FAILED, "database", "%s can't be made: %s can't be written" % (db.backend, folder))]
+    try:
+        now = db.run(lambda tx: tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)"), tries=1)
+    except ServiceError as err:
+        return [Check(FAILED, "database", str(err))]
+    finally:
+        db.close()
+    text = "%s answers, schema %s version %d" % (db.backend, schema, VERSIONS[schema])
+    return [Check(OK, "database", text), _clock(times.epoch_from_text(now))]
+
+
+def _clock(theirs: int) -> Check:
+    apart = theirs - times.now()
+    if abs(apart) > MOST_SECONDS_APART:
+        text = "the database's is %d seconds %s ours: check time synchronisation on both"
+        return Check(FAILED, "clock", text % (abs(apart), "ahead of" if apart > 0 else "behind"))
+    return Check(OK, "clock", "this host's and the database's agree")
+
+
+def benchmarks(section: Any, specs: Any, local_jobs: bool) -> List[Check]:
+    """Whether each compute element that jobs came from has a benchmark, in database or configuration."""
+    named: Set[str] = {benchmark.ce for _, benchmark in specs.manual_spec}
+    db = open_database(section, "client")
+    try:
+        if not db.backend.exists():
+            return []
+        missing = [name for name in _without_benchmark(db) if name not in named]
+        known = db.run(lambda tx: tx.value(WITH_BENCHMARK), tries=1)
+    except ServiceError:
+        # The check of the database itself says what is wrong.
+        return []
+    finally:
+        db.close()
+    checks = [
+        Check(FAILED, "benchmark", "%s has none, so its jobs wait: add a manual_spec or ask the BDII" % name)
+        for name in missing
+    ]
+    if local_jobs and specs.spec_value is None:
+        checks.append(Check(FAILED, "benchmark", "local jobs have none: set spec_type and spec_value"))
+    return checks or [Check(OK, "benchmark", "every compute element seen has one (%d known)" % known)]
+
+
+def _without_benchmark(db: Database) -> List[str]:
+    return [name for (name,) in db.run(lambda tx: tx.rows(WITHOUT_BENCHMARK), tries=1)]
+
+
+def certificate(section: Any) -> Check:
+    """Whether our certificate and key are a pair, and for how long they are valid."""
+    from ssm.credentials import days_left, load_credentials
+
+    def work() -> str:
+        name = load_credentials(section.certificate, section.key).name
+        return "%s, %d days left" % (name, days_left(section.certificate))
+
+    found = attempt("certificate", work)
+    if found.outcome == OK and days_left(section.certificate) < FEWEST_DAYS:
+        return Check(WARNING, "certificate", found.text + ": renew it")
+    return found

@@ -1,0 +1,84 @@
+"""What --check-config has tried and found, the same words and exit status for every command."""
+
+import os
+import shutil
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence
+
+from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError, ServiceError
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+#: So much room (bytes) a spool should have.
+LEAST_FREE = 100 * 1000 * 1000
+
+
+class Check(NamedTuple):
+    """Something that was tried: OK, WARNING or FAILED; what it was, in a word; what was found."""
+
+    outcome: str
+    subject: str
+    text: str
+
+    def line(self) -> str:
+        """For people."""
+        return "%-8s %s: %s" % (self.outcome, self.subject, self.text)
+
+
+def attempt(subject: str, work: Callable[[], str]) -> Check:
+    """OK with what `work` gives, or FAILED with its error."""
+    try:
+        return Check(OK, subject, work())
+    except ConfigError as err:
+        return Check(FAILED, subject, "; ".join(err.problems))
+    except ServiceError as err:
+        return Check(FAILED, subject, str(err))
+
+
+def exit_status(checks: Iterable[Check]) -> int:
+    """0 where nothing failed, 1 elsewhere (2 is for files that can't be read at all)."""
+    return EXIT_FAILED if any(check.outcome == FAILED for check in checks) else EXIT_DONE
+
+
+def obsolete(settings: Any) -> List[Check]:
+    """A warning for each option of a file that is no longer needed, with what to write in its place."""
+    return [Check(WARNING, "obsolete", hint) for hint in settings.hints]
+
+
+def as_lines(checks: Sequence[Check]) -> List[str]:
+    """All of it for people."""
+    failed = sum(check.outcome == FAILED for check in checks)
+    warned = sum(check.outcome == WARNING for check in checks)
+    if failed or warned:
+        end = "%d of %d checks failed, %d warnings." % (failed, len(checks), warned)
+    else:
+        end = "Everything is in order."
+    return [check.line() for check in checks] + [end]
+
+
+def as_json(checks: Sequence[Check]) -> List[Dict[str, str]]:
+    """All of it for programs."""
+    return [dict(check._asdict()) for check in checks]
+
+
+def writable(subject: str, path: str) -> Check:
+    """Whether this user can write files into a folder, or make it, and has room there."""
+    there = path
+    while not os.path.exists(there):
+        there = os.path.dirname(os.path.abspath(there))
+    if not os.path.isdir(there):
+        return Check(FAILED, subject, "%s is no directory" % there)
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Check(FAILED, subject, "%s can't be written by user id %d" % (there, os.getuid()))
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE:
+        return Check(WARNING, subject, "%s has only %d MB left" % (there, free // 1000000))
+    made = "" if there == path else ", which will be made"
+    return Check(OK, subject, "%s%s, %d MB free" % (path, made, free // 1000000))
+
+
+def readable(subject: str, path: str) -> Check:
+    """Whether this user can list a folder."""
+    if not os.path.isdir(path):
+        return Check(FAILED, subject, "there is no directory %s" % path)
+    if not os.access(path, os.R_OK | os.X_OK):
+        return Check(FAILED, subject, "%s can't be read by user id %d" % (path, os.getuid()))
+    return Check(OK, subject, path)

@@ -1,0 +1,57 @@
+"""What --check-config says, and its exit status."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from apelcommon import checks
+from apelcommon.checks import FAILED, OK, WARNING, Check
+from apelcommon.errors import ConfigError, Transient
+
+
+def failing(error: Exception) -> Any:
+    def work() -> str:
+        raise error
+
+    return work
+
+
+def test_an_attempt_is_what_came_of_it() -> None:
+    assert checks.attempt("x", lambda: "fine") == Check(OK, "x", "fine")
+    assert checks.attempt("x", failing(Transient("away"))) == Check(FAILED, "x", "away")
+    assert checks.attempt("x", failing(ConfigError(["a", "b"]))) == Check(FAILED, "x", "a; b")
+
+
+def test_only_failures_make_the_exit_status_1() -> None:
+    good, doubtful, bad = Check(OK, "a", "b"), Check(WARNING, "a", "b"), Check(FAILED, "a", "b")
+    assert checks.exit_status([good, doubtful]) == 0
+    assert checks.exit_status([good, bad]) == 1
+    assert checks.as_lines([good])[-1] == "Everything is in order."
+    assert checks.as_lines([good, doubtful, bad])[-1] == "1 of 3 checks failed, 1 warnings."
+    assert checks.as_json([bad]) == [{"outcome": FAILED, "subject": "a", "text": "b"}]
+
+
+def test_a_spool_that_is_or_can_be_made(tmp_path: Any) -> None:
+    assert checks.writable("spool", str(tmp_path)).outcome == OK
+    later = checks.writable("spool", str(tmp_path / "a" / "b"))
+    assert later.outcome == OK and "will be made" in later.text
+
+
+def test_a_spool_that_is_a_file_or_full(tmp_path: Any, monkeypatch: Any) -> None:
+    """C10: known before a run fails for it."""
+    (tmp_path / "file").write_text("")
+    assert "is no directory" in checks.writable("spool", str(tmp_path / "file")).text
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: SimpleNamespace(free=5000000))
+    assert checks.writable("spool", str(tmp_path)) == Check(
+        WARNING, "spool", "%s has only 5 MB left" % tmp_path
+    )
+
+
+def test_a_spool_that_this_user_cant_write(tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(checks.os, "access", lambda path, mode: False)
+    assert "can't be written by user id" in checks.writable("spool", str(tmp_path)).text
+    assert "can't be read by user id" in checks.readable("logs", str(tmp_path)).text
+
+
+def test_a_folder_of_logs_that_is_not_there(tmp_path: Any) -> None:
+    assert checks.readable("logs", str(tmp_path)) == Check(OK, "logs", str(tmp_path))
+    assert checks.readable("logs", str(tmp_path / "no")).outcome == FAILED
