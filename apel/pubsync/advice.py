@@ -101,10 +101,9 @@ def _months(site: Site, document_url: str) -> Iterator[Advice]:
         yield Advice(
             ERROR,
             "The centre holds %s more than the site's database for %s. Has the database lost jobs (parse the"
-            " logs again), or does a second host publish for the site? If the database is right, sites that"
-            " send summaries publish again; where jobs are sent, ask the centre to delete the surplus first."
-            % (_jobs(jobs), _names(more)),
-            _republish(more),
+            " logs again), or does a second host publish for the site? If the database is right and the site"
+            " sends summaries, %s replaces them; where jobs are sent, ask the centre to delete the month."
+            % (_jobs(jobs), _names(more), _republish(more)),
         )
     uncounted = [month for month in wrong if month.comparison.kind == ONLY_CENTRE]
     if uncounted:

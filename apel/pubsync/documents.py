@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from functools import lru_cache
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from apel.pubsync import paths
@@ -29,6 +30,7 @@ class Build(NamedTuple):
         return "%s/%s/index.json" % (self.url.rstrip("/"), folder) if self.url else ""
 
 
+@lru_cache(maxsize=65536)
 def time_text(epoch: Optional[int]) -> Optional[str]:
     """'2026-09-01T00:00:00Z', or None."""
     return None if epoch is None else utc_text(epoch).replace(" ", "T") + "Z"
@@ -71,8 +73,8 @@ def differences(site: Site) -> List[Document]:
     ]
 
 
-def site_document(site: Site, build: Build) -> Document:
-    """All about a site, but for the submit hosts of each month."""
+def site_document(site: Site, build: Build, entries: Optional[List[Document]] = None) -> Document:
+    """All about a site, but for the submit hosts of each month. entries: its month_entries, if at hand."""
     return dict(
         head(build),
         **short(site),
@@ -92,24 +94,31 @@ def site_document(site: Site, build: Build) -> Document:
             }
             for publisher in site.publishers
         ],
-        months=[month_entry(month) for month in site.months],
+        months=month_entries(site) if entries is None else entries,
     )
 
 
-def sync_document(site: Site, build: Build) -> Document:
-    """A site's months, each with its submit hosts."""
-    return dict(head(build), **short(site), months=[month_entry(month, hosts=True) for month in site.months])
+def sync_document(site: Site, build: Build, entries: Optional[List[Document]] = None) -> Document:
+    """A site's months, each with its submit hosts. entries: its month_entries, if at hand."""
+    given = month_entries(site) if entries is None else entries
+    months = [with_hosts(entry, month) for entry, month in zip(given, site.months)]
+    return dict(head(build), **short(site), months=months)
 
 
 def month_document(site: Site, month: SiteMonth) -> Document:
     """One month of a site. It does not say when it was built: that of an old month stays as it is."""
-    return {"format": FORMAT, "site": site.name, "months": [month_entry(month, hosts=True)]}
+    return {"format": FORMAT, "site": site.name, "months": [with_hosts(month_entry(month), month)]}
 
 
-def month_entry(month: SiteMonth, hosts: bool = False) -> Document:
-    """A month, with or without its submit hosts."""
+def month_entries(site: Site) -> List[Document]:
+    """The months of a site, without their submit hosts."""
+    return [month_entry(month) for month in site.months]
+
+
+def month_entry(month: SiteMonth) -> Document:
+    """A month, without its submit hosts."""
     published = month.published
-    entry = dict(
+    return dict(
         {"month": month.text},
         **_comparison(month.comparison),
         recent=month.recent,
@@ -119,17 +128,20 @@ def month_entry(month: SiteMonth, hosts: bool = False) -> Document:
         first_job_end=time_text(published.first_end),
         last_job_end=time_text(published.last_end),
     )
-    if hosts:
-        entry["submit_hosts"] = [
-            dict(
-                {"submit_host": host.submit_host},
-                **_comparison(host.comparison),
-                first_job_end=time_text(host.published.first_end if host.published else None),
-                last_job_end=time_text(host.published.last_end if host.published else None),
-            )
-            for host in month.hosts
-        ]
-    return entry
+
+
+def with_hosts(entry: Document, month: SiteMonth) -> Document:
+    """The entry of a month, with its submit hosts."""
+    hosts = [
+        dict(
+            {"submit_host": host.submit_host},
+            **_comparison(host.comparison),
+            first_job_end=time_text(host.published.first_end if host.published else None),
+            last_job_end=time_text(host.published.last_end if host.published else None),
+        )
+        for host in month.hosts
+    ]
+    return dict(entry, submit_hosts=hosts)
 
 
 def _publication(state: Publication) -> Document:
@@ -175,6 +187,7 @@ SYNC_COLUMNS = (
     "site", "month", "status", "kind", "site_jobs", "centre_jobs", "difference", "percent", "recent",
     "pending", "cpu_hours", "normalised_cpu_hours", "first_job_end", "last_job_end",
 )  # fmt: skip
+SYNC_HEADING = ",".join(SYNC_COLUMNS) + "\n"
 
 
 def publication_csv(sites: Iterable[Site]) -> str:
@@ -186,19 +199,22 @@ def publication_csv(sites: Iterable[Site]) -> str:
             dict(_publication(host.publication), site=site.name, submit_host=host.submit_host)
             for host in site.hosts
         ]
-    return _csv(PUBLICATION_COLUMNS, rows)
+    return ",".join(PUBLICATION_COLUMNS) + "\n" + _lines(PUBLICATION_COLUMNS, rows)
 
 
 def sync_csv(sites: Iterable[Site]) -> str:
     """A line for each site and month."""
-    rows = [dict(month_entry(month), site=site.name) for site in sites for month in site.months]
-    return _csv(SYNC_COLUMNS, rows)
+    return SYNC_HEADING + "".join(sync_lines(site, month_entries(site)) for site in sites)
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Document]) -> str:
+def sync_lines(site: Site, entries: Iterable[Document]) -> str:
+    """The lines of one site; entries: its month_entries."""
+    return _lines(SYNC_COLUMNS, (dict(entry, site=site.name) for entry in entries))
+
+
+def _lines(columns: Sequence[str], rows: Iterable[Document]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
     writer.writerows([_cell(row[column]) for column in columns] for row in rows)
     return text.getvalue()
 

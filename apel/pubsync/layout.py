@@ -1,11 +1,12 @@
 """What all pages share: their frame, tables, badges, links."""
 
-from typing import Any, Iterable, NamedTuple, Optional, Sequence, Tuple
+from functools import lru_cache
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.pubsync import paths
 from apel.pubsync.charts import number
 from apel.pubsync.documents import Build, time_text
-from apel.pubsync.markup import Markup, join, tag
+from apel.pubsync.markup import Markup, escape, join, tag, text
 from apel.pubsync.model import Publication
 
 STATUS_WORDS = ("ERROR", "WARNING", "OK", "UNKNOWN")
@@ -22,9 +23,9 @@ class Page(NamedTuple):
     csv: bool = False
 
 
-def link(page_folder: str, folder: str, text: Any) -> Markup:
+def link(page_folder: str, folder: str, words: Any) -> Markup:
     """A link from one page to another, by a relative address."""
-    return tag("a", text, href=paths.up(page_folder) + folder + "/index.html")
+    return tag("a", words, href=paths.up(page_folder) + folder + "/index.html")
 
 
 def render(page: Page, build: Optional[Build]) -> str:
@@ -103,6 +104,7 @@ def _separated(items: Sequence[Any]) -> Iterable[Any]:
         yield item
 
 
+@lru_cache(maxsize=None)
 def badge(status: str) -> Markup:
     """A status: word, shape and colour."""
     return tag("span", status, class_="status " + status.lower())
@@ -143,13 +145,13 @@ def table(caption: str, columns: Sequence[Column], rows: Iterable[Markup], **att
 
 def row(columns: Sequence[Column], cells: Sequence[Any], **attributes: Any) -> Markup:
     """A row of a table."""
-    made = []
-    for place, (column, cell) in enumerate(zip(columns, cells)):
-        given = cell if isinstance(cell, Cell) else Cell(cell)
-        more = {"scope": "row"} if place == 0 else {}
-        made.append(
-            tag("td" if place else "th", given.shown, class_=column.kind, data_value=given.value, **more)
-        )
+    made: List[Markup] = []
+    for column, cell in zip(columns, cells):
+        shown, value = cell if isinstance(cell, Cell) else (cell, None)
+        sorted_by = "" if value is None else ' data-value="%s"' % escape(str(value))
+        # Written out, since there are a hundred thousand of them.
+        frame = '<td class="%s"%s>%s</td>' if made else '<th class="%s"%s scope="row">%s</th>'
+        made.append(Markup(frame % (column.kind, sorted_by, text(shown))))
     return tag("tr", *made, **attributes)
 
 

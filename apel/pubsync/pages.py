@@ -196,7 +196,9 @@ def _site_page(site: Site, build: Build, months: Markup) -> Page:
             " another number.",
             class_="muted",
         )
-        body.append(tag("section", tag("h2", "History"), site_chart(points), key))
+        body.append(
+            tag("section", tag("h2", "History"), tag("div", site_chart(points), class_="scroll"), key)
+        )
     body += [_hosts(site), _publishers(site), months]
     return Page(folder, site.name, [TOP, ("Publication", paths.GRID)], [one for one in body if one])
 
@@ -204,11 +206,7 @@ def _site_page(site: Site, build: Build, months: Markup) -> Page:
 def _state(site: Site) -> Markup:
     state = site.publication
     told = age(state).shown
-    sync = (
-        "%d of the recent months differ" % len(site.differing)
-        if site.differing
-        else "no recent month differs"
-    )
+    sync = _how_many(len(site.differing))
     if site.sync_status == "UNKNOWN":
         sync = "the site does not say how many jobs it has"
     return tag(
@@ -217,6 +215,12 @@ def _state(site: Site) -> Markup:
         tag("div", tag("dt", "Synchronised"), tag("dd", badge(site.sync_status), " ", sync)),
         class_="state",
     )
+
+
+def _how_many(differing: int) -> str:
+    if differing == 1:
+        return "one recent month differs"
+    return "%d recent months differ" % differing if differing else "no recent month differs"
 
 
 def _advice(site: Site, build: Build) -> Iterable[Markup]:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from typing import Dict, Iterator, NamedTuple, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 from apel.pubsync import documents, pages, paths
 from apel.pubsync.documents import Build, as_json
@@ -37,6 +37,7 @@ class Publisher:
         self.month_pages = month_pages
         self._seen: Set[str] = set()
         self._written = 0
+        self._sync_lines: List[str] = []
         self._before: Dict[str, str] = {}
         self._made_from: Dict[str, str] = {}
         self._code = _digest(*(_source(name) for name in sorted(os.listdir(HERE)) if name.endswith(".py")))
@@ -78,16 +79,18 @@ class Publisher:
         yield from self._page(pages.publication(sites, build), whole)
         yield paths.GRID + "/index.csv", documents.publication_csv(sites)
         yield from self._page(pages.synchronisation(sites, build), whole)
-        yield paths.SYNC + "/index.csv", documents.sync_csv(sites)
+        yield paths.SYNC + "/index.csv", documents.SYNC_HEADING + "".join(self._sync_lines)
         yield from self._page(pages.overview(sites, build), whole)
 
     def _site_files(self, site: Site) -> Iterator[Tuple[str, str]]:
         build = self.build
         for month in site.months[: self.month_pages]:
             yield from self._month_files(site, month)
+        entries = documents.month_entries(site)
+        self._sync_lines.append(documents.sync_lines(site, entries))
         about, sync = pages.site_pages(site, build, self.month_pages)
-        yield from self._page(sync, as_json(documents.sync_document(site, build)))
-        yield from self._page(about, as_json(documents.site_document(site, build)))
+        yield from self._page(sync, as_json(documents.sync_document(site, build, entries)))
+        yield from self._page(about, as_json(documents.site_document(site, build, entries)))
 
     def _month_files(self, site: Site, month: SiteMonth) -> Iterator[Tuple[str, str]]:
         folder = paths.month(site.name, month.text)
