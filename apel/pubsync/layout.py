@@ -7,8 +7,10 @@ from apel.pubsync import paths
 from apel.pubsync.charts import number
 from apel.pubsync.documents import Build, time_text
 from apel.pubsync.markup import Markup, escape, join, tag, text
-from apel.pubsync.model import Publication
+from apel.pubsync.model import STATUSES, Publication
 
+#: The way up from every page but the overview.
+TOP = ("Overview", paths.ROOT)
 STATUS_WORDS = ("ERROR", "WARNING", "OK", "UNKNOWN")
 SECTIONS = (("Overview", paths.ROOT), ("Publication", paths.GRID), ("Synchronisation", paths.SYNC))
 
@@ -178,3 +180,13 @@ def age(state: Publication) -> Cell:
         return Cell("never", 1e9)
     days = int(state.age_days)
     return Cell("today" if days == 0 else "1 day ago" if days == 1 else "%d days ago" % days, state.age_days)
+
+
+def status_cell(status: str) -> Cell:
+    """A status, sorted from good to bad."""
+    return Cell(badge(status), STATUSES.index(status))
+
+
+def tools(table_id: str) -> Markup:
+    """Where the script puts search and filter: without it there is nothing to press."""
+    return tag("div", class_="tools", data_table=table_id)

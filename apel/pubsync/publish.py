@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
-from apel.pubsync import documents, pages, paths
+from apel.pubsync import documents, overviews, paths, sitepages
 from apel.pubsync.documents import Build, as_json
 from apel.pubsync.layout import Page, render
 from apel.pubsync.model import Site, SiteMonth
@@ -76,11 +76,11 @@ class Publisher:
             yield from self._site_files(site)
         build = self.build
         whole = as_json(documents.overview(sites, build))
-        yield from self._page(pages.publication(sites, build), whole)
+        yield from self._page(overviews.publication(sites, build), whole)
         yield paths.GRID + "/index.csv", documents.publication_csv(sites)
-        yield from self._page(pages.synchronisation(sites, build), whole)
+        yield from self._page(overviews.synchronisation(sites, build), whole)
         yield paths.SYNC + "/index.csv", documents.SYNC_HEADING + "".join(self._sync_lines)
-        yield from self._page(pages.overview(sites, build), whole)
+        yield from self._page(overviews.overview(sites, build), whole)
 
     def _site_files(self, site: Site) -> Iterator[Tuple[str, str]]:
         build = self.build
@@ -88,7 +88,7 @@ class Publisher:
             yield from self._month_files(site, month)
         entries = documents.month_entries(site)
         self._sync_lines.append(documents.sync_lines(site, entries))
-        about, sync = pages.site_pages(site, build, self.month_pages)
+        about, sync = sitepages.site_pages(site, build, self.month_pages)
         yield from self._page(sync, as_json(documents.sync_document(site, build, entries)))
         yield from self._page(about, as_json(documents.site_document(site, build, entries)))
 
@@ -100,7 +100,7 @@ class Publisher:
             self._seen.update(names)
             return
         yield folder + "/index.json", as_json(documents.month_document(site, month))
-        yield folder + "/index.html", render(pages.month_page(site, month), None)
+        yield folder + "/index.html", render(sitepages.month_page(site, month), None)
 
     def _page(self, page: Page, document: str) -> Iterator[Tuple[str, str]]:
         yield page.folder + "/index.json", document

@@ -1,13 +1,13 @@
-"""The pages: an overview, both old tables, and for each site its state, its months and each month."""
+"""The pages of one site: its state, its months, and each month by submit host."""
 
-from typing import Any, Iterable, List, Optional, Sequence
+from typing import Any, Iterable, List, Optional
 
 from apel.pubsync import paths
 from apel.pubsync.advice import advise
-from apel.pubsync.charts import CHART_MONTHS, SPARK_MONTHS, history, number, site_chart, sparkline
+from apel.pubsync.charts import CHART_MONTHS, history, number, site_chart
 from apel.pubsync.documents import Build
 from apel.pubsync.layout import (
-    STATUS_WORDS,
+    TOP,
     Cell,
     Column,
     Page,
@@ -18,13 +18,14 @@ from apel.pubsync.layout import (
     link,
     row,
     signed,
+    status_cell,
     table,
+    tools,
 )
 from apel.pubsync.markup import Markup, tag
-from apel.pubsync.model import STATUSES, Comparison, Site, SiteMonth
+from apel.pubsync.model import Comparison, Site, SiteMonth
 from apel.times import month_of
 
-TOP = ("Overview", paths.ROOT)
 KINDS = {
     "equal": "the same",
     "close": "within the tolerance",
@@ -34,145 +35,6 @@ KINDS = {
     "only centre": "no sync message",
     "clock": "no such month yet: a clock is wrong",
 }
-
-
-def overview(sites: Sequence[Site], build: Build) -> Page:
-    """All sites, worst first, those that have closed last."""
-    columns = [
-        Column("Site"),
-        Column("Status"),
-        Column("Last job", "number", "how long ago the newest published job ended"),
-        Column("Published"),
-        Column("Synchronised"),
-        Column("Months differing", "number", "recent months whose counts differ"),
-        Column("Jobs", "number", "published, last complete month"),
-        Column("Jobs by month", "number", "the last %d months" % SPARK_MONTHS),
-    ]
-    rows = [_overview_row(columns, site, build) for site in sorted(sites, key=_urgency)]
-    return Page(
-        paths.ROOT,
-        "Publishing of all sites",
-        [],
-        [_tally(sites), tools("sites"), table("Sites", columns, rows, id="sites")],
-    )
-
-
-def _urgency(site: Site) -> Any:
-    return site.publication.closed, -STATUSES.index(site.status), site.name.lower(), site.name
-
-
-def _overview_row(columns: Sequence[Column], site: Site, build: Build) -> Markup:
-    points = history(site, month_of(build.now), SPARK_MONTHS)
-    return row(
-        columns,
-        [
-            Cell(link(paths.ROOT, paths.grid(site.name), site.name), site.name.lower()),
-            _status(site.status),
-            age(site.publication),
-            _status(site.publication.status),
-            Cell(
-                tag("a", badge(site.sync_status), href="gridsync/%s/index.html" % paths.slug(site.name)),
-                STATUSES.index(site.sync_status),
-            ),
-            Cell(len(site.differing) or "–", len(site.differing)),
-            count(points[-2].jobs),
-            Cell(sparkline(points), points[-1].jobs),
-        ],
-        data_status=site.status,
-        class_="closed" if site.publication.closed else None,
-    )
-
-
-def _status(status: str) -> Cell:
-    return Cell(badge(status), STATUSES.index(status))
-
-
-def _tally(sites: Sequence[Site]) -> Markup:
-    counts = [(word, sum(site.status == word for site in sites)) for word in STATUS_WORDS]
-    items = [tag("li", tag("b", number(found)), " ", badge(word)) for word, found in counts]
-    return tag("ul", tag("li", tag("b", number(len(sites))), " sites"), *items, class_="tally")
-
-
-def tools(table_id: str) -> Markup:
-    """Where the script puts search and filter: without it there is nothing to press."""
-    return tag("div", class_="tools", data_table=table_id)
-
-
-def publication(sites: Sequence[Site], build: Build) -> Page:
-    """The newest job of every submit host."""
-    columns = [
-        Column("Site"),
-        Column("Submit host"),
-        Column("Last job ended", "number"),
-        Column("Age", "number"),
-        Column("Jobs", "number", "published, all months"),
-        Column("Publication status"),
-    ]
-    rows = [
-        row(
-            columns,
-            [
-                Cell(link(paths.GRID, paths.grid(site.name), site.name), site.name.lower()),
-                host.submit_host,
-                day(host.publication.last),
-                age(host.publication),
-                count(host.jobs),
-                _status(host.publication.status),
-            ],
-            data_status=host.publication.status,
-            class_="closed" if host.publication.closed else None,
-        )
-        for site in sites
-        for host in site.hosts
-    ]
-    body = [tools("hosts"), table("Submit hosts of all sites", columns, rows, id="hosts")]
-    return Page(paths.GRID, "Publication of all submit hosts", [TOP], body, csv=True)
-
-
-def synchronisation(sites: Sequence[Site], build: Build) -> Page:
-    """The recent months of every site, added up."""
-    columns = [
-        Column("Site"),
-        Column("Synchronisation status"),
-        Column("Months differing", "number"),
-        Column("Newest of them"),
-        Column("Jobs in the site's database", "number"),
-        Column("Jobs at the centre", "number"),
-        Column("Difference", "number", "centre less site"),
-    ]
-    rows = [_sync_row(columns, site) for site in sites]
-    body = [
-        tag(
-            "p",
-            "Months of the last %d of which both sides tell a count, added up."
-            % build.thresholds.sync_months,
-        ),
-        tools("sync"),
-        table("Synchronisation of all sites", columns, rows, id="sync"),
-    ]
-    return Page(paths.SYNC, "Synchronisation of all sites", [TOP], body, csv=True)
-
-
-def _sync_row(columns: Sequence[Column], site: Site) -> Markup:
-    both = [
-        month.comparison for month in site.months if month.recent and month.comparison.site_jobs is not None
-    ]
-    differing = site.differing
-    at_site = sum(one.site_jobs or 0 for one in both)
-    at_centre = sum(one.centre_jobs or 0 for one in both)
-    return row(
-        columns,
-        [
-            Cell(link(paths.SYNC, paths.sync(site.name), site.name), site.name.lower()),
-            _status(site.sync_status),
-            Cell(len(differing) or "–", len(differing)),
-            differing[0].text if differing else "–",
-            count(at_site if both else None),
-            count(at_centre if both else None),
-            signed(at_centre - at_site),
-        ],
-        data_status=site.sync_status,
-    )
 
 
 def site_pages(site: Site, build: Build, linked: int) -> List[Page]:
@@ -251,7 +113,7 @@ def _hosts(site: Site) -> Markup:
             columns,
             [
                 host.submit_host,
-                _status(host.publication.status),
+                status_cell(host.publication.status),
                 day(host.publication.last),
                 age(host.publication),
                 count(host.jobs),
@@ -278,7 +140,7 @@ def _publishers(site: Site) -> Optional[Markup]:
             columns,
             [
                 publisher.dn,
-                _status(publisher.publication.status),
+                status_cell(publisher.publication.status),
                 day(publisher.publication.last),
                 age(publisher.publication),
                 Cell(
@@ -322,7 +184,7 @@ def months_table(site: Site, folder: str, linked: int) -> Markup:
                     number(month.published.normalised_cpu_seconds / 3600),
                     month.published.normalised_cpu_seconds,
                 ),
-                _status(month.comparison.status),
+                status_cell(month.comparison.status),
                 _meaning(month),
             ],
             data_status=month.comparison.status,
@@ -389,7 +251,7 @@ def month_page(site: Site, month: SiteMonth) -> Page:
                 day(host.published.first_end if host.published else None),
                 day(host.published.last_end if host.published else None),
                 *_comparison(host.comparison),
-                _status(host.comparison.status),
+                status_cell(host.comparison.status),
                 KINDS[host.comparison.kind],
             ],
         )
