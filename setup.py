@@ -71,7 +71,6 @@ setup(
     ],
     extras_require={
         "ldap": ["python-ldap"],
-        "ams": ["argo-ams-library>=0.5.5"],
         # MySQL 8 wants a password encrypted with its RSA key where the connection has no TLS.
         "mysql": ["PyMySQL[rsa]>=0.9.3"],
         "zstd": ZSTD,

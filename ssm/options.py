@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 STOMP, DIRECTORY, AMS = "STOMP", "DIRECTORY", "AMS"
 # IPv6 addresses stand in brackets, as in URLs.
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?$")
+DEFAULT_PORTS = {AMS: 443}
 PROTOCOLS = (STOMP, DIRECTORY, AMS)
 
 
@@ -23,8 +24,8 @@ def _protocol(section: str) -> Option:
         "protocol",
         "choice",
         None,
-        "STOMP: through a message broker. DIRECTORY: through a directory that both ends can reach. "
-        "Without it, STOMP is assumed. (AMS is not spoken by this release.)",
+        "AMS: through the ARGO Messaging Service. STOMP: through a message broker. DIRECTORY: through a "
+        "directory that both ends can reach. Without it, STOMP is assumed.",
         choices=PROTOCOLS,
         sample=STOMP,
     )
@@ -45,8 +46,15 @@ BROKER = [
         "port",
         "integer",
         None,
-        "The port on which the broker speaks STOMP, for hosts without.",
+        "The port on which the broker speaks STOMP, for hosts without. AMS: 443 unless given.",
         sample="61614",
+    ),
+    Option(
+        "broker",
+        "authn_port",
+        "integer",
+        8443,
+        "The port on which AMS gives tokens for certificates.",
     ),
     Option(
         "broker",
@@ -68,7 +76,7 @@ BROKER = [
         "use_ssl",
         "boolean",
         True,
-        "Whether the connection is encrypted (TLS), with our certificate.",
+        "Whether the connection is encrypted (TLS), with our certificate. With AMS it always is.",
     ),
     Option(
         "broker",
@@ -109,14 +117,27 @@ CERTIFICATES = [
     ),
 ]
 
-UNUSED_AMS = [
-    Option("messaging", "ams_project", "text", "accounting", "AMS only; not used by STOMP and DIRECTORY."),
-    Option("messaging", "token", "text", "", "AMS only; not used by STOMP and DIRECTORY.", sample=""),
+AMS_OPTIONS = [
+    Option(
+        "messaging",
+        "ams_project",
+        "text",
+        "accounting",
+        "The project in AMS. Not used by STOMP and DIRECTORY.",
+    ),
+    Option(
+        "messaging",
+        "token",
+        "text",
+        "",
+        "The token to call AMS with. Empty: one is got for our certificate. Not used by STOMP and DIRECTORY.",
+        sample="",
+    ),
 ]
 
 DESTINATION = (
-    "The broker's queue, like /queue/global.accounting.cpu.central; with DIRECTORY, the directory "
-    "of the hand-over."
+    "The broker's queue, like /queue/global.accounting.cpu.central; with AMS, the topic to publish to or the "
+    "subscription to pull from; with DIRECTORY, the directory of the hand-over."
 )
 
 OBSOLETE = {
@@ -154,7 +175,7 @@ SENDER = OptionTable(
             "How messages are encrypted for server_cert.",
             choices=CIPHERS,
         ),
-        *UNUSED_AMS,
+        *AMS_OPTIONS,
         Option("messaging", "destination", "text", REQUIRED, DESTINATION, sample="gLite-APEL"),
         Option("messaging", "path", "path", "/var/spool/apel/outgoing", "The queue of messages to send."),
         Option(
@@ -209,7 +230,7 @@ RECEIVER = OptionTable(
             "Whether messages may be signed with a proxy certificate (RFC 3820); they count as signed by who "
             "made the proxy.",
         ),
-        *UNUSED_AMS,
+        *AMS_OPTIONS,
         Option(
             "messaging",
             "destination",
@@ -230,7 +251,15 @@ RECEIVER = OptionTable(
             "prefetch",
             "integer",
             10,
-            "How many messages the broker may send ahead of our acknowledgement.",
+            "How many messages the broker may send ahead of our acknowledgement; with AMS, in one pull.",
+        ),
+        Option(
+            "messaging",
+            "ack_deadline",
+            "integer",
+            60,
+            "AMS: within how many seconds a pull must be acknowledged, where we may set that; at most 600. "
+            "0: leave it as it is.",
         ),
         Option(
             "auth",
@@ -286,6 +315,8 @@ def check_receiver(settings: Any) -> None:
         problems.append("[messaging] prefetch must be 1 or more")
     if settings.auth.banned_kept < 0:
         problems.append("[auth] banned_kept must be 0 or more")
+    if not 0 <= settings.messaging.ack_deadline <= 600:
+        problems.append("[messaging] ack_deadline must be from 0 to 600")
     _refuse(settings, problems)
 
 
@@ -294,22 +325,23 @@ def _transport_problems(settings: Any, section: Any) -> List[str]:
         section.protocol = STOMP
         log.warning("%s: no protocol is given; STOMP is assumed.", settings.path)
     problems = []
-    if section.protocol == AMS:
-        problems.append("protocol AMS: this release speaks STOMP and DIRECTORY")
-    if section.protocol == STOMP:
-        problems += _broker_problems(settings.broker)
+    if section.protocol in (AMS, STOMP):
+        problems += _broker_problems(settings.broker, DEFAULT_PORTS.get(section.protocol))
+    if section.protocol == AMS and not settings.messaging.ams_project:
+        problems.append("[messaging] ams_project is empty")
     if not settings.messaging.destination:
         problems.append("[messaging] destination is empty")
     return problems
 
 
-def _broker_problems(broker: Any) -> List[str]:
+def _broker_problems(broker: Any, default_port: Optional[int]) -> List[str]:
     try:
-        if broker_addresses(broker):
+        if broker_addresses(broker, default_port):
             return []
     except ValueError as err:
         return ["[broker] %s" % err]
-    return ["[broker] host is missing"] + (["[broker] port is missing"] if broker.port is None else [])
+    no_port = broker.port is None and default_port is None
+    return ["[broker] host is missing"] + (["[broker] port is missing"] if no_port else [])
 
 
 def broker_addresses(broker: Any, default: Optional[int] = None) -> List[Tuple[str, int]]:

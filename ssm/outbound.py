@@ -75,7 +75,8 @@ class Outbound:
         self._on_the_way: Dict[str, Tuple[str, int]] = {}  # element and size, by id
         self._again: Deque[str] = collections.deque()
         self._alone = False  # one message on the way at a time
-        self._most = min(filter(None, (options.max_size, transport.most)), default=0)
+        wanted = transport.weight(options.max_size) if options.max_size else 0
+        self._most = min(filter(None, (wanted, transport.most)), default=0)
         self._suspected = 0  # what is larger is cut if it can be
         self._suspicions = 0
         self._losses = 0  # since the last receipt

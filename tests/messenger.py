@@ -21,6 +21,8 @@ numbers = itertools.count(1)
 class Ends:
     """A sender and a receiver on one queue of a broker, each with a folder of its own."""
 
+    protocol = "STOMP"
+
     def __init__(self, broker, pki, folder):
         self.broker, self.pki, self.folder = broker, pki, folder
         self.host = "host%d.example.org" % next(numbers)
@@ -35,7 +37,7 @@ class Ends:
     def options(self, **changes):
         options = {
             "broker.host": self.broker.host,
-            "broker.port": self.broker.tls_port,
+            "broker.port": getattr(self.broker, "tls_port", None),
             "broker.connect_timeout": 5.0,
             "certificates.certificate": self.certificate,
             "certificates.key": self.key,
@@ -47,11 +49,11 @@ class Ends:
 
     def sender(self, **changes):
         changes.setdefault("messaging__receipt_timeout", 10.0)
-        options = self.options(messaging__path=self.outgoing.path, sender__protocol="STOMP", **changes)
+        options = self.options(messaging__path=self.outgoing.path, sender__protocol=self.protocol, **changes)
         return SENDER.defaults(options)
 
     def receiver(self, **changes):
-        options = self.options(messaging__path=self.base, receiver__protocol="STOMP", **changes)
+        options = self.options(messaging__path=self.base, receiver__protocol=self.protocol, **changes)
         return RECEIVER.defaults(options)
 
     def send(self, **changes):
@@ -81,11 +83,11 @@ class Ends:
 
     def write_receiver_config(self, **changes):
         options = self.options(messaging__path=self.base, **changes)
-        return self._write_config("receiver", {"receiver.protocol": "STOMP", **options})
+        return self._write_config("receiver", {"receiver.protocol": self.protocol, **options})
 
     def write_sender_config(self, **changes):
         options = self.options(messaging__path=self.outgoing.path, **changes)
-        return self._write_config("sender", {"sender.protocol": "STOMP", **options})
+        return self._write_config("sender", {"sender.protocol": self.protocol, **options})
 
     def _write_config(self, name, options):
         path = os.path.join(self.folder, name + ".cfg")
@@ -114,3 +116,23 @@ def eventually(ready, seconds=30.0):
             return True
         time.sleep(0.05)
     return bool(ready())
+
+
+class AmsEnds(Ends):
+    """The same on a topic of an AMS and the subscription to it, with a token for the certificate."""
+
+    protocol = "AMS"
+
+    def __init__(self, server, pki, folder):
+        super().__init__(server, pki, folder)
+        self.destination = "topic%d" % next(numbers)
+        server.make(self.destination)
+        server.allow(self.host)
+
+    def options(self, **changes):
+        options = {
+            "broker.port": self.broker.port,
+            "broker.authn_port": self.broker.authn_port,
+            **{name.replace("__", "."): value for name, value in changes.items()},
+        }
+        return {**super().options(), **options}

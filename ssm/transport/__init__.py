@@ -3,7 +3,7 @@
 import abc
 from typing import Any, List, NamedTuple, Optional
 
-from ssm.options import DIRECTORY
+from ssm.options import AMS, DIRECTORY
 
 __all__ = ["Delivery", "Transport", "open_transport"]
 
@@ -62,6 +62,10 @@ def open_transport(protocol: str, settings: Any) -> Transport:
         from ssm.transport.directory import DirectoryTransport
 
         return DirectoryTransport(settings.messaging.destination)
+    if protocol == AMS:
+        from ssm.transport.ams import AmsTransport
+
+        return AmsTransport(settings)
     from ssm.transport.stomp import StompTransport
 
     return StompTransport(settings)

@@ -139,8 +139,13 @@ def _wait(line: Any, for_reading: bool, seconds: float) -> None:
         poll.poll(int(seconds * 1000))
 
 
-def tls_context(capath: str, certificate: str, key: str, verify: bool) -> ssl.SSLContext:
-    """TLS as a client with our certificate, that trusts the CA directory only. Raises TransportError."""
+def tls_context(
+    capath: str, certificate: str, key: str, verify: bool, and_public: bool = False
+) -> ssl.SSLContext:
+    """TLS as a client with our certificate (if any), that trusts the CA directory only.
+
+    With `and_public`, the authorities that the system trusts are trusted as well. Raises TransportError.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not verify:
         log.warning("The broker's certificate is NOT checked ([broker] verify_broker is off).")
@@ -148,7 +153,10 @@ def tls_context(capath: str, certificate: str, key: str, verify: bool) -> ssl.SS
         context.verify_mode = ssl.CERT_NONE
     try:
         context.load_verify_locations(capath=capath)
-        context.load_cert_chain(certificate, key)
+        if and_public:
+            context.load_default_certs()
+        if certificate:
+            context.load_cert_chain(certificate, key)
     except (OSError, ValueError) as err:
         raise TransportError("TLS with %s, %s and %s: %s." % (capath, certificate, key, err)) from err
     return context

@@ -417,7 +417,9 @@ def defaults(**changes):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"sender__protocol": "AMS"}, "this release speaks STOMP and DIRECTORY"),
+        ({"sender__protocol": "AMS", "messaging__ams_project": ""}, "ams_project is empty"),
+        ({"broker__host": "a:b"}, "is neither a host nor host:port"),
+        ({"messaging__max_size": -1}, "max_size must be 0 or more"),
         ({"broker__host": ""}, "host is missing"),
         ({"broker__port": None}, "port is missing"),
         ({"messaging__destination": ""}, "destination is empty"),

@@ -178,9 +178,9 @@ def test_protocol_missing_means_stomp(write, sender_settings, tmp_path, capsys):
     assert "STOMP is assumed" in (tmp_path / "log").read_text()
 
 
-def test_ams_is_refused_in_clear_words(write, sender_settings, capsys):
+def test_ams_without_a_host_is_refused(write, sender_settings, capsys):
     assert ssmsend.main(["-c", write("sender", sender_settings, sender__protocol="AMS")]) == 2
-    assert "this release speaks STOMP and DIRECTORY" in capsys.readouterr().err
+    assert "[broker] host is missing" in capsys.readouterr().err
 
 
 def test_unusable_key_fails_and_keeps_the_queue(write, sender_settings, another_host, outgoing, capsys):
