@@ -54,3 +54,11 @@ def test_every_schema_and_sample_is_found(installed):
                 inside = os.path.relpath(os.path.join(folder, name), os.path.join(ROOT, kind))
                 found = run(installed, sys.executable, "-c", code, kind, inside)
                 assert found == str(installed / "share" / "apel" / kind / inside)
+
+
+def test_what_the_pages_need_is_there(installed):
+    packages = next((installed / "lib").glob("python3*/site-packages"))
+    assets = os.path.join("apel", "pubsync", "assets")
+    assert os.listdir(str(packages / assets)) and sorted(os.listdir(str(packages / assets))) == sorted(
+        os.listdir(os.path.join(ROOT, assets))
+    )
