@@ -9,6 +9,7 @@ the marks were read leaves a mark of its own, and the month is made again next t
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from apel.db import Database
+from apel.db.tables import CHANGED_MONTHS
 
 #: SQL and its parameters.
 Statement = Tuple[str, Sequence[Any]]
@@ -22,11 +23,12 @@ class SiteMonth(NamedTuple):
     month: int
 
 
-def changed_months(db: Database) -> Dict[SiteMonth, List[int]]:
-    """The marked months, each with its marks, in order of site and time."""
+def changed_months(db: Database, table: str = CHANGED_MONTHS) -> Dict[SiteMonth, List[int]]:
+    """The months marked in a table, each with its marks, in order of site and time."""
+    query = "SELECT SiteID, Year, Month, Mark FROM %s ORDER BY SiteID, Year, Month" % table
 
     def read(tx: Any) -> List[Tuple[int, int, int, int]]:
-        return tx.rows("SELECT SiteID, Year, Month, Mark FROM ChangedMonths ORDER BY SiteID, Year, Month")
+        return tx.rows(query)
 
     marks: Dict[SiteMonth, List[int]] = {}
     for site_id, year, month, mark in db.run(read):
@@ -34,15 +36,21 @@ def changed_months(db: Database) -> Dict[SiteMonth, List[int]]:
     return marks
 
 
-def recompute(db: Database, month: SiteMonth, marks: Sequence[int], statements: Sequence[Statement]) -> bool:
-    """Run `statements`, which make the month again, and delete `marks`, in one transaction.
+def recompute(
+    db: Database,
+    month: SiteMonth,
+    marks: Sequence[int],
+    statements: Sequence[Statement],
+    table: str = CHANGED_MONTHS,
+) -> bool:
+    """Run `statements`, which make the month again, and delete `marks` from `table`, in one transaction.
 
     The marks are deleted first: that claims the month. A second summariser waits there until the first
     has committed, finds the marks gone, and leaves the month alone: False.
     """
 
     def work(tx: Any) -> bool:
-        if not _claim(tx, month, marks):
+        if not _claim(tx, month, marks, table):
             return False
         for sql, parameters in statements:
             tx.execute(sql, parameters)
@@ -51,14 +59,14 @@ def recompute(db: Database, month: SiteMonth, marks: Sequence[int], statements: 
     return bool(db.run(work))
 
 
-def _claim(tx: Any, month: SiteMonth, marks: Sequence[int]) -> int:
+def _claim(tx: Any, month: SiteMonth, marks: Sequence[int], table: str) -> int:
     claimed = 0
     for start in range(0, len(marks), 500):
         some = marks[start : start + 500]
         holders = ", ".join(["%s"] * len(some))
         claimed += tx.execute(
-            "DELETE FROM ChangedMonths WHERE SiteID = %%s AND Year = %%s AND Month = %%s AND Mark IN (%s)"
-            % holders,
+            "DELETE FROM %s WHERE SiteID = %%s AND Year = %%s AND Month = %%s AND Mark IN (%s)"
+            % (table, holders),
             [*month, *some],
         )
     return claimed

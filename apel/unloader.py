@@ -4,8 +4,9 @@ How `latest` misses nothing (C6). A row carries the second in which it was writt
 database's clock, but others see it only when its writer commits, perhaps seconds later. A watermark taken
 from any clock alone would therefore pass over rows that commit after the unload with an earlier stamp.
 
-So writers and unloader meet at one row of LastUpdated (Type 'writers'). A writer of job records locks it,
-before its first stamp is made, until it commits. The unloader locks it for the moment in which it reads
+So writers and unloader meet at one row of LastUpdated (Type 'writers'). A writer of what is unloaded locks
+it, before its first stamp is made, until it commits; at the centre, where there are many, with a lock that
+they share. The unloader locks it for the moment in which it reads
 the clock and opens its snapshot. Hence every writer has either committed before the
 snapshot, which shows its rows, or stamps its rows later than the clock that was read, W. The next run
 takes what has UpdateTime >= W: all that this one could not see.
@@ -30,6 +31,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from apel import times
 from apel.db import Database
+from apel.db.backend import Expressions
 from apel.errors import RecordError
 from apel.messages import FORMATS, encode
 from apel.records import Record
@@ -76,6 +78,11 @@ def records_per_message(wanted: int) -> int:
 def hold_off_unloader(tx: Any) -> None:
     """Every writer of rows that `latest` selects by UpdateTime says this first in its transaction."""
     _lock(tx)
+
+
+def together(sql: Expressions) -> Tuple[str, Tuple[str]]:
+    """The statement by which a writer holds off the unloader, but no other writer that says the same."""
+    return "SELECT Type FROM LastUpdated WHERE Type = %s" + sql.shared_lock(), (WRITERS,)
 
 
 def _lock(tx: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, Type
 from hypothesis import strategies as st
 
 from apel.identity import parse_fqan
-from apel.records import Field, JobRecord, NormalisedSummaryRecord, Record, SummaryRecord
+from apel.records import CloudRecord, Field, JobRecord, NormalisedSummaryRecord, Record, SummaryRecord
 from apel.records.fields import MOST_INTEGER, Integer, Number, Text, Timestamp, Tuples, is_null
 from apel.records.rules import BENCHMARK_TYPES, FUTURE_ALLOWED
 from apel.times import END_OF_TIME, month_bounds, month_of
@@ -100,6 +100,16 @@ def arrange_summary(values: Dict[str, Any], benchmark: Any) -> None:
         values["ServiceLevelType"], values["ServiceLevel"] = benchmark
 
 
+def arrange_cloud(values: Dict[str, Any], benchmark: Any) -> None:
+    """Make arbitrary values keep the rules of a virtual machine."""
+    values["RecordCreateTime"] = values["RecordCreateTime"] or 1
+    if (values["Status"] or "").lower() == "completed":
+        values["Status"] = "gone"
+    values["VO"], values["VOGroup"], values["VORole"] = (
+        parse_fqan(values["FQAN"]) if values["FQAN"] else [None] * 3
+    )
+
+
 def arrange_event(values: Dict[str, Any], benchmark: Any) -> None:
     if "StopTime" in values:
         values["StartTime"], values["StopTime"] = sorted([values["StartTime"], values["StopTime"]])
@@ -107,6 +117,7 @@ def arrange_event(values: Dict[str, Any], benchmark: Any) -> None:
 
 ARRANGE: Dict[Type[Record], Callable[[Dict[str, Any], Any], None]] = {
     JobRecord: arrange_job,
+    CloudRecord: arrange_cloud,
     SummaryRecord: arrange_summary,
     NormalisedSummaryRecord: arrange_summary,
 }

@@ -35,7 +35,8 @@ class DatabaseCommand(Command):
         parser.add_argument(
             "--schema",
             choices=sorted(VERSIONS),
-            help="client: a site's database, server: the centre's (default: as the file's sections say)",
+            help="client: a site's database; server (jobs), cloud, storage: the centre's, all of which may "
+            "be in one (default: as the file's sections or its [db] type say)",
         )
         parser.add_argument("--dry-run", action="store_true", help="only say what init or upgrade would do")
         upgrading.add_arguments(parser)

@@ -8,8 +8,8 @@ from typing import Any, List, Optional
 from apel import __version__
 from apel.auth.options import SITE_MAP
 from apel.commands import checking
-from apel.commands.server_config import add_db_argument, read_both
-from apel.db import open_database
+from apel.commands.server_config import add_db_argument, open_central, read_both
+from apel.db.options import SCHEMAS
 from apel.server.figures import Figures, Health
 from apel.server.loader import Loader, Queues
 from apel.server.site_rights import MODES, OFF, SiteRights
@@ -129,7 +129,7 @@ class Service:
         """The loader with its queues, and its database, which it connects to when first used."""
         if self.loader is None:
             queues = _queues(self.settings)
-            db = open_database(self.db_settings.db, "server", ANSWER_SECONDS)
+            db = open_central(self.db_settings.db, ANSWER_SECONDS)
             strict = self.settings.loader.strict
             self.loader = Loader(db, queues, strict, self.rights, self.figures.message)
         return self.loader
@@ -171,7 +171,8 @@ class Service:
 
 def _check(settings: Settings, db_settings: Settings) -> int:
     spool = checks.writable("spool", settings.loader.msgpath)
-    return checking.say([settings, db_settings], [*checking.database(db_settings.db, "server"), spool])
+    schema = SCHEMAS[db_settings.db.type]
+    return checking.say([settings, db_settings], [*checking.database(db_settings.db, schema), spool])
 
 
 def _queues(settings: Settings) -> Queues:

@@ -6,11 +6,12 @@ import re
 import time
 from typing import Dict, List, Optional, Set, Tuple
 
-from apel import __version__
+from apel import __version__, times
 from apel.commands import checking
-from apel.commands.server_config import add_db_argument, read_both
-from apel.db import Database, open_database
-from apel.server.summarise import ANY, Scope, Summariser
+from apel.commands.server_config import add_db_argument, open_central, read_both
+from apel.db import Database
+from apel.db.options import SCHEMAS
+from apel.server.summarise import ANY, CLOUD, GRID, Scope, Summariser, Sums
 from apel.summaries import SiteMonth
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
@@ -20,6 +21,9 @@ from apelcommon.errors import EXIT_DONE, ConfigError, Permanent
 from apelcommon.metrics import METRICS, Metrics
 
 log = logging.getLogger("summariser")
+
+#: What is summed up for each [db] type.
+SUMS = {"cpu": GRID, "cloud": CLOUD}
 
 TABLE = OptionTable(
     "apelsummariser",
@@ -44,19 +48,20 @@ TABLE = OptionTable(
             "delete_stale_summaries",
             "boolean",
             True,
-            "Cloud summaries only: whether those that were not renewed are deleted.",
+            "Cloud summaries only: whether every run looks for sums of machines that have no records (any "
+            "more), and makes such months again. Sums whose records change are made again in any case.",
         ),
         Option(
             "summariser",
             "stale_summary_window_days",
             "integer",
             2,
-            "Cloud summaries only: how many days back stale summaries are looked for.",
+            "Cloud summaries only: how many days back the first month is in which they are looked for.",
         ),
         *METRICS,
         *LOGGING("/var/log/apel/summariser.log"),
     ],
-    introduction="Configuration of apelsummariser, which sums up the jobs in the central database by month.",
+    introduction="Configuration of apelsummariser, which sums up jobs or virtual machines by month.",
 )
 
 
@@ -93,15 +98,17 @@ class SummariserCommand(Command):
         """Do the work; the exit status."""
         if args.check_config:
             settings, db_settings = _read(args)
-            return checking.say([settings, db_settings], checking.database(db_settings.db, "server"))
+            return checking.say(
+                [settings, db_settings], checking.database(db_settings.db, SCHEMAS[db_settings.db.type])
+            )
         settings, db_settings = _read(args)
         self.start_log(settings, args)
         metrics = Metrics("" if args.dry_run else settings.metrics.textfile, self.name)
         success = False
         with PidFile("" if args.dry_run else settings.summariser.pidfile):
-            db = open_database(db_settings.db, schema="server")
+            db = open_central(db_settings.db)
             try:
-                _summarise(db, settings, args, metrics)
+                _summarise(db, settings, args, SUMS[db_settings.db.type], metrics)
                 success = True
             finally:
                 db.close()
@@ -119,18 +126,20 @@ def month(text: str) -> Tuple[int, int]:
 
 def _read(args: argparse.Namespace) -> Tuple[Settings, Settings]:
     settings, db_settings = read_both(TABLE, args.config, args.db)
-    if db_settings.db.type != "cpu":
-        raise ConfigError(
-            "%s: [db] type is %s, but this version sums up jobs (cpu) only" % (args.db, db_settings.db.type)
-        )
+    if db_settings.db.type not in SUMS:
+        raise ConfigError("%s: [db] type is %s, of which there are no sums" % (args.db, db_settings.db.type))
     return settings, db_settings
 
 
-def _summarise(db: Database, settings: Settings, args: argparse.Namespace, metrics: Metrics) -> None:
+def _summarise(
+    db: Database, settings: Settings, args: argparse.Namespace, sums: Sums, metrics: Metrics
+) -> None:
     started = time.monotonic()
-    summariser = Summariser(db, Scope(args.site, args.month))
+    summariser = Summariser(db, Scope(args.site, args.month), sums)
     counting = args.verify or (settings.summariser.verify_daily and _counts_are_due(summariser))
     wanted = _miscounted(summariser) if counting else set()
+    if sums is CLOUD and settings.summariser.delete_stale_summaries and not counting:
+        wanted |= _stale(summariser, settings.summariser.stale_summary_window_days)
     if args.all:
         wanted |= summariser.all_months()
     if args.dry_run:
@@ -160,6 +169,12 @@ def _report_refused(summariser: Summariser) -> None:
         )
 
 
+def _stale(summariser: Summariser, days: int) -> Set[SiteMonth]:
+    """The latest months whose sums hold more or fewer machines than there are records."""
+    first = times.month_of(max(0, times.now() - days * times.DAY))
+    return {one.month for one in summariser.miscounted() if one.month[1:] >= first}
+
+
 def _counts_are_due(summariser: Summariser) -> bool:
     return summariser.scope == ANY and summariser.count_is_due()
 
@@ -170,9 +185,17 @@ def _miscounted(summariser: Summariser) -> Set[SiteMonth]:
     names = summariser.site_names() if found else {}
     for one in found:
         log.warning(
-            "%s: its sources hold %d jobs, its sums %d.", _name(names, one.month), one.jobs, one.summed
+            "%s: its sources hold %d %s, its sums %d.",
+            _name(names, one.month),
+            one.jobs,
+            summariser.sums.what,
+            one.summed,
         )
-    log.info("The numbers of jobs in sums and sources were compared: %d months differ.", len(found))
+    log.info(
+        "The numbers of %s in sums and sources were compared: %d months differ.",
+        summariser.sums.what,
+        len(found),
+    )
     return {one.month for one in found}
 
 

@@ -1,9 +1,10 @@
 """The central database's configuration file, which the programs of the centre share."""
 
 import argparse
-from typing import List, Tuple
+from typing import Any, List, Optional, Tuple
 
-from apel.db.options import DATABASE_OPTIONS
+from apel.db import Database, open_database
+from apel.db.options import DATABASE_OPTIONS, SCHEMAS
 from apelcommon.config import Option, OptionTable, Settings
 from apelcommon.errors import ConfigError
 
@@ -18,12 +19,19 @@ DB_TABLE = OptionTable(
             "type",
             "choice",
             "cpu",
-            "What the summariser makes sums of: cpu (jobs of grid and batch systems) or cloud.",
-            choices=("cpu", "cloud"),
+            "What the database is about: cpu (jobs of grid and batch systems), cloud or storage. Tables of "
+            "the others may be in it, too. The summariser makes sums of this kind (there are none of "
+            "storage).",
+            choices=tuple(SCHEMAS),
         ),
     ],
     introduction="The central database: what the programs of the centre (-d) connect to.",
 )
+
+
+def open_central(db: Any, read_seconds: Optional[int] = None) -> Database:
+    """The database of a [db] section of db.cfg; see open_database."""
+    return open_database(db, SCHEMAS[db.type], read_seconds)
 
 
 def add_db_argument(parser: argparse.ArgumentParser) -> None:

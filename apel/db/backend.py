@@ -31,6 +31,9 @@ TIME_COLUMNS = frozenset(
     ]
 )
 
+#: Tables in which a row is only written over by one that is as new or newer, by this column of both.
+VERSION_COLUMNS = {"CloudRecords": "RecordCreateTime", "StarRecords": "CreateTime"}
+
 
 class Query(NamedTuple):
     """SELECT columns FROM source WHERE where ORDER BY order; `params` fill the placeholders of `where`."""
@@ -62,8 +65,12 @@ class Expressions(abc.ABC):
     def on_conflict(self, columns: Sequence[str], key: Sequence[str], table: str) -> str:
         """The end of an INSERT that writes `columns` over a row with the same key.
 
-        UpdateTime moves when a value really changes.
+        UpdateTime moves when a value really changes. A row of a table in VERSION_COLUMNS that is newer stays.
         """
+
+    @abc.abstractmethod
+    def shared_lock(self) -> str:
+        """The end of a SELECT that keeps its rows from being locked by others until the transaction ends."""
 
     @abc.abstractmethod
     def upsert_select(self, table: str, columns: Sequence[str], key: Sequence[str], select: str) -> str:

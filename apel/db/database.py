@@ -3,7 +3,18 @@
 import logging
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 from apel.db.backend import CONFLICTS, Backend, Expressions, Query, Row
 from apel.db.errors import Conflict, Lost
@@ -96,6 +107,7 @@ class Database:
         self._connection: Any = None
         self._working = False
         self._lookups = Lookups(self)
+        self._schemas = {schema}
 
     @property
     def sql(self) -> Expressions:
@@ -198,6 +210,13 @@ class Database:
             return function(*args)
         except self.backend.errors as err:
             raise self.backend.translate(err) from err
+
+    def has(self, schema: str) -> bool:
+        """Whether a schema is in this database; those of the centre may be together in one."""
+        if schema not in self._schemas:
+            query = "SELECT DISTINCT SchemaName FROM SchemaVersion"
+            self._schemas = {self.schema, *(name for (name,) in self.run(lambda tx: tx.rows(query)))}
+        return schema in self._schemas
 
     # -- lookup ids -----------------------------------------------------------------------------
 

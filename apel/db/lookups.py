@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from apel.db.database import Database, Transaction
 
 #: The tables whose ids `Database.ids` gives.
-TABLES = ("Sites", "DNs", "SubmitHosts", "MachineNames", "Queues", "VOs", "VOGroups", "VORoles")
+TABLES = (
+    *("Sites", "DNs", "SubmitHosts", "MachineNames", "Queues", "VOs", "VOGroups", "VORoles"),
+    "CloudComputeServices",
+    *("StorageSystems", "StorageShares", "StorageMedia", "StorageClasses"),
+    *("UserIdentities", "Groups", "SubGroups", "Roles"),
+)
 
 #: The name that stands for none.
 NONE = "None"
@@ -58,7 +63,7 @@ class Lookups:
 
 
 def _make(tx: "Transaction", table: str, names: Sequence[str]) -> Dict[str, int]:
-    tx.insert(table, ("name",), [(name,) for name in names], conflict="ignore")
+    tx.insert(_quoted(table), ("name",), [(name,) for name in names], conflict="ignore")
     found = _select(tx, table, names)
     if len(found) != len(names):
         raise Conflict("a new name in %s is not to be seen yet" % table)
@@ -70,6 +75,11 @@ def _select(tx: "Transaction", table: str, names: Sequence[str]) -> Dict[str, in
     for start in range(0, len(names), NAMES_PER_QUERY):
         some: List[Any] = list(names[start : start + NAMES_PER_QUERY])
         holders = ", ".join(["%s"] * len(some))
-        query = "SELECT name, id FROM %s WHERE name IN (%s)" % (table, holders)
+        query = "SELECT name, id FROM %s WHERE name IN (%s)" % (_quoted(table), holders)
         found.update((name, int(number)) for name, number in tx.rows(query, some))
     return found
+
+
+def _quoted(table: str) -> str:
+    """Groups is a word of MySQL 8."""
+    return "`%s`" % table

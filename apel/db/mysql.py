@@ -10,7 +10,7 @@ import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
-from apel.db.backend import TIME_COLUMNS, Backend, Expressions, Query, Row, statements
+from apel.db.backend import TIME_COLUMNS, VERSION_COLUMNS, Backend, Expressions, Query, Row, statements
 from apel.db.errors import Conflict, Lost, RowRefused, Unusable
 from apel.db.literals import value_lists
 from apelcommon.errors import Permanent, ServiceError
@@ -124,7 +124,17 @@ class MySQLExpressions(Expressions):
 
     def on_conflict(self, columns: Sequence[str], key: Sequence[str], table: str) -> str:
         # A row that is set to what it is stays untouched, UpdateTime included.
+        version = VERSION_COLUMNS.get(table)
+        if version in columns:
+            # From left to right: the version must be the last that changes.
+            newer = "{0} = IF(VALUES({1}) >= {1}, VALUES({0}), {0})"
+            changes = [newer.format(name, version) for name in columns if name != version]
+            last = "{0} = IF(VALUES({0}) >= {0}, VALUES({0}), {0})".format(version)
+            return " ON DUPLICATE KEY UPDATE " + ", ".join([*changes, last])
         return " ON DUPLICATE KEY UPDATE " + ", ".join("%s = VALUES(%s)" % (name, name) for name in columns)
+
+    def shared_lock(self) -> str:
+        return " LOCK IN SHARE MODE"
 
     def upsert_select(self, table: str, columns: Sequence[str], key: Sequence[str], select: str) -> str:
         head = "INSERT INTO %s (%s) %s" % (table, ", ".join(columns), select)

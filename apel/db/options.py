@@ -39,6 +39,9 @@ DATABASE_OPTIONS: List[Option] = [
     Option("db", "password", "text", "", "mysql: its password."),
 ]
 
+#: The schema that each [db] type of the centre stands for.
+SCHEMAS = {"cpu": "server", "cloud": "cloud", "storage": "storage"}
+
 #: Options that other programs have in [db].
 _OTHERS = {("db", "type"): "for the summariser"}
 _CLIENT_SECTIONS = ("site_info", "spec_updater", "joiner", "unloader")
@@ -47,7 +50,7 @@ _CLIENT_SECTIONS = ("site_info", "spec_updater", "joiner", "unloader")
 def read_database_settings(path: str) -> Tuple[Any, Optional[str]]:
     """The [db] section of any of the suite's files, and which schema the rest of the file speaks of.
 
-    The schema is 'client', 'server' or None if it can't be told. Raises ConfigError.
+    The schema is None if it can't be told. Raises ConfigError.
     """
     parser = configparser.RawConfigParser()
     try:
@@ -58,7 +61,8 @@ def read_database_settings(path: str) -> Tuple[Any, Optional[str]]:
     if any(parser.has_section(section) for section in _CLIENT_SECTIONS):
         schema: Optional[str] = "client"
     else:
-        schema = "server" if parser.has_option("db", "type") else None
+        kind = parser.get("db", "type", fallback=None)
+        schema = SCHEMAS.get(kind.strip().lower(), "server") if kind else None
     return _only_db(parser, path).db, schema
 
 

@@ -10,7 +10,10 @@ from apelcommon import __version__
 log = logging.getLogger(__name__)
 
 #: The version of each schema that this software works with. Older ones, and the incumbent's, need an upgrade.
-VERSIONS: Dict[str, int] = {"client": 1, "server": 1}
+VERSIONS: Dict[str, int] = {"client": 1, "server": 1, "cloud": 1, "storage": 1}
+
+#: Schemas that may be in one database: they have some tables in common, which are the same in all of them.
+CENTRE = frozenset(["server", "cloud", "storage"])
 
 VERSION_TABLE = "SchemaVersion"
 #: The journal of an upgrade (apel/upgrade), there until the old tables are dropped.
@@ -62,7 +65,7 @@ def is_there(backend: Backend, connection: Any, schema: str) -> bool:
     if VERSION_TABLE not in found:
         return False
     have = versions(backend, connection)
-    if have and schema not in have:
+    if have and schema not in have and not CENTRE.issuperset([schema, *have]):
         raise Unusable(
             "This is a %s database, and the program needs a %s database: check [db] name."
             % (" and ".join(sorted(have)), schema)
@@ -146,11 +149,19 @@ def prepare(backend: Backend, connection: Any, schema: str) -> None:
         return
     if not backend.makes_itself:
         raise Unusable(
-            "%s has no %s schema yet: run `apeldb init` with this configuration, or `apeldb upgrade` if it"
-            " is one of APEL 2." % (backend, schema)
+            "%s has no %s schema%s: run `apeldb init --schema %s` with this configuration, or `apeldb"
+            " upgrade` if it is one of APEL 2." % (backend, schema, _others(backend, connection), schema)
         )
     # Whoever is first makes it; others wait for its lock, and find it made.
     _make_now(backend, connection, schema)
+
+
+def _others(backend: Backend, connection: Any) -> str:
+    """What the database holds instead, as an advice."""
+    if VERSION_TABLE not in backend.relations(connection):
+        return " yet"
+    have = sorted(versions(backend, connection))
+    return " (it has %s; [db] type says which is wanted)" % " and ".join(have) if have else " yet"
 
 
 def initialise(backend: Backend, schema: str) -> bool:

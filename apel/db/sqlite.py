@@ -6,7 +6,7 @@ import sqlite3
 from functools import lru_cache
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from apel.db.backend import TIME_COLUMNS, Backend, Expressions, Query, Row, statements
+from apel.db.backend import TIME_COLUMNS, VERSION_COLUMNS, Backend, Expressions, Query, Row, statements
 from apel.db.errors import Conflict, Lost, RowRefused, Unusable
 from apelcommon.errors import Permanent, ServiceError
 from apelcommon.resources import schema_path
@@ -17,12 +17,15 @@ BUSY_SECONDS = 15.0
 #: The tables whose UpdateTime moves when a row is changed; MySQL knows that by itself.
 STAMPED_TABLES = frozenset(
     [
+        "CloudRecords",
+        "CloudSummaries",
         "HybridSuperSummaries",
         "JobRecords",
         "LastUpdated",
         "NormalisedSummaries",
         "ProcessedFiles",
         "RejectedLines",
+        "StarRecords",
         "Summaries",
         "SuperSummaries",
         "SyncRecords",
@@ -59,7 +62,15 @@ class SQLiteExpressions(Expressions):
             changes.append("UpdateTime = CURRENT_TIMESTAMP")
         old = ", ".join("%s.%s" % (table, name) for name in rest)
         new = ", ".join("excluded.%s" % name for name in rest)
-        return head + "UPDATE SET %s WHERE (%s) IS NOT (%s)" % (", ".join(changes), old, new)
+        where = "(%s) IS NOT (%s)" % (old, new)
+        version = VERSION_COLUMNS.get(table)
+        if version in columns:
+            where += " AND excluded.{0} >= {1}.{0}".format(version, table)
+        return head + "UPDATE SET %s WHERE %s" % (", ".join(changes), where)
+
+    def shared_lock(self) -> str:
+        # The transaction is the only one that writes.
+        return ""
 
     def upsert_select(self, table: str, columns: Sequence[str], key: Sequence[str], select: str) -> str:
         # WHERE: or else ON is taken for a join's.

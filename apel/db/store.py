@@ -31,33 +31,30 @@ def store(
     conflict: str,
     extra: Optional[Mapping[str, Any]] = None,
     also: Optional[Also] = None,
+    first: Optional[Also] = None,
 ) -> Stored:
     """Store records in one transaction, together with what `also(tx)` does (a read position, say).
 
     A record that the database refuses is found by halving, and the others are stored. `extra` is what
-    the table needs beside the records. `also` is run even if there is nothing to store.
+    the table needs beside the records. `also` is run even if there is nothing to store; `first(tx)` before
+    anything is written.
     Raises Transient when the database can't be used: then nothing was stored, and trying later is right.
     """
     batch = list(records)
     try:
         rows = table.rows(db, batch, **(extra or {}))
-        db.run(lambda tx: _write(tx, table, batch, rows, conflict, also))
+
+        def work(tx: "Transaction") -> None:
+            if first is not None:
+                first(tx)
+            table.insert(tx, batch, rows, conflict)
+            if also is not None:
+                also(tx)
+
+        db.run(work)
         return Stored(len(batch), [])
     except RowRefused:
-        return _store_good_ones(db, table, batch, conflict, extra or {}, also)
-
-
-def _write(
-    tx: "Transaction",
-    table: "Table",
-    records: Sequence[Record],
-    rows: List[Tuple[Any, ...]],
-    conflict: str,
-    also: Optional[Also],
-) -> None:
-    table.insert(tx, records, rows, conflict)
-    if also is not None:
-        also(tx)
+        return _store_good_ones(db, table, batch, conflict, extra or {}, (first, also))
 
 
 def _store_good_ones(
@@ -66,13 +63,16 @@ def _store_good_ones(
     records: List[Record],
     conflict: str,
     extra: Mapping[str, Any],
-    also: Optional[Also],
+    around: Tuple[Optional[Also], Optional[Also]],
 ) -> Stored:
     unnamed: List[Tuple[Record, str]] = []
     pairs = _pairs(db, table, records, extra, unnamed)
 
     def work(tx: "Transaction") -> List[Tuple[Record, str]]:
         rejected: List[Tuple[Record, str]] = []
+        first, also = around
+        if first is not None:
+            first(tx)
         _insert_by_halves(tx, table, pairs, conflict, rejected)
         if also is not None:
             also(tx)

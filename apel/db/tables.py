@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLAHD",
+    "CHANGED_MONTHS",
     "EVENTS",
     "FILES",
     "JOBS",
@@ -46,6 +47,9 @@ __all__ = [
     "mark_months",
     "store",
 ]
+
+#: The marks of grid sums, and of cloud sums.
+CHANGED_MONTHS, CHANGED_CLOUD_MONTHS = "ChangedMonths", "ChangedCloudMonths"
 
 #: Benchmarks are kept to three decimals (DECIMAL(10,3)), by SQLite too.
 LEVEL_DECIMALS = 3
@@ -59,6 +63,7 @@ class Batch:
     ):
         self.db = db
         self.size = len(records)
+        self.records = records
         self.extra = extra
         self._fields: Dict[str, Sequence[Any]] = dict(zip(names, zip(*records)))
 
@@ -163,6 +168,7 @@ class Table:
         self.record_class = record_class
         self.details = tuple(details)
         self.schema = schema
+        self.marks = CHANGED_CLOUD_MONTHS if schema == "cloud" else CHANGED_MONTHS
         self.columns: Tuple[str, ...] = tuple(column for column, _ in sources)
         self._sources = [source for _, source in sources]
 
@@ -361,8 +367,14 @@ SYNC = Table(
 )
 
 
-def mark_months(tx: "Transaction", months: Iterable[Tuple[int, int, int]]) -> None:
-    """Say, in the transaction that changes them, which (site id, year, month) must be summarised again."""
+def mark_months(
+    tx: "Transaction", months: Iterable[Tuple[int, int, int]], table: str = CHANGED_MONTHS
+) -> Dict[Tuple[int, int, int], int]:
+    """Say, in the transaction that changes them, which (site id, year, month) must be summarised again.
+
+    table: where the marks are. Returns the mark of each month.
+    """
     # From the system: two processes forked from one would draw the same marks.
     rows = [(*month, secrets.randbits(63)) for month in sorted(set(months))]
-    tx.insert("ChangedMonths", ("SiteID", "Year", "Month", "Mark"), rows)
+    tx.insert(table, ("SiteID", "Year", "Month", "Mark"), rows)
+    return {row[:3]: row[3] for row in rows}

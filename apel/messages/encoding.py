@@ -1,7 +1,7 @@
 """Records to messages: each is checked again before it is written."""
 
 import functools
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Type
+from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple, Type
 
 from apel import times
 from apel.errors import RecordError
@@ -9,7 +9,7 @@ from apel.messages import car
 from apel.messages.benchmarks import as_written, written
 from apel.messages.columns import each_once, write_column
 from apel.messages.formats import FORMATS, TextFormat, may_be_left_out
-from apel.records import Field, JobRecord, Record
+from apel.records import CloudRecord, Field, JobRecord, Record
 
 
 def encode(
@@ -17,10 +17,12 @@ def encode(
     format: str,
     include_infrastructure_description: bool = False,
     now: Optional[int] = None,
+    whole_cpu_count: bool = False,
 ) -> str:
     """The message of these records in one of FORMATS, or in 'job car', which needs at least one.
 
     include_infrastructure_description: for summaries and CAR; job records in text always have it.
+    whole_cpu_count: write the CPUs of a virtual machine without decimals, as older readers want it.
     Raises RecordError, with the number of the record from 1, for the first that breaks a rule.
     """
     now = times.now() if now is None else now
@@ -33,8 +35,14 @@ def encode(
     text_format = FORMATS[format]
     _check_class(records, text_format.record_class, text_format.header)
     leave_out = frozenset() if include_infrastructure_description else text_format.extra
-    write = functools.partial(_lines, text_format=text_format, leave_out=leave_out, now=now)
+    whole = {"CpuCount"} if whole_cpu_count and text_format.record_class is CloudRecord else set()
+    write = functools.partial(_lines, text_format=text_format, leave_out=leave_out, whole=whole, now=now)
     return text_format.header + "\n" + "".join(_written(records, write, now))
+
+
+def _whole_cpus(text: str) -> str:
+    """A part of a CPU counts as one, and beyond that parts are cut off: the incumbent's rule."""
+    return text if text == "None" else "1" if 0 < float(text) < 1 else str(int(float(text)))
 
 
 def join(messages: Sequence[str], format: str) -> str:
@@ -70,10 +78,17 @@ def _one(number: int, record: Record, write: Callable[[Sequence[Record]], List[s
         raise RecordError(err.field, err.reason, number) from err
 
 
-def _lines(records: Sequence[Record], text_format: TextFormat, leave_out: frozenset, now: int) -> List[str]:
-    """Each record as text, with its separator."""
+def _lines(
+    records: Sequence[Record], text_format: TextFormat, leave_out: FrozenSet[str], whole: Set[str], now: int
+) -> List[str]:
+    """Each record as text, with its separator. whole: fields that are written without decimals."""
     columns = dict(zip(text_format.record_class.names, zip(*records)))
-    texts = [_texts(field, columns, text_format) for field in text_format.written(leave_out)]
+    fields = text_format.written(leave_out)
+    texts = [_texts(field, columns, text_format) for field in fields]
+    texts = [
+        each_once(_whole_cpus, column) if field.name in whole else column
+        for field, column in zip(fields, texts)
+    ]
     for record in records:
         for rule in text_format.rules:
             rule(record, now)

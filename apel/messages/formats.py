@@ -6,6 +6,8 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Pattern, 
 from apel.errors import RecordError, shown
 from apel.messages.benchmarks import benchmark_can_be_named, normalising_type_is_known
 from apel.records import (
+    CloudRecord,
+    CloudSummaryRecord,
     Field,
     JobRecord,
     NormalisedSummaryRecord,
@@ -161,6 +163,16 @@ FORMATS: Dict[str, TextFormat] = {
         by_benchmark=DURATIONS,
     ),
     "sync v0.1": TextFormat("APEL-sync-message: v0.1", SyncRecord, KIND),
+    "cloud v0.4": TextFormat(
+        "APEL-cloud-message: v0.4",
+        CloudRecord,
+        KIND,
+        ignored=["UpdateTime", "MeasurementTime", "MeasurementMonth", "MeasurementYear"],
+        read_only=["VO", "VOGroup", "VORole"],
+    ),
+    "cloud summary v0.4": TextFormat(
+        "APEL-cloud-summary-message: v0.4", CloudSummaryRecord, KIND, ignored=["UpdateTime"]
+    ),
 }
 
 

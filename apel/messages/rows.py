@@ -57,6 +57,9 @@ class Rows:
             self._spread_benchmarks(columns)
         columns = [read_column(*pair, canonical) for pair in zip(self.fields, columns)]
         if self.identity:
+            if "VO" in self.format.read_only:  # then the FQAN alone counts
+                for place in self.identity[1:]:
+                    columns[place] = [None] * len(rows)
             identify(columns, self.identity)
         if self.benchmark:
             self._fill_benchmarks(columns)

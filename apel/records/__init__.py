@@ -1,6 +1,7 @@
 """What a record is: each field declared once, with its rules; no I/O."""
 
 from apel.records.base import Record
+from apel.records.cloud import CloudRecord, CloudSummaryRecord
 from apel.records.fields import Field, Value
 from apel.records.jobs import JobRecord
 from apel.records.site import BlahdRecord, EventRecord, ProcessedFile
@@ -8,6 +9,8 @@ from apel.records.summaries import NormalisedSummaryRecord, SummaryRecord, SyncR
 
 __all__ = [
     "BlahdRecord",
+    "CloudRecord",
+    "CloudSummaryRecord",
     "EventRecord",
     "Field",
     "JobRecord",

@@ -12,15 +12,16 @@ from operator import attrgetter
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from apel.db import Database, RowRefused
-from apel.db.tables import NORMALISED_SUMMARIES, SERVER_JOBS, SUMMARIES, SYNC, mark_months, store
+from apel.db.tables import mark_months, store
 from apel.errors import RecordError, shown
 from apel.messages import Message, Rejected, decode, encode, join
-from apel.records import JobRecord, NormalisedSummaryRecord, Record, SummaryRecord, SyncRecord
+from apel.records import Record
+from apel.server.kinds import TABLES, months_of
 from apel.server.rejects import Rejects
 from apel.server.rest import Rest
 from apel.server.site_rights import SiteRights
 from apel.server.turns import Turns
-from apel.times import month_of
+from apel.unloader import prepare_writers, together
 from apelcommon.daemon import Stop, notify
 from apelcommon.errors import Transient
 
@@ -28,14 +29,9 @@ log = logging.getLogger(__name__)
 
 NO_ID = "noid"
 UNKNOWN = "unknown type"
+NO_TABLES = "There are no %s tables in this database: run `apeldb init --schema %s`, or load it elsewhere."
 REASONS_SHOWN = 5
 SECONDS_BETWEEN_PURGES = 600
-TABLES: Dict[type, Any] = {
-    JobRecord: SERVER_JOBS,
-    SummaryRecord: SUMMARIES,
-    NormalisedSummaryRecord: NORMALISED_SUMMARIES,
-    SyncRecord: SYNC,
-}
 
 
 class Queues(NamedTuple):
@@ -116,6 +112,7 @@ class Loader:
         self._rest = Rest()
         self._turns = Turns(queues.incoming)
         self._next_purge = 0.0
+        self._prepared = False
 
     def step(self, stop: Optional[Stop] = None) -> int:
         """Deal with what is in the queue, in its order; how many messages that were.
@@ -229,6 +226,12 @@ class Loader:
         except RecordError as err:
             return self._refuse(delivery, UNKNOWN, str(err))
         message = self._permitted(delivery, message)
+        schema = TABLES[message.record_class].schema
+        if not self.db.has(schema):
+            return self._refuse(delivery, message.format, NO_TABLES % (schema, schema), len(message.records))
+        if not self._prepared:
+            prepare_writers(self.db)
+            self._prepared = True
         if self.strict:
             return self._store_whole(delivery, message)
         return self._store(delivery, message)
@@ -252,9 +255,10 @@ class Loader:
     def _store_whole(self, delivery: Delivery, message: Message) -> Outcome:
         """All records of a message, or none."""
         table = TABLES[message.record_class]
-        mark = self._marker(message)
+        mark = self._marker(message, table.marks)
 
         def work(tx: Any) -> int:
+            self._hold_off(tx)
             mark(tx)
             return int(table.insert(tx, message.records, rows, "update"))
 
@@ -270,7 +274,8 @@ class Loader:
         """The good records of a message; the others are rejected."""
         table = TABLES[message.record_class]
         extra = {"PublisherDN": delivery.signer}
-        stored = store(self.db, table, message.records, "update", extra, self._marker(message))
+        mark = self._marker(message, table.marks)
+        stored = store(self.db, table, message.records, "update", extra, mark, self._hold_off)
         refused = message.rejected + _rejected(message, stored.rejected)
         refused.sort(key=attrgetter("number"))
         if not refused:
@@ -279,6 +284,10 @@ class Loader:
         body = delivery.body if stored.count == 0 else join([one.text for one in refused], message.format)
         self._reject(delivery, body, reason)
         return Outcome(message.format, stored.count, len(refused), reason)
+
+    def _hold_off(self, tx: Any) -> None:
+        """Have the unloader wait until this transaction is committed; other loaders needn't (unloader.py)."""
+        tx.execute(*together(self.db.sql))
 
     def _refuse(self, delivery: Delivery, format: str, reason: str, records: int = 0) -> Outcome:
         self._reject(delivery, delivery.body, reason)
@@ -291,29 +300,19 @@ class Loader:
             self._rejects.add(dict(_element(delivery), body=body, error="Parsing unsuccessful: " + reason))
         self._rejected_names.add(delivery.name)
 
-    def _marker(self, message: Message) -> Callable[[Any], None]:
+    def _marker(self, message: Message, marks: str) -> Callable[[Any], None]:
         """What marks, in the transaction of the records, the months that the summariser must make again."""
-        months = _months(message)
+        months = months_of(message)
         site_ids = self.db.ids("Sites", {site for site, _, _ in months})
 
         def mark(tx: Any) -> None:
-            mark_months(tx, {(site_ids[site], year, month) for site, year, month in months})
+            mark_months(tx, {(site_ids[site], year, month) for site, year, month in months}, marks)
 
         return mark
 
 
 def _is_set(stop: Optional[Stop]) -> bool:
     return stop is not None and stop.is_set()
-
-
-def _months(message: Message) -> Set[Tuple[str, int, int]]:
-    """The (site, year, month) that the records change; sync records are not summarised."""
-    records: List[Any] = list(message.records)
-    if message.record_class is JobRecord:
-        return {(record.Site, *month_of(record.EndTime)) for record in records}
-    if message.record_class in (SummaryRecord, NormalisedSummaryRecord):
-        return {(record.Site, record.Year, record.Month) for record in records}
-    return set()
 
 
 def _rejected(message: Message, refused: List[Tuple[Record, str]]) -> List[Rejected]:

@@ -1,4 +1,4 @@
-"""Keeps HybridSuperSummaries equal to what its three sources say, month by month of a site.
+"""Keeps monthly sums equal to what their sources say, site by site: those of jobs, and of virtual machines.
 
 Marked months (apel.summaries) are made again as a whole, so rows that have lost their jobs do not stay
 behind. Deletions made by hand leave no mark; a comparison of counts finds those months.
@@ -6,22 +6,58 @@ behind. Deletions made by hand leave no mark; a comparison of counts finds those
 
 import logging
 from functools import partial
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from apel import times
 from apel.db import Database, RowRefused
-from apel.db.tables import mark_months
-from apel.server import summary_sql as sql
-from apel.summaries import SiteMonth, changed_months, recompute
+from apel.db.tables import CHANGED_CLOUD_MONTHS, CHANGED_MONTHS, mark_months
+from apel.server import cloud_sql, summary_sql
+from apel.summaries import SiteMonth, Statement, changed_months, recompute
+from apel.unloader import prepare_writers, together
 from apelcommon.errors import ServiceError
 from apelcommon.progress import Progress
 
 log = logging.getLogger(__name__)
 
-#: The row of LastUpdated that says when the counts were last compared.
-COUNTED = "months counted"
 SECONDS_BETWEEN_COUNTS = 86400
 MONTHS_PER_TRANSACTION = 1000
+
+
+class Sums(NamedTuple):
+    """One kind of sums: of what, where its marks are, its statements, the row of LastUpdated about counting.
+
+    following: finds the later months that change with a month; '' if there are none.
+    """
+
+    what: str
+    marks: str
+    counted: str
+    remake: Callable[[SiteMonth], List[Statement]]
+    all_months: str
+    source_counts: Sequence[str]
+    summed_count: str
+    following: str = ""
+
+
+GRID = Sums(
+    "jobs",
+    CHANGED_MONTHS,
+    "months counted",
+    summary_sql.remake,
+    summary_sql.ALL_MONTHS,
+    summary_sql.SOURCE_COUNTS,
+    summary_sql.SUMMED_COUNT,
+)
+CLOUD = Sums(
+    "machines",
+    CHANGED_CLOUD_MONTHS,
+    "cloud months counted",
+    cloud_sql.remake,
+    cloud_sql.ALL_MONTHS,
+    cloud_sql.SOURCE_COUNTS,
+    cloud_sql.SUMMED_COUNT,
+    cloud_sql.FOLLOWING,
+)
 
 
 class Scope(NamedTuple):
@@ -32,7 +68,7 @@ class Scope(NamedTuple):
 
 
 class Miscount(NamedTuple):
-    """A month whose sums do not hold as many jobs as its sources."""
+    """A month whose sums do not hold as many jobs (or machines) as its sources."""
 
     month: SiteMonth
     jobs: int
@@ -45,8 +81,9 @@ ANY = Scope()
 class Summariser:
     """Makes the sums of the months within `scope`."""
 
-    def __init__(self, db: Database, scope: Scope = ANY) -> None:
+    def __init__(self, db: Database, scope: Scope = ANY, sums: Sums = GRID) -> None:
         self.db = db
+        self.sums = sums
         self.scope = scope
         self.site_id = self._site_id() if scope.site is not None else None
         #: Months that the database refused to sum, each with its reason.
@@ -54,7 +91,8 @@ class Summariser:
 
     def changed(self) -> Dict[SiteMonth, List[int]]:
         """The marked months of the scope, each with its marks."""
-        return {month: marks for month, marks in changed_months(self.db).items() if self._wanted(month)}
+        changed = changed_months(self.db, self.sums.marks)
+        return {month: marks for month, marks in changed.items() if self._wanted(month)}
 
     def run(self) -> int:
         """Make every marked month of the scope again; how many there were.
@@ -62,26 +100,49 @@ class Summariser:
         A month whose sums the database refuses (a record with an absurd value) goes to `refused`; its marks
         and its old sums stay.
         """
-        changed = self.changed()
+        changed = self._with_following(self.changed())
         done = 0
+        if changed:
+            prepare_writers(self.db)
         with Progress("Summarising", len(changed), "months") as progress:
             for month, marks in changed.items():
                 try:
-                    done += recompute(self.db, month, marks, sql.remake(month))
+                    statements = [together(self.db.sql), *self.sums.remake(month)]
+                    done += recompute(self.db, month, marks, statements, self.sums.marks)
                 except RowRefused as err:
                     self.refused[month] = str(err)
                 progress.advance(1)
         return done
 
-    def mark(self, months: Iterable[SiteMonth]) -> None:
-        """Mark months, so that the next run makes them again."""
+    def _with_following(self, changed: Dict[SiteMonth, List[int]]) -> Dict[SiteMonth, List[int]]:
+        """Also the later months that change with these, each marked first, so that none is forgotten.
+
+        Of those only our own marks are deleted then: another writer's stand for changes that have later
+        months of their own.
+        """
+        if not self.sums.following or not changed:
+            return changed
+        found: Set[SiteMonth] = set()
+        for month in changed:
+            found |= self._months(self.sums.following, month)
+        following = self.mark(found - changed.keys())
+        wanted = {month: marks for month, marks in following.items() if self._wanted(month)}
+        wanted.update(changed)
+        return dict(sorted(wanted.items()))
+
+    def mark(self, months: Iterable[SiteMonth]) -> Dict[SiteMonth, List[int]]:
+        """Mark months, so that the next run makes them again; the marks."""
         wanted = sorted(months)
+        marked: Dict[SiteMonth, List[int]] = {}
         for start in range(0, len(wanted), MONTHS_PER_TRANSACTION):
-            self.db.run(partial(mark_months, months=set(wanted[start : start + MONTHS_PER_TRANSACTION])))
+            some = set(wanted[start : start + MONTHS_PER_TRANSACTION])
+            made = self.db.run(partial(mark_months, months=some, table=self.sums.marks))
+            marked.update((SiteMonth(*month), [mark]) for month, mark in made.items())
+        return marked
 
     def all_months(self) -> Set[SiteMonth]:
         """Every month of the scope that has rows in a source or in the sums."""
-        found = self._months(sql.ALL_MONTHS)
+        found = self._months(self.sums.all_months)
         return {month for month in found if self._wanted(month)}
 
     def miscounted(self) -> List[Miscount]:
@@ -91,11 +152,11 @@ class Summariser:
         and such a month shows here although nothing is wrong with it; making it again does no harm.
         """
         jobs: Dict[SiteMonth, int] = {}
-        for query in sql.SOURCE_COUNTS:
+        for query in self.sums.source_counts:
             for month, count in self._counts(query).items():
                 jobs[month] = jobs.get(month, 0) + count
-        summed = self._counts(sql.SUMMED_COUNT)
-        marked = changed_months(self.db)
+        summed = self._counts(self.sums.summed_count)
+        marked = changed_months(self.db, self.sums.marks)
         return [
             Miscount(month, jobs.get(month, 0), summed.get(month, 0))
             for month in sorted(jobs.keys() | summed.keys())
@@ -105,12 +166,12 @@ class Summariser:
     def count_is_due(self) -> bool:
         """Whether the last comparison of counts over all months is a day old."""
         query = "SELECT %s FROM LastUpdated WHERE Type = %%s" % self.db.sql.epoch("UpdateTime")
-        last = self.db.run(lambda tx: tx.value(query, (COUNTED,)))
+        last = self.db.run(lambda tx: tx.value(query, (self.sums.counted,)))
         return last is None or not 0 <= times.now() - int(last) < SECONDS_BETWEEN_COUNTS
 
     def counted(self) -> None:
         """Remember that the counts of all months were compared now."""
-        row = (times.utc_text(times.now()), COUNTED)
+        row = (times.utc_text(times.now()), self.sums.counted)
         self.db.run(lambda tx: tx.insert("LastUpdated", ("UpdateTime", "Type"), [row], conflict="update"))
 
     def site_names(self) -> Dict[int, str]:
@@ -130,8 +191,8 @@ class Summariser:
             return False
         return self.scope.month is None or (month.year, month.month) == self.scope.month
 
-    def _months(self, query: str) -> Set[SiteMonth]:
-        rows: List[Tuple[Any, ...]] = self.db.run(lambda tx: tx.rows(query))
+    def _months(self, query: str, parameters: Sequence[Any] = ()) -> Set[SiteMonth]:
+        rows: List[Tuple[Any, ...]] = self.db.run(lambda tx: tx.rows(query, parameters))
         return {SiteMonth(*row) for row in rows if None not in row}
 
     def _counts(self, query: str) -> Dict[SiteMonth, int]:

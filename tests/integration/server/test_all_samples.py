@@ -6,6 +6,7 @@ from typing import Any, Dict
 import pytest
 from centre import Centre
 
+from apel.db.schema import CENTRE, initialise
 from apel.messages import FORMATS, decode, encode
 from apel.times import epoch_from_text
 from servers.databases import BACKENDS, fresh_database
@@ -17,8 +18,11 @@ NOW = epoch_from_text("2026-11-22 00:00:00")
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_all_samples_load(request: Any, tmp_path: Any, backend: str) -> None:
+    """Into one database with all the tables of the centre."""
     server = request.getfixturevalue("mariadb") if backend == "mariadb" else None
     for db in fresh_database("server", tmp_path, server):
+        for schema in sorted(CENTRE):
+            initialise(db.backend, schema)
         centre = Centre(tmp_path / "spool", db)
         loader = centre.load(*((FOLDER / name).read_text(encoding="utf-8") for name in SAMPLES))
         assert centre.rejected() == []

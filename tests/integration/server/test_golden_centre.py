@@ -3,11 +3,11 @@
 import glob
 import os
 import pathlib
-from decimal import Decimal
 from typing import Any, Iterator, List, Tuple
 
 import pytest
 from centre import Centre
+from golden import comparable, golden_view
 
 from apel.times import epoch_from_text
 from servers.databases import BACKENDS, fresh_database
@@ -60,26 +60,11 @@ def test_there_are_golden_views() -> None:
 def test_the_central_view_is_the_incumbents(golden_centre: Centre, system: str, view: str) -> None:
     columns, expected = _golden(view, system)
     found = golden_centre.rows("SELECT %s FROM %s" % (", ".join(columns), view))
-    assert sorted(map(_comparable, found)) == sorted(map(_comparable, expected))
+    assert comparable(found) == comparable(expected)
 
 
-def _golden(view: str, system: str = "slurm") -> Tuple[List[str], List[Any]]:
-    with open(os.path.join(ALL_GOLDEN, system, "server", view + ".tsv"), encoding="utf-8") as stream:
-        head, *lines = stream.read().splitlines()
-    return head.split("\t"), [line.split("\t") for line in lines]
-
-
-def _comparable(row: Any) -> Tuple[str, ...]:
-    """Numbers as numbers: the back ends write 10, 10.0 and 10.000."""
-    return tuple(map(_one, row))
-
-
-def _one(value: Any) -> str:
-    text = str(value)
-    try:
-        return str(Decimal(text).normalize() + 0) if not text.isdigit() else str(int(text))
-    except ArithmeticError:
-        return text
+def _golden(view: str, system: str = "slurm") -> Tuple[List[str], List[List[str]]]:
+    return golden_view(pathlib.Path(ALL_GOLDEN, system, "server", view + ".tsv"))
 
 
 @pytest.mark.parametrize("folder, view", [("messages_v04", "VJobRecords"), ("messages_v04", "VSumCPU")])
@@ -90,7 +75,7 @@ def test_the_same_jobs_in_the_other_version_give_the_same(centre: Centre, folder
         load_golden(centre, folder)
     columns, expected = _golden(view)
     rows = centre.rows("SELECT %s FROM %s" % (", ".join(columns), view))
-    assert sorted(map(_comparable, rows)) == sorted(map(_comparable, expected))
+    assert comparable(rows) == comparable(expected)
 
 
 @pytest.mark.parametrize("folder", ["messages_summaries", "messages_summaries_v04"])
@@ -102,4 +87,4 @@ def test_summaries_give_the_same_totals_as_jobs(centre: Centre, folder: str) -> 
     for view in ("VSumCPU", "VUserSummaries", "VSyncRecords", "VSpecIntHistory"):
         columns, expected = _golden(view)
         rows = centre.rows("SELECT %s FROM %s" % (", ".join(columns), view))
-        assert sorted(map(_comparable, rows)) == sorted(map(_comparable, expected)), view
+        assert comparable(rows) == comparable(expected), view

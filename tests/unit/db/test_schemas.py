@@ -10,13 +10,13 @@ from apel.commands import apeldb
 from apel.db import Unusable, open_backend, open_database
 from apel.db.backend import session, statements
 from apel.db.options import read_database_settings
-from apel.db.schema import check, expected, initialise, prepare
+from apel.db.schema import CENTRE, check, expected, initialise, prepare
 from apel.db.tables import SERVER_JOBS, store
 from apel.records import JobRecord
 from apelcommon.errors import ConfigError
 from apelcommon.resources import schema_path
 
-SCHEMAS = ("client", "server")
+SCHEMAS = ("client", "server", "cloud", "storage")
 
 
 def relations(settings: Any) -> Any:
@@ -39,7 +39,7 @@ def test_both_dialects_have_the_same_keys(schema: str) -> None:
         with open(schema_path(dialect, schema), encoding="utf-8") as stream:
             found = {}
             for statement in statements(stream.read()):
-                table = re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", statement)
+                table = re.match(r"CREATE TABLE IF NOT EXISTS `?(\w+)", statement)
                 key = re.search(r"PRIMARY KEY \(([^)]*)\)", statement)
                 if table and key:
                     found[table.group(1)] = " ".join(key.group(1).split())
@@ -47,7 +47,7 @@ def test_both_dialects_have_the_same_keys(schema: str) -> None:
 
     mysql = {table: key for table, key in keys("mysql").items() if key != "id"}
     assert mysql == keys("sqlite")
-    assert {"JobRecords", "SyncRecords"} & set(mysql)
+    assert {"JobRecords", "CloudRecords", "StarRecords"} & set(mysql)
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
@@ -118,6 +118,17 @@ def test_init_leaves_a_changed_table_alone(empty_settings: Any) -> None:
     with pytest.raises(Unusable, match="DNs has an unknown column extra"):
         initialise(backend, "client")
     assert "RejectedLines" not in relations(empty_settings)
+
+
+def test_the_schemas_of_the_centre_may_share_a_database(empty_settings: Any) -> None:
+    backend = open_backend(empty_settings)
+    for schema in sorted(CENTRE):
+        assert initialise(backend, schema)
+    assert [check(backend, schema) for schema in sorted(CENTRE)] == [[], [], []]
+    with open_database(empty_settings, "cloud") as db:
+        assert db.has("storage") and not db.has("client")
+    with pytest.raises(Unusable, match="This is a cloud and server and storage database"):
+        initialise(backend, "client")
 
 
 def test_a_newer_schema_is_refused(empty_settings: Any) -> None:

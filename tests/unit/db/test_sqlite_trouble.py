@@ -10,6 +10,7 @@ import pytest
 
 from apel.db import Conflict, Unusable, open_database
 from apel.db.errors import RowRefused
+from apel.db.schema import VERSIONS
 from apel.db.sqlite import STAMPED_TABLES, SQLite, blueprint, own_placeholders
 from servers.databases import sqlite_settings
 
@@ -148,7 +149,7 @@ def test_placeholders() -> None:
 
 def test_every_table_with_an_update_time_is_stamped() -> None:
     found = set()
-    for schema in ("client", "server"):
+    for schema in VERSIONS:
         tables, _ = blueprint(schema)
         found |= {name for name, columns in tables.items() if "UpdateTime" in columns}
     assert found - {"SchemaVersion"} == STAMPED_TABLES

@@ -7,7 +7,14 @@ from strategies import NOW
 
 from apel.errors import RecordError
 from apel.messages import FORMATS, decode, encode
-from apel.records import JobRecord, NormalisedSummaryRecord, SummaryRecord, SyncRecord
+from apel.records import (
+    CloudRecord,
+    CloudSummaryRecord,
+    JobRecord,
+    NormalisedSummaryRecord,
+    SummaryRecord,
+    SyncRecord,
+)
 
 JOB = JobRecord.of(
     Site="EXAMPLE-NORTH",
@@ -164,4 +171,6 @@ def test_formats_say_what_they_hold():
         "normalised summary v0.3": NormalisedSummaryRecord,
         "normalised summary v0.4": NormalisedSummaryRecord,
         "sync v0.1": SyncRecord,
+        "cloud v0.4": CloudRecord,
+        "cloud summary v0.4": CloudSummaryRecord,
     }

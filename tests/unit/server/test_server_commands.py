@@ -201,11 +201,11 @@ def test_a_summariser_that_fails_leaves_no_pid_file(files: Installation, capsys:
     assert files.summarise("--site", "NOWHERE") in (1, 75) and not files.pidfile.exists()
 
 
-def test_cloud_is_refused_as_configuration(files: Installation, capsys: Any) -> None:
+def test_unknown_type_is_refused_as_configuration(files: Installation, capsys: Any) -> None:
     with open(files.db_cfg, "a") as stream:
-        stream.write("type = cloud\n")
+        stream.write("type = cluod\n")
     assert files.summarise() == 2
-    assert "[db] type is cloud" in capsys.readouterr().err
+    assert "[db] type is 'cluod', but must be one of cpu, cloud, storage" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["2026", "2026-13", "26-01", "october"])

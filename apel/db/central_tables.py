@@ -1,0 +1,123 @@
+"""The tables that only the centre has: virtual machines and storage, each column and where it comes from."""
+
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+
+from apel.db.tables import (
+    LEVEL_DECIMALS,
+    Batch,
+    Source,
+    Table,
+    as_is,
+    id_of,
+    id_of_extra,
+    level,
+    name,
+    time,
+)
+from apel.records import CloudRecord, CloudSummaryRecord
+from apel.records.cloud import creation_time, measurement_time
+from apel.times import month_of, utc_text
+
+if TYPE_CHECKING:
+    from apel.records import Record
+
+
+def of_record(make: Callable[["Record"], Any]) -> Source:
+    """What a function makes of each record."""
+    return lambda batch: map(make, batch.records)
+
+
+def time_of(of: Callable[["Record"], Optional[int]]) -> Source:
+    """A time that a function finds in each record, as text in UTC."""
+    return lambda batch: [utc_text(of(record) or 0) for record in batch.records]
+
+
+def decimal(field: str) -> Source:
+    """A number to three decimals; 0 for none."""
+    return lambda batch: [round(value or 0.0, LEVEL_DECIMALS) for value in batch.field(field)]
+
+
+def publisher_text(batch: Batch) -> Sequence[str]:
+    """The publisher's id, as text."""
+    return [str(number) for number in id_of_extra("PublisherDN", "DNs")(batch)]
+
+
+def _measured(record: Any) -> Any:
+    return month_of(measurement_time(record) or 0)
+
+
+#: Extra: PublisherDN.
+CLOUD = Table(
+    "CloudRecords",
+    CloudRecord,
+    [
+        ("RecordCreateTime", time_of(creation_time)),
+        ("VMUUID", as_is("VMUUID")),
+        ("SiteID", id_of("SiteName", "Sites")),
+        ("CloudComputeServiceID", id_of("CloudComputeService", "CloudComputeServices")),
+        ("MachineName", name("MachineName")),
+        ("LocalUserId", name("LocalUserId")),
+        ("LocalGroupId", name("LocalGroupId")),
+        ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
+        ("FQAN", name("FQAN")),
+        ("VOID", id_of("VO", "VOs")),
+        ("VOGroupID", id_of("VOGroup", "VOGroups")),
+        ("VORoleID", id_of("VORole", "VORoles")),
+        ("Status", name("Status")),
+        ("StartTime", time("StartTime")),
+        ("EndTime", time("EndTime")),
+        ("MeasurementTime", time_of(measurement_time)),
+        ("MeasurementMonth", of_record(lambda record: _measured(record)[1])),
+        ("MeasurementYear", of_record(lambda record: _measured(record)[0])),
+        ("SuspendDuration", as_is("SuspendDuration")),
+        ("WallDuration", as_is("WallDuration")),
+        ("CpuDuration", as_is("CpuDuration")),
+        ("CpuCount", decimal("CpuCount")),
+        ("NetworkType", name("NetworkType")),
+        ("NetworkInbound", as_is("NetworkInbound")),
+        ("NetworkOutbound", as_is("NetworkOutbound")),
+        ("PublicIPCount", as_is("PublicIPCount")),
+        ("Memory", as_is("Memory")),
+        ("Disk", as_is("Disk")),
+        ("BenchmarkType", name("BenchmarkType")),
+        ("Benchmark", decimal("Benchmark")),
+        ("StorageRecordId", name("StorageRecordId")),
+        ("ImageId", name("ImageId")),
+        ("CloudType", name("CloudType")),
+        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+    ],
+    schema="cloud",
+)
+
+#: Extra: PublisherDN.
+CLOUD_SUMMARIES = Table(
+    "CloudSummaries",
+    CloudSummaryRecord,
+    [
+        ("SiteID", id_of("SiteName", "Sites")),
+        ("CloudComputeServiceID", id_of("CloudComputeService", "CloudComputeServices")),
+        ("Month", as_is("Month")),
+        ("Year", as_is("Year")),
+        ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
+        ("VOID", id_of("VO", "VOs")),
+        ("VOGroupID", id_of("VOGroup", "VOGroups")),
+        ("VORoleID", id_of("VORole", "VORoles")),
+        ("Status", name("Status")),
+        ("CloudType", name("CloudType")),
+        ("ImageId", name("ImageId")),
+        ("EarliestStartTime", time("EarliestStartTime")),
+        ("LatestStartTime", time("LatestStartTime")),
+        ("WallDuration", as_is("WallDuration")),
+        ("CpuDuration", as_is("CpuDuration")),
+        ("CpuCount", level("CpuCount")),
+        ("NetworkInbound", as_is("NetworkInbound")),
+        ("NetworkOutbound", as_is("NetworkOutbound")),
+        ("Memory", as_is("Memory")),
+        ("Disk", as_is("Disk")),
+        ("BenchmarkType", name("BenchmarkType")),
+        ("Benchmark", level("Benchmark")),
+        ("NumberOfVMs", as_is("NumberOfVMs")),
+        ("PublisherDNID", publisher_text),
+    ],
+    schema="cloud",
+)

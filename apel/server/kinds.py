@@ -1,0 +1,41 @@
+"""The kinds of record that the centre takes: the table of each, and which month of which site it changes."""
+
+from operator import attrgetter
+from typing import Any, Callable, Dict, Set, Tuple
+
+from apel.db.central_tables import CLOUD, CLOUD_SUMMARIES
+from apel.db.tables import NORMALISED_SUMMARIES, SERVER_JOBS, SUMMARIES, SYNC, Table
+from apel.messages import Message
+from apel.records import (
+    CloudRecord,
+    CloudSummaryRecord,
+    JobRecord,
+    NormalisedSummaryRecord,
+    SummaryRecord,
+    SyncRecord,
+)
+from apel.records.cloud import measurement_time
+from apel.times import month_of
+
+TABLES: Dict[type, Table] = {
+    JobRecord: SERVER_JOBS,
+    SummaryRecord: SUMMARIES,
+    NormalisedSummaryRecord: NORMALISED_SUMMARIES,
+    SyncRecord: SYNC,
+    CloudRecord: CLOUD,
+    CloudSummaryRecord: CLOUD_SUMMARIES,
+}
+#: Site, year and month of each kind of record that is summarised.
+MONTHS: Dict[type, Callable[[Any], Tuple[str, int, int]]] = {
+    JobRecord: lambda record: (record.Site, *month_of(record.EndTime)),
+    SummaryRecord: attrgetter("Site", "Year", "Month"),
+    NormalisedSummaryRecord: attrgetter("Site", "Year", "Month"),
+    CloudRecord: lambda record: (record.SiteName, *month_of(measurement_time(record) or 0)),
+    CloudSummaryRecord: attrgetter("SiteName", "Year", "Month"),
+}
+
+
+def months_of(message: Message) -> Set[Tuple[str, int, int]]:
+    """The (site, year, month) that the records change; those of some kinds are not summarised."""
+    month = MONTHS.get(message.record_class)
+    return set(map(month, message.records)) if month else set()

@@ -1,0 +1,169 @@
+-- Storage database (MariaDB 10.3+, MySQL 8.0.17+), loaded by `apeldb init --schema storage`; it may share a database
+-- with the other schemas of the centre. What server.sql says of collations, UpdateTime and repetition holds here.
+-- Groups and Group are words of MySQL 8's own: hence the quotes.
+
+-- One row for each version of this schema that was ever in force here. This table is made first: where others
+-- of ours are without it, they are of another make, and left alone.
+CREATE TABLE IF NOT EXISTS SchemaVersion (
+    SchemaName VARCHAR(50) NOT NULL,
+    Version INT NOT NULL,
+    Software VARCHAR(50) NOT NULL,
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (SchemaName, Version)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- Lookup tables: one row per name; the unique key settles what happens when two writers meet a new name.
+-- The other schemas of the centre have some of them too, and may be in the same database.
+
+CREATE TABLE IF NOT EXISTS Sites (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS DNs (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS StorageSystems (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS StorageShares (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS StorageMedia (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS StorageClasses (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS UserIdentities (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS `Groups` (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS SubGroups (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS Roles (
+    id INT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- How full a piece of storage was, as its site said. UpdateTime and PublisherDNID, who sent it, are ours.
+CREATE TABLE IF NOT EXISTS StarRecords (
+    RecordId VARCHAR(255) NOT NULL,
+    CreateTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    SiteID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    StorageClassID INT NOT NULL,
+    FileCount BIGINT UNSIGNED,
+    DirectoryPath VARCHAR(255),
+    LocalUser VARCHAR(255),
+    LocalGroup VARCHAR(255),
+    UserIdentityID INT NOT NULL,
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    ResourceCapacityUsed BIGINT UNSIGNED NOT NULL,
+    LogicalCapacityUsed BIGINT UNSIGNED,
+    ResourceCapacityAllocated BIGINT UNSIGNED,
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+    PublisherDNID INT NOT NULL,
+    PRIMARY KEY (RecordId),
+    KEY StorageSystemIdx (StorageSystemID),
+    KEY StorageShareIdx (StorageShareID),
+    KEY StorageMediaIdx (StorageMediaID),
+    KEY StorageClassIdx (StorageClassID),
+    KEY UserIdentityIdx (UserIdentityID),
+    KEY GroupIdx (GroupID),
+    KEY SiteIdx (SiteID, EndTime),
+    KEY UpdateTimeIdx (UpdateTime)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- What else is said of a record's group, beside subgroup and role.
+CREATE TABLE IF NOT EXISTS GroupAttributes (
+    StarRecordID VARCHAR(255) NOT NULL,
+    AttributeType VARCHAR(255) NOT NULL,
+    AttributeValue VARCHAR(255),
+    PRIMARY KEY (StarRecordID, AttributeType)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+CREATE TABLE IF NOT EXISTS LastUpdated (
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+    Type VARCHAR(255) NOT NULL,
+    PRIMARY KEY (Type)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- As the incumbent's, with UpdateTime at its end.
+CREATE OR REPLACE VIEW VStarRecords AS
+SELECT CreateTime,
+       RecordId,
+       StorageSystems.name AS StorageSystem,
+       Sites.name AS Site,
+       StorageShares.name AS StorageShare,
+       StorageMedia.name AS StorageMedia,
+       StorageClasses.name AS StorageClass,
+       FileCount,
+       DirectoryPath,
+       LocalUser,
+       LocalGroup,
+       UserIdentities.name AS UserIdentity,
+       GroupNames.name AS `Group`,
+       Roles.name AS Role,
+       SubGroups.name AS SubGroup,
+       StartTime,
+       EndTime,
+       ResourceCapacityUsed,
+       LogicalCapacityUsed,
+       ResourceCapacityAllocated,
+       StarRecords.UpdateTime AS UpdateTime
+FROM StarRecords
+LEFT JOIN StorageSystems ON StorageSystems.id = StarRecords.StorageSystemID
+LEFT JOIN Sites ON Sites.id = StarRecords.SiteID
+LEFT JOIN StorageShares ON StorageShares.id = StarRecords.StorageShareID
+LEFT JOIN StorageMedia ON StorageMedia.id = StarRecords.StorageMediaID
+LEFT JOIN StorageClasses ON StorageClasses.id = StarRecords.StorageClassID
+LEFT JOIN UserIdentities ON UserIdentities.id = StarRecords.UserIdentityID
+LEFT JOIN `Groups` AS GroupNames ON GroupNames.id = StarRecords.GroupID
+LEFT JOIN SubGroups ON SubGroups.id = StarRecords.SubGroupID
+LEFT JOIN Roles ON Roles.id = StarRecords.RoleID;

@@ -1,0 +1,147 @@
+-- Storage database (SQLite 3.24+), with the tables, columns and views of ../mysql/storage.sql, which explains them.
+
+-- One row for each version of this schema that was ever in force here. This table is made first: where others
+-- of ours are without it, they are of another make, and left alone.
+CREATE TABLE IF NOT EXISTS SchemaVersion (
+    SchemaName VARCHAR(50) NOT NULL,
+    Version INT NOT NULL,
+    Software VARCHAR(50) NOT NULL,
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (SchemaName, Version)
+) WITHOUT ROWID;
+
+-- Lookup tables: one row per name; the unique key settles what happens when two writers meet a new name.
+-- The other schemas of the centre have some of them too, and may be in the same database.
+
+CREATE TABLE IF NOT EXISTS Sites (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS DNs (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS StorageSystems (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS StorageShares (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS StorageMedia (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS StorageClasses (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS UserIdentities (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS `Groups` (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS SubGroups (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+CREATE TABLE IF NOT EXISTS Roles (
+    id INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE CHECK (length(name) <= 255)
+);
+
+-- How full a piece of storage was, as its site said. UpdateTime and PublisherDNID, who sent it, are ours.
+CREATE TABLE IF NOT EXISTS StarRecords (
+    RecordId VARCHAR(255) NOT NULL,
+    CreateTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    SiteID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    StorageClassID INT NOT NULL,
+    FileCount BIGINT CHECK (FileCount >= 0),
+    DirectoryPath VARCHAR(255),
+    LocalUser VARCHAR(255),
+    LocalGroup VARCHAR(255),
+    UserIdentityID INT NOT NULL,
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    ResourceCapacityUsed BIGINT NOT NULL CHECK (ResourceCapacityUsed >= 0),
+    LogicalCapacityUsed BIGINT CHECK (LogicalCapacityUsed >= 0),
+    ResourceCapacityAllocated BIGINT CHECK (ResourceCapacityAllocated >= 0),
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PublisherDNID INT NOT NULL,
+    PRIMARY KEY (RecordId)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS StarRecords_StorageSystemIdx ON StarRecords (StorageSystemID);
+CREATE INDEX IF NOT EXISTS StarRecords_StorageShareIdx ON StarRecords (StorageShareID);
+CREATE INDEX IF NOT EXISTS StarRecords_StorageMediaIdx ON StarRecords (StorageMediaID);
+CREATE INDEX IF NOT EXISTS StarRecords_StorageClassIdx ON StarRecords (StorageClassID);
+CREATE INDEX IF NOT EXISTS StarRecords_UserIdentityIdx ON StarRecords (UserIdentityID);
+CREATE INDEX IF NOT EXISTS StarRecords_GroupIdx ON StarRecords (GroupID);
+CREATE INDEX IF NOT EXISTS StarRecords_SiteIdx ON StarRecords (SiteID, EndTime);
+CREATE INDEX IF NOT EXISTS StarRecords_UpdateTimeIdx ON StarRecords (UpdateTime);
+
+-- What else is said of a record's group, beside subgroup and role.
+CREATE TABLE IF NOT EXISTS GroupAttributes (
+    StarRecordID VARCHAR(255) NOT NULL,
+    AttributeType VARCHAR(255) NOT NULL,
+    AttributeValue VARCHAR(255),
+    PRIMARY KEY (StarRecordID, AttributeType)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS LastUpdated (
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    Type VARCHAR(255) NOT NULL,
+    PRIMARY KEY (Type)
+) WITHOUT ROWID;
+
+-- As the incumbent's, with UpdateTime at its end.
+CREATE VIEW IF NOT EXISTS VStarRecords AS
+SELECT CreateTime,
+       RecordId,
+       StorageSystems.name AS StorageSystem,
+       Sites.name AS Site,
+       StorageShares.name AS StorageShare,
+       StorageMedia.name AS StorageMedia,
+       StorageClasses.name AS StorageClass,
+       FileCount,
+       DirectoryPath,
+       LocalUser,
+       LocalGroup,
+       UserIdentities.name AS UserIdentity,
+       GroupNames.name AS `Group`,
+       Roles.name AS Role,
+       SubGroups.name AS SubGroup,
+       StartTime,
+       EndTime,
+       ResourceCapacityUsed,
+       LogicalCapacityUsed,
+       ResourceCapacityAllocated,
+       StarRecords.UpdateTime AS UpdateTime
+FROM StarRecords
+LEFT JOIN StorageSystems ON StorageSystems.id = StarRecords.StorageSystemID
+LEFT JOIN Sites ON Sites.id = StarRecords.SiteID
+LEFT JOIN StorageShares ON StorageShares.id = StarRecords.StorageShareID
+LEFT JOIN StorageMedia ON StorageMedia.id = StarRecords.StorageMediaID
+LEFT JOIN StorageClasses ON StorageClasses.id = StarRecords.StorageClassID
+LEFT JOIN UserIdentities ON UserIdentities.id = StarRecords.UserIdentityID
+LEFT JOIN `Groups` AS GroupNames ON GroupNames.id = StarRecords.GroupID
+LEFT JOIN SubGroups ON SubGroups.id = StarRecords.SubGroupID
+LEFT JOIN Roles ON Roles.id = StarRecords.RoleID;
