@@ -11,6 +11,7 @@ from asn1crypto import cms
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.ssm.handmade import put_signature, sign_part, signature_of, with_signature
 
 from ssm import mime, smime
 from ssm.errors import CryptoError, SigningError
@@ -19,7 +20,6 @@ from ssm.errors import CryptoError, SigningError
 pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 
 TEXT = "APEL-individual-job-message: v0.3\nSite: Aye\nLocalJobId: 1\n%%\nSite: Aye\nLocalJobId: 2\n%%"
-SIGNATURE = re.compile(rb'(filename="smime.p7s"\r?\n\r?\n)(.*?)(\r?\n\r?\n?------)', re.DOTALL)
 
 
 def openssl(*words, given=b"", fails=False):
@@ -33,29 +33,6 @@ def openssl_verify(message, pki, *options):
         "smime", "-verify", "-text", "-purpose", "any", "-CAfile", pki.ca_file, *options, given=message
     )
     return found.decode("utf-8").replace("\r\n", "\n")
-
-
-def with_signature(message, change):
-    """The message with its CMS structure changed: `change(SignedData) -> None`."""
-    container = cms.ContentInfo.load(signature_of(message))
-    change(container["content"])
-    return put_signature(message, container.dump(force=True))
-
-
-def signature_of(message):
-    return base64.b64decode(SIGNATURE.search(message).group(2))
-
-
-def put_signature(message, der):
-    encoded = base64.encodebytes(der).rstrip()
-    return SIGNATURE.sub(lambda match: match.group(1) + encoded + match.group(3), message)
-
-
-def sign_part(host, part):
-    """A message whose signed part is exactly `part`, headers included (LF)."""
-    signer = host.signer()
-    attributes = smime._attributes(hashlib.sha256(part.replace(b"\n", b"\r\n")).digest())
-    return mime.wrap(part, signer._container(attributes, signer._signature(attributes)))
 
 
 # What we make
