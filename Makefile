@@ -1,10 +1,10 @@
 # What CI runs, by name. Needs the extras [test,lint] of setup.py, as pinned in tests/constraints/newest.txt.
 
 PYTHON ?= python3
-CODE = apel ssm apelcommon setup.py $(wildcard bin/* runtests)
+CODE = apel ssm apelcommon setup.py $(wildcard bin/* runtests rpm/*.py tools/*.py)
 ALL = $(CODE) tests $(wildcard bench)
 
-.PHONY: check lint layout rules types floor format test bench clean
+.PHONY: check lint layout rules types floor format test bench manuals docs rpm clean
 
 check: lint test
 
@@ -19,6 +19,7 @@ rules:
 
 types:
 	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy $(wildcard rpm/*.py tools/*.py)
 
 floor:
 	$(PYTHON) -c 'import vermin; vermin.main()' --target=3.6- --violations --no-tips --eval-annotations --quiet $(CODE) tests
@@ -33,5 +34,18 @@ test:
 bench:
 	$(PYTHON) -m bench
 
+# Manual pages, completions and the reference, anew from the option tables and the commands' arguments.
+manuals:
+	$(PYTHON) tools/manuals.py
+
+# The documentation as a site, into site/. Needs the extra [docs].
+docs:
+	$(PYTHON) -m mkdocs build --strict
+
+# Packages for a release of Enterprise Linux, into dist/: make rpm EL=9
+EL ?= 9
+rpm:
+	$(PYTHON) rpm/build.py $(EL)
+
 clean:
-	rm -rf build dist *.egg-info .venv-test .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist site *.egg-info .venv-test .mypy_cache .ruff_cache .pytest_cache .hypothesis

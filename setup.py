@@ -41,9 +41,10 @@ def shared_files(*folders: str) -> list:
 
 # Python 3.14 has zstd itself; for 3.6 there is no release of the package that notices a cut file.
 ZSTD = ["zstandard>=0.19; python_version>='3.7' and python_version<'3.14'"]
-TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml", "setuptools", "wheel", *ZSTD]
+TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml", "dirq>=1.7", "setuptools", "wheel", *ZSTD]
 # For these there are wheels. Elsewhere the extra is empty, and the tests that need it say so.
 FUZZ = ["atheris>=3.0; python_version>='3.11' and python_version<'3.14' and platform_machine=='x86_64'"]
+DOCS = ["mkdocs>=1.5,<2"]
 LINT = ["ruff", "mypy", "vermin", "types-PyMySQL", "types-tqdm"]
 
 setup(
@@ -58,12 +59,19 @@ setup(
     packages=find_packages(include=["apel", "apel.*", "ssm", "ssm.*", "apelcommon", "apelcommon.*"]),
     package_data={"apel.pubsync": ["assets/*"]},
     scripts=sorted(glob(os.path.join("bin", "*"))),
-    data_files=shared_files("schemas", "conf"),
+    data_files=[
+        *shared_files("schemas", "conf"),
+        # Where `man` and the shell look, in a virtual environment too once its bin/ is in PATH.
+        (os.path.join("share", "man", "man1"), sorted(glob(os.path.join("man", "*.1")))),
+        (
+            os.path.join("share", "bash-completion", "completions"),
+            sorted(glob(os.path.join("completions", "*"))),
+        ),
+    ],
     install_requires=[
         "PyMySQL>=0.9.3",
         # 9.0.0 never notices that a TLS peer has gone, and hangs in connect when the broker refuses us.
         "stomp.py>=4.1.24,<9",
-        "dirq>=1.7",
         "cryptography>=3.2.1",
         "pyOpenSSL>=19",
         "asn1crypto>=0.24",
@@ -76,6 +84,7 @@ setup(
         "zstd": ZSTD,
         "test": TEST,
         "lint": LINT,
+        "docs": DOCS,
         "fuzz": FUZZ,
     },
     zip_safe=False,

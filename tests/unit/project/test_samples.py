@@ -2,31 +2,12 @@
 
 import difflib
 import glob
-import importlib
 import os
-import pkgutil
 
 import pytest
+from optiontables import TABLES
 
-import apel.commands
-import ssm.commands
-from apelcommon.config import OptionTable
 from apelcommon.errors import ConfigError
-
-
-def tables():
-    """Every option table that a command's module has, by program (a shared one once)."""
-    found = {}
-    for package in (apel.commands, ssm.commands):
-        for entry in pkgutil.iter_modules(package.__path__):
-            module = importlib.import_module("%s.%s" % (package.__name__, entry.name))
-            for value in vars(module).values():
-                if isinstance(value, OptionTable):
-                    found[id(value)] = value
-    return sorted(found.values(), key=lambda table: table.program)
-
-
-TABLES = tables()
 
 
 @pytest.fixture(scope="module")
