@@ -212,7 +212,11 @@ class _Loop:
         self.backoff = Backoff(1.0, 60.0)
 
     def run_for_ever(self) -> None:
-        """Connect and pump until asked to stop, whatever the broker does."""
+        """Connect and pump until asked to stop, whatever the broker does.
+
+        systemd hears at once that we are ready: a broker that is away at boot is no failure of ours.
+        """
+        notify("READY=1")
         while not self.stop.is_set():
             try:
                 self.run_once()
@@ -226,7 +230,6 @@ class _Loop:
         """Connect, and pump until idle or asked to stop. Raises TransportError."""
         try:
             self.transport.connect()
-            notify("READY=1")
             self._pump()
         finally:
             self.transport.close()

@@ -44,7 +44,7 @@ TOOLS += ("kill", "rm", "sleep", "true", "groupadd", "useradd", "logrotate")
 STUBS = ("systemctl", "systemd-tmpfiles")
 STUB = '#!/bin/sh\necho "${0##*/} $*" >>/asked\n'
 NOT_COPIED = shutil.ignore_patterns(
-    "test", "tests", "__pycache__", "config-*", "site-packages", "idlelib", "ensurepip", "lib2to3", "*.a"
+    "test", "tests", "config-*", "site-packages", "idlelib", "ensurepip", "lib2to3", "*.a"
 )
 DEBIANS_REMARKS = (
     "rpm: RPM should not be used directly install RPM packages, use Alien instead!",

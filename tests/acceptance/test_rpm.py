@@ -20,7 +20,7 @@ PACKAGES = elroot.contents.PACKAGES
 COMMANDS = [command for _, command in elroot.contents.all_of("commands")]
 SECRETS = [c.name for package in PACKAGES.values() for c in package.configs if c.secret]
 # systemd's own scale: 0 is nothing to gain, 10 is no protection at all. Older releases know less.
-EXPOSURE = {"7": 7.0, "8": 2.5, "9": 2.0}
+EXPOSURE = {"7": 7.0, "8": 2.7, "9": 2.0}
 # Folders of the distribution.
 SHARED = re.compile(
     r"/(etc|etc/logrotate\.d|run|usr/bin|usr/lib|usr/lib64|var/lib|var/log|var/spool|usr/share|usr/share/doc"

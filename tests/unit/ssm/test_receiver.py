@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 
 import pytest
 
@@ -344,6 +345,19 @@ def test_broker_gone_is_tried_for_ever(transport, receiver_settings, dns, host, 
     assert transport.connects == 9
     assert stop.waits[0] < stop.waits[3] < stop.waits[-1] <= 75
     assert "Trying again" in caplog.text
+
+
+def test_broker_that_is_away_at_the_start_is_no_failed_start(
+    transport, receiver_settings, dns, tmp_path, monkeypatch
+):
+    """systemd waits for READY=1, and would stop a receiver that doesn't say it in time."""
+    transport.refuse = 3
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        receive(receiver_settings, DnList(dns), ImpatientStop(2))
+        assert systemd.recv(100) == b"READY=1"
 
 
 def test_broker_gone_fails_a_single_run(transport, receiver_settings, dns, stop):
