@@ -58,7 +58,7 @@ PACKAGES: Dict[str, Package] = {
         links=(("client.sql", "schemas/mysql/client.sql"),),
     ),
     SERVER: Package(
-        commands=("apeldbloader", "apelsummariser", "apelreport", "apelauth", "apelpubsync"),
+        commands=("apeldbloader", "apelsummariser", "apelreport", "apelauth", "apelpubsync", "apelreplay"),
         configs=(
             Config("db.cfg", secret=True),
             Config("loader.cfg"),

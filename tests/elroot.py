@@ -102,6 +102,10 @@ class ElRoot:
             self.write("/usr/bin/" + stub, STUB, 0o755)
         self.write("/asked", "", 0o666)
 
+    def remove(self) -> None:
+        """Give the space back: it is much."""
+        shutil.rmtree(self.folder)
+
     def path(self, inside: str) -> str:
         """Where a path of the root is on this machine."""
         return self.folder + inside

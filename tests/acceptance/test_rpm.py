@@ -57,7 +57,8 @@ def root(el, built, tmp_path_factory):
     for name in PACKAGES:
         assert host.rpm("-U", built[name]) == ""
     host.add_libraries()
-    return host
+    yield host
+    host.remove()
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,17 @@ def test_admins_files_are_kept_by_upgrades(files):
     settings = [each for each in files if each.path.startswith("/etc/") and not each.is_directory]
     assert settings
     assert [each for each in settings if not {"c", "n"} <= set(each.flags)] == []
+
+
+def test_every_command_comes_with_its_manual_page_and_completion(files):
+    package_of = {each.path: each.package for each in files}
+    for package, command in elroot.contents.all_of("commands"):
+        for path in (
+            "/usr/bin/%s",
+            "/usr/share/man/man1/%s.1.gz",
+            "/usr/share/bash-completion/completions/%s",
+        ):
+            assert package_of[path % command] == package
 
 
 def test_nothing_is_left_unexpanded(built):
@@ -322,7 +334,8 @@ def old_host(el, incumbent, tmp_path, tmp_path_factory):
             stream.write("edited\n")
     host.write("/var/log/apel/client.log", "a line\n")
     host.write("/var/spool/apel/outgoing/00000000/0123456789abcd/body", "a message\n")
-    return host
+    yield host
+    host.remove()
 
 
 def test_upgrade_from_the_incumbent_keeps_what_was_edited(old_host, built, el):
