@@ -75,7 +75,7 @@ PACKAGES: Dict[str, Package] = {
             "apelpubsync.timer",
         ),
         logrotate="apel-server",
-        links=(("server.sql", "schemas/mysql/server.sql"),),
+        links=tuple((name, "schemas/mysql/" + name) for name in ("server.sql", "cloud.sql", "storage.sql")),
     ),
     LOADER_SERVICE: Package(units=("apeldbloader.service", "apeldbloader@.service")),
     SSM_SERVICE: Package(units=("ssmreceive.service",)),

@@ -74,7 +74,7 @@ def complete(root, command, *words):
 def test_completion_offers_options_words_and_files(root):
     assert complete(root, "apelclient", "--che") == ["--check-config"]
     assert complete(root, "apelcollect", "") == ["htcondor", "slurm"]
-    assert complete(root, "apeldb", "--schema", "cl") == ["client"]
+    assert complete(root, "apeldb", "--schema", "se") == ["server"]
     # Nothing of ours: bash goes on with the names of files.
     assert complete(root, "apelclient", "--config", "/etc/") == []
 

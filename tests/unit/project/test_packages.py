@@ -63,6 +63,11 @@ def test_every_other_file_is_in_one_package(contents, root, attribute):
     assert sorted(filter(None, named)) == listed(root, "rpm", attribute)
 
 
+def test_every_schema_is_where_old_instructions_load_it_from(contents, root):
+    links = dict(link for package in contents.PACKAGES.values() for link in package.links)
+    assert links == {name: "schemas/mysql/" + name for name in listed(root, "schemas", "mysql")}
+
+
 def test_every_module_is_in_one_package(contents, root):
     tops = [name for name in listed(root) if os.path.exists(os.path.join(root, name, "__init__.py"))]
     packaged = sorted(module for _, module in contents.all_of("modules"))
