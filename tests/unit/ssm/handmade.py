@@ -32,15 +32,3 @@ def sign_part(host, part):
     signer = host.signer()
     attributes = smime._attributes(hashlib.sha256(part.replace(b"\n", b"\r\n")).digest())
     return mime.wrap(part, signer._container(attributes, signer._signature(attributes)))
-
-
-def replace_signer(message, other):
-    """The message with the certificate of `other` (asn1crypto), who is said to have signed it."""
-
-    def change(signed):
-        signed["certificates"] = cms.CertificateSet([cms.CertificateChoices({"certificate": other})])
-        names = {"issuer": other.issuer, "serial_number": other.serial_number}
-        sid = {"issuer_and_serial_number": cms.IssuerAndSerialNumber(names)}
-        signed["signer_infos"][0]["sid"] = cms.SignerIdentifier(sid)
-
-    return with_signature(message, change)

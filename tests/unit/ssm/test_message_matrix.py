@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from unit.ssm.conftest import openssl
-from unit.ssm.handmade import put_signature, replace_signer, signature_of
+from unit.ssm.handmade import put_signature, signature_of
 from unit.ssm.world import (
     EC,
     TEXT,
@@ -19,7 +19,7 @@ from unit.ssm.world import (
     another_certificate,
     below_intermediate,
     flip,
-    in_anothers_name,
+    in_the_name_of,
     inside,
     named,
     odd_order,
@@ -86,7 +86,7 @@ ROWS = [
         VERIFY + "an RSA key of 1024 bits is not accepted"),
     Row("S2", "RSA 9216", "plain", lambda w: sign(w.stored_key(9216), TEXT),
         VERIFY + "an RSA key of 9216 bits is not accepted"),
-    Row("S2", "Ed25519", "plain", lambda w: replace_signer(w.ours(), w.ed25519()),
+    Row("S2", "Ed25519", "plain", lambda w: in_the_name_of(w, w.ed25519()),
         VERIFY + "a key that is neither RSA nor EC"),
     Row("S2", "RSA-PSS", "plain",
         lambda w: sign(w.host(), TEXT, "-keyopt", "rsa_padding_mode:pss", command="cms"),
@@ -112,7 +112,7 @@ ROWS = [
         NOT_LISTED + "/C=XX/O=Test Grid/CN=unlisted.example.org"),
     Row("S1", "another's certificate instead", "plain", another_certificate,
         VERIFY + "0 certificates in the message match its signer"),
-    Row("S1", "in another's name", "plain", in_anothers_name,
+    Row("S1", "in another's name", "plain", lambda w: in_the_name_of(w, w.host("other.example.org")),
         VERIFY + "the signature is not of this certificate's key"),
     Row("S1", "no certificate", "plain", lambda w: sign(w.host(), TEXT, "-nocerts"),
         VERIFY + "0 certificates in the message match its signer"),

@@ -7,11 +7,12 @@ import shutil
 from asn1crypto import cms, pem
 from asn1crypto import x509 as asn1_x509
 from unit.ssm.conftest import openssl
-from unit.ssm.handmade import put_signature, replace_signer, sign_part, signature_of, with_signature
+from unit.ssm.handmade import put_signature, sign_part, signature_of, with_signature
 
 import servers.pki as test_pki
 from servers import oddpki
 from servers.oddpki import AUTHORITY, Pair, sign
+from ssm import smime
 from ssm.banned import BannedSigners
 from ssm.credentials import load_credentials
 from ssm.dn import canonical
@@ -90,7 +91,7 @@ class World:
         return self.once("proxy", lambda: oddpki.proxy(self.host(), self.path("proxy")))
 
     def ed25519(self):
-        return certificate_of(self.odd("ed25519", key=("-newkey", "ed25519")))
+        return self.odd("ed25519", key=("-newkey", "ed25519"))
 
     # Messages
 
@@ -197,7 +198,7 @@ def another_certificate(w):
     """S1: beside the signature lies another's certificate, not the signer's."""
 
     def change(signed):
-        other = certificate_of(w.host("other.example.org"))
+        other = asn1_x509.Certificate.load(der_of(w.host("other.example.org").certificate))
         signed["certificates"] = cms.CertificateSet([cms.CertificateChoices({"certificate": other})])
 
     return with_signature(w.ours(), change)
@@ -243,14 +244,10 @@ def named(*rdns):
     return lambda w: sign(w.host("", rdns=[*ORG, *rdns]), TEXT)
 
 
-def certificate_of(pair):
-    """The certificate of a pair, for putting into messages by hand."""
-    return asn1_x509.Certificate.load(der_of(pair.certificate))
-
-
-def in_anothers_name(w):
-    """S1: our signature, with another's certificate and name."""
-    return replace_signer(w.ours(), certificate_of(w.host("other.example.org")))
+def in_the_name_of(w, pair):
+    """S1: signed with the host's key, but with another's certificate and name."""
+    own = load_credentials(*w.host())
+    return smime.Signer(der_of(pair.certificate), own.key).sign(TEXT.encode("utf-8"))
 
 
 def odd_order(w):
