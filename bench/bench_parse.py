@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from types import SimpleNamespace
-from typing import Any, Iterator, List, NamedTuple, Tuple, Type
+from typing import Any, Callable, Iterator, List, NamedTuple, Tuple, Type
 
 import pymysql
 
@@ -36,6 +36,26 @@ STORE_AIM = 30000
 PARSERS: List[Tuple[str, Type[Parser]]] = [("batch", SlurmParser), ("blah", BlahParser)]
 
 
+def as_it_is(line: str) -> str:
+    """A line of the samples."""
+    return line
+
+
+def pbs_pro(line: str) -> str:
+    """A line of Torque as PBS Pro would have it: values in quotes, vnodes, and what was asked for."""
+    hosts = line.split(" exec_host=")[1].split(" ")[0].split("+")
+    names = sorted({host.split("/")[0] for host in hosts})
+    each = len(hosts) // len(names)
+    places = "+".join("%s/0*%d" % (name, each) for name in names)
+    vnodes = "+".join("(%s:ncpus=%d:mem=%dkb:ngpus=0)" % (name, each, 2097152 * each) for name in names)
+    asked = "Resource_List.mem=%dkb Resource_List.ncpus=%d " % (2097152 * len(hosts), len(hosts))
+    asked += "Resource_List.nodect=%d Resource_List.place=free " % len(names)
+    asked += "Resource_List.select=%d:ncpus=%d:mem=2gb Resource_List.walltime" % (len(names), each)
+    line = line.replace("+".join(hosts), "%s exec_vnode=%s" % (places, vnodes))
+    line = line.replace(" jobname=", ' account="null" project="a project" jobname=')
+    return line.replace("Resource_List.walltime", asked) + " run_count=1"
+
+
 class Row(NamedTuple):
     """One kind of log: whose samples, its parser, what separates its fields, lines a second aimed at."""
 
@@ -44,6 +64,8 @@ class Row(NamedTuple):
     parser: Type[Parser]
     separator: str
     aim: int
+    variant: str = ""
+    line_of: Callable[[str], str] = as_it_is
 
 
 ROWS = [
@@ -51,7 +73,8 @@ ROWS = [
     Row("slurm", "blah", BlahParser, '" "', 100000),
     Row("htcondor", "batch", BATCH_PARSERS["HTCondor"], "|", 150000),
     Row("sge", "batch", BATCH_PARSERS["SGE"], ":", 150000),
-    Row("pbs", "batch", BATCH_PARSERS["PBS"], " ", 80000),
+    Row("pbs", "batch", BATCH_PARSERS["PBS"], " ", 80000, "of Torque"),
+    Row("pbs", "batch", BATCH_PARSERS["PBS"], " ", 80000, "of PBS Pro", pbs_pro),
     Row("lsf", "batch", BATCH_PARSERS["LSF"], '"', 80000),
 ]
 
@@ -80,7 +103,7 @@ def lines_of(folder: str, name: str) -> List[str]:
 
 def parse_only(folder: str, row: Row) -> None:
     """Lines into records, and nothing else; beside splitting the same lines."""
-    lines = lines_of(folder, row.kind)
+    lines = [row.line_of(line) for line in lines_of(folder, row.kind)]
 
     def parse() -> None:
         parser = row.parser(OPTIONS)
@@ -89,7 +112,9 @@ def parse_only(folder: str, row: Row) -> None:
 
     limit = measure(lambda: [line.split(row.separator) for line in lines], len(lines))
     rate = measure(parse, len(lines))
-    report("parse %s lines" % row.parser.type_name, rate, "split them", limit, row.aim)
+    report(
+        " ".join(["parse", row.parser.type_name, "lines", row.variant]), rate, "split them", limit, row.aim
+    )
 
 
 def ingest(folder: str, name: str, parser: Type[Parser], db: Database) -> Rate:

@@ -15,7 +15,7 @@ from apel.ingest.options import TABLE
 from apel.ingest.qhost import HostFactors, host_factors
 from apel.ingest.status import status
 from apel.logfiles import Choice
-from apel.parsers import BATCH_PARSERS, BlahParser, Parser, ParserOptions, SGEParser
+from apel.parsers import BATCH_PARSERS, BlahParser, LsfParser, Parser, ParserOptions, SGEParser
 from apelcommon import __version__, checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
@@ -144,6 +144,8 @@ def _sources(settings: Settings, scaled: bool = True) -> List[Source]:
     if settings.batch.enabled:
         parser = BATCH_PARSERS[settings.batch.type]
         factors = host_factors(settings.batch.qhost_file) if scaled and parser is SGEParser else None
+        if parser is LsfParser and settings.batch.scale_host_factor is None:
+            log.warning("[batch] scale_host_factor is absent: times of LSF are not scaled; say true or false")
         sources.append(_source("batch", settings.batch, parser, settings, factors))
     return sources
 
@@ -155,7 +157,7 @@ def _source(
         site=settings.site_info.site_name,
         machine_name=settings.site_info.lrms_server,
         parallel=section.parallel,
-        scale_host_factor=settings.batch.scale_host_factor,
+        scale_host_factor=bool(settings.batch.scale_host_factor),
         ge_ms_timestamps=settings.batch.ge_ms_timestamps,
         identity_map=settings.parser.identity_map,
         host_factors=factors,

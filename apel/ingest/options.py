@@ -80,7 +80,12 @@ BATCH: List[Option] = [
     Option("batch", "filename_prefix", "text", None, PREFIX, sample="slurm_acc"),
     Option("batch", "filename_pattern", "pattern", None, PATTERN, sample="slurm_acc\\.\\d{8}"),
     Option(
-        "batch", "scale_host_factor", "boolean", False, "LSF: whether times are scaled by the host factor."
+        "batch",
+        "scale_host_factor",
+        "boolean",
+        None,
+        "LSF: whether times are scaled by the host factor. Absent: they are not, and a warning says so.",
+        sample="false",
     ),
     Option(
         "batch",

@@ -44,8 +44,20 @@ MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
 #: Texts of places are remembered if they are no longer than this.
 SHORT = 256
 
-#: Lines with more quotes take the longer way.
-MOST_QUOTED = 20
+#: Stands for a blank inside of quotes while the others part the values.
+HELD = "\x01"
+
+#: What almost every line begins with; names with blanks and without quotes are not like that.
+_WHO = re.compile(r"user=(\S*) group=(\S*) [^\s=]+=")
+
+#: What is wanted of almost every line: a third of all its values.
+_WANTED = re.compile(
+    r" (queue|start|end|exec_(?:host|vnode|gpus)|"
+    r"resources_used\.(?:walltime|cput|v?mem)|Resource_List\.ngpus)=(\S*)"
+)
+
+#: GPUs of each vnode in '(n1:ncpus=4:ngpus=1)+(n2:ngpus=2)'.
+_NGPUS = re.compile(r":ngpus=([^:+)]*)")
 
 #: `name=value`, the value in quotes if it has blanks; or a word that belongs to the value before it.
 _ITEM = re.compile(r"""([^\s=]+)=("[^"]*"(?!\S)|'[^']*'(?!\S)|\S*)|(\S+)""")
@@ -83,20 +95,20 @@ class PbsParser(Parser):
             raise ParseError("no job id")
         if "[]" in job:
             return WHOLE_ARRAY
-        values = attributes(parts[3])
+        values = wanted(parts[3])
         started = values.get("start")
         if started is None or started == "0":
             return NOT_STARTED
         start, stop = _epoch(started, "start"), _epoch(values.get("end", ""), "end")
         if stop < start:
             raise ParseError("end is before start")
-        gpus = gpus_of(values) if "gpu" in parts[3] else None
-        return self._event(job, start, stop, values, gpus)
+        return self._event(job, (start, stop), values, parts[3])
 
-    def _event(self, job: str, start: int, stop: int, values: Values, gpus: Optional[int]) -> EventRecord:
+    def _event(self, job: str, times: Tuple[int, int], values: Values, text: str) -> EventRecord:
         get, names = values.get, self._names
+        start, stop = times
         wall, cpu = self._durations_of(values, stop - start)
-        nodes, cores = self._place(values) if self._parallel else (0, 0)
+        nodes, cores = self._place(values, text) if self._parallel else (0, 0)
         if cores and 2 * cpu > 3 * wall * cores:
             self.doubt(MUCH_CPU)
         record = EventRecord.make(
@@ -116,7 +128,7 @@ class PbsParser(Parser):
                 self._memory(get("resources_used.vmem")),
                 cores,
                 nodes,
-                gpus,
+                gpus_of(values) if "gpu" in text else None,
             )
         )
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER or cores > SMALL_NUMBER or nodes > SMALL_NUMBER:
@@ -155,7 +167,7 @@ class PbsParser(Parser):
             self.doubt(NO_MEMORY)
             return None
 
-    def _place(self, values: Values) -> Place:
+    def _place(self, values: Values, text: str) -> Place:
         """(nodes, cores): hosts as exec_host has them; CPUs as exec_vnode has them, if it does."""
         hosts, vnodes = values.get("exec_host"), values.get("exec_vnode")
         try:
@@ -168,41 +180,48 @@ class PbsParser(Parser):
             return Place(by_host.nodes, place.cores or by_host.cores)
         except ValueError:  # missing, or a form that we don't know
             self.doubt(NO_PLACE)
-            return asked_for(values)
+            return asked_for(attributes(text))
 
     def _read_place(self, text: str) -> Place:
         return self._places[text] if len(text) < SHORT else exec_hosts(text)
 
 
+def wanted(text: str) -> Values:
+    """As `attributes`, and quicker: only the values that make an event, of a line of the usual form."""
+    plain = _unquoted(text) if '"' in text else text
+    who = _WHO.match(plain)
+    if who is None or "\t" in plain or ("'" in plain and "='" in plain):
+        return attributes(text)
+    values = dict(_WANTED.findall(plain, who.end(2)))
+    values["user"], values["group"] = who.groups()
+    if HELD in plain:
+        values = {key: value.replace(HELD, " ") for key, value in values.items()}
+    return values
+
+
+def _unquoted(text: str) -> str:
+    """Without the quotes that PBS Pro has around values, blanks in these HELD; '' for other quotes."""
+    pieces = text.split('"')
+    for before, after in zip(pieces[0::2], pieces[2::2]):
+        if before[-1:] != "=" or after[:1] not in ("", " "):
+            return ""
+    pieces[1::2] = [value.replace(" ", HELD) for value in pieces[1::2]]
+    return "".join(pieces) if len(pieces) % 2 else ""
+
+
 def attributes(text: str) -> Values:
-    """The values of a line by name; of several with one name the last, but the first user and group.
+    """All values of a line by name; of several with one name the last, but the first user and group.
 
     User and group come first in a line, before anything whose text a user may choose.
     """
-    plain = _unquoted(text) if '"' in text or "'" in text else text
-    try:
-        pairs = _with_blanks(text) if plain is None else [item.split("=", 1) for item in plain.split()]
-        values = dict(pairs)
-    except ValueError:  # a blank inside a value
-        pairs = _with_blanks(text)
-        values = dict(pairs)
+    pairs = _pairs(text)
+    values = dict(pairs)
     if len(values) != len(pairs):
         values.update((key, value) for key, value in reversed(pairs) if key in ("user", "group"))
     return values
 
 
-def _unquoted(text: str) -> Optional[str]:
-    """The text without quotes around values, as PBS Pro always has around some; None if one has a blank."""
-    quoted = text.split('"')[1::2]
-    joined = "".join(quoted)
-    if "'" in text or len(quoted) > MOST_QUOTED or joined != "".join(joined.split()):
-        return None
-    for value in quoted:
-        text = text.replace('="%s"' % value, "=" + value)
-    return text
-
-
-def _with_blanks(text: str) -> List[List[str]]:
+def _pairs(text: str) -> List[List[str]]:
     """Names and values of a text whose values may have blanks: in quotes (PBS Pro) or not (Torque)."""
     pairs: List[List[str]] = []
     for key, value, word in _ITEM.findall(text):
@@ -318,11 +337,9 @@ def _asked_cores(values: Values) -> Iterator[int]:
 def gpus_of(values: Values) -> Optional[int]:
     """GPUs that the job was given or, if that isn't told, asked for; None where the log doesn't say."""
     try:
-        if "ngpus=" in values.get("exec_vnode", ""):
-            total = sum(
-                _resource(chunk.strip("()").split(":"), "ngpus") or 0
-                for chunk in values["exec_vnode"].split("+")
-            )
+        given = _NGPUS.findall(values.get("exec_vnode", ""))
+        if given:
+            total = sum(map(units.count, given))
             return total if total <= SMALL_NUMBER else None
         if "exec_gpus" in values:
             return len(values["exec_gpus"].split("+"))

@@ -44,6 +44,16 @@ def test_lsf_with_and_without_host_factor(site, scale, times):
     assert "skipped 1: never started" in read(site.path("parser.log"))
 
 
+@pytest.mark.parametrize("given", [{}, {"batch__scale_host_factor": "false"}])
+def test_lsf_without_a_word_on_host_factors(site, given):
+    """Wall and CPU time depend on it, so nobody shall overlook it."""
+    site.write("lsb.acct", read("lsf", "5.1", "lsb.acct"))
+    site.config(batch__type="LSF", batch__parallel="true", **given)
+    assert site.command() == (0, "", "")
+    assert site.rows(WANTED) == [("101", 7200, 6621, 1, 1)]
+    assert ("scale_host_factor is absent" in read(site.path("parser.log"))) == (not given)
+
+
 def test_record_on_several_lines_that_is_being_written_waits(site):
     """P4: cut anywhere, its lines are left for the run that finds the rest."""
     lines = read("lsf", "9.1", "lsb.acct").splitlines(keepends=True)

@@ -1,12 +1,12 @@
 """Lines of Torque and PBS Pro: the sample, and their bad days."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
 from apel.parsers import Failed, ParserOptions, PbsParser, Skipped
-from apel.parsers.pbs import attributes, exec_hosts, exec_vnodes, gpus_of, selected
+from apel.parsers.pbs import attributes, exec_hosts, exec_vnodes, gpus_of, selected, wanted
 from apel.records import EventRecord
 
 HEAD = "03/07/2025 11:30:05;E;90117.pbs.example;"
@@ -201,6 +201,34 @@ def test_blanks_semicolons_and_quotes_in_values(pbs, text, name):
     record = pbs.parse(line(jobname=None, queue=None) + " " + text)
     assert record.Queue == name
     assert (record.JobName, record.WallDuration) == ("90117.pbs.example", 9005)
+
+
+def quoted(value):
+    """As PBS Pro quotes what has blanks."""
+    mark = "'" if '"' in value else '"'
+    return mark + value + mark if " " in value or '"' in value or value[:1] == "'" else value
+
+
+@given(
+    values=st.lists(st.text("ab =;+/'", max_size=8) | st.text('ab ="', max_size=5), min_size=6, max_size=6)
+)
+@example(values=["a b", "c d", "", " end=7", "x", 'say "queue=c"'])
+def test_quick_look_sees_what_is_there(values):
+    """P16: also in lines of an unusual form, and with whatever in the values that nobody wants."""
+    keys = ["user", "group", "jobname", "comment", "queue", "account"]
+    pairs = [(key, value.replace("'", "") if '"' in value else value) for key, value in zip(keys, values)]
+    text = " ".join("%s=%s" % (key, quoted(value)) for key, value in [*pairs, ("end", "8")])
+    assert attributes(text) == dict(pairs, end="8")
+    found = wanted(text)
+    for key in ("user", "group", "queue", "end"):
+        assert found[key] == attributes(text)[key]
+
+
+def test_quick_look_falls_back():
+    """No value is missed for the form of a line: tabs, words without quotes, user and group elsewhere."""
+    for text in ("user=a\tgroup=b c=d\tend=8", "user=a group=b c d=e end=8", "end=8 group=b user=a"):
+        assert wanted(text) == attributes(text)
+        assert wanted(text)["end"] == "8"
 
 
 def test_no_name_of_a_job_makes_another_user():
