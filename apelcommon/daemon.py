@@ -57,6 +57,25 @@ class Stop:
         return self._event.wait(seconds)
 
 
+class Hangup:
+    """SIGHUP: end what runs, and begin again with the configuration as it is now."""
+
+    def __init__(self) -> None:
+        self.again = False
+        self.stop: Optional[Stop] = None
+
+    def came(self) -> None:
+        """What is to be called when the signal comes."""
+        self.again = True
+        if self.stop is not None:
+            self.stop.interrupt()
+
+    def taken(self) -> bool:
+        """Whether one came since last asked."""
+        again, self.again = self.again, False
+        return again
+
+
 @contextlib.contextmanager
 def stop_signals(reload: Handler = None) -> Iterator[Stop]:
     """SIGTERM and SIGINT set the Stop that is given; SIGHUP calls `reload`. Old handlers come back after."""
@@ -172,19 +191,19 @@ def run_steps(
         except Transient as err:
             wait = backoff.next()
             log.warning("%s Trying again in %.0f seconds.", err, wait)
-        _wait(stop, wait, beat)
+        wait_and_beat(stop, wait, beat)
     notify("STOPPING=1")
 
 
-def _wait(stop: Stop, seconds: float, beat: Callable[[], Any]) -> None:
-    """Wait, and let systemd know meanwhile that we do so on purpose."""
+def wait_and_beat(stop: Stop, seconds: float, beat: Callable[[], Any] = lambda: None) -> bool:
+    """Wait, and let systemd know meanwhile that we do so on purpose; whether we were asked to end."""
     end = time.monotonic() + seconds
     while True:
         notify("WATCHDOG=1")
         beat()
         left = end - time.monotonic()
         if left <= 0 or stop.wait(min(left, _beat_seconds())):
-            return
+            return stop.is_set()
 
 
 def _beat_seconds() -> float:

@@ -121,3 +121,8 @@ def _check_dates(certificate: x509.Certificate, path: str, least_valid: datetime
         raise SigningError("Renew the certificate %s: it ends within 24 hours (%s)." % (path, ends))
     if ends - now < WARN_VALID:
         log.warning("The certificate %s ends on %s; renew it.", path, ends.isoformat())
+
+
+def certificate_ends(path: str) -> datetime.datetime:
+    """When the certificate in a file ends to be valid. Raises SigningError."""
+    return validity(_load_certificate(path))[1]

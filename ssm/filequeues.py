@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import uuid
-from typing import Iterator, List, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from apelcommon.files import fsync_directory, write_atomically
 from ssm.claims import Claims, free_the_dead
@@ -58,6 +58,14 @@ class Queue(abc.ABC):
     def count(self) -> int:
         """How many elements there are, locked or not."""
         return sum(1 for _ in self.ids())
+
+    def oldest(self) -> Optional[float]:
+        """When the oldest element was made (epoch seconds); None for an empty queue."""
+        return next((self.made(element) for element in self.ids()), None)
+
+    def made(self, element: str) -> float:
+        """When an element was made (epoch seconds): its name tells."""
+        return float(int(os.path.basename(element)[:8], 16))
 
     def purge(self) -> int:
         """Free the locks of dead processes and remove leftovers of old ones; how many locks were freed."""
@@ -241,6 +249,10 @@ class DirectoryQueue(FileQueue):
         except OSError as err:
             raise StorageError("Cannot add to the queue %s: %s" % (self.path, err.strerror or err)) from err
         return name
+
+    def made(self, element: str) -> float:
+        """When an element was made, or last changed (epoch seconds)."""
+        return os.stat(self._at(element)).st_mtime
 
     def lock(self, element: str) -> bool:
         """Whether the element is (still) there: this layout has no locks."""

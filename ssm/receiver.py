@@ -2,19 +2,23 @@
 
 import logging
 import os
+import time
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 from apelcommon.backoff import Backoff
-from apelcommon.daemon import notify
+from apelcommon.daemon import notify, wait_and_beat
 from apelcommon.errors import Transient
 from ssm import smime
 from ssm.banned import BannedSigners
+from ssm.broker import DIRECTORY
 from ssm.dnlist import DnList
 from ssm.envelope import Decryptor
 from ssm.errors import CryptoError, TransportError
+from ssm.figures import ReceiverFigures
 from ssm.keyring import KeyRing
-from ssm.options import DIRECTORY, check_receiver
+from ssm.options import check_receiver
 from ssm.queues import INCOMING, REJECT, MessageQueue
+from ssm.rejectcap import RejectCap
 from ssm.transport import Delivery, Transport, open_transport
 from ssm.trust import TrustStore
 
@@ -31,6 +35,20 @@ NOT_VERIFIED = "Failed to verify message: "
 NOT_LISTED = "Signer not in valid DNs list: "
 BANNED = "Signer is banned: "
 POLL_SECONDS = 1.0
+
+
+REASONS = {
+    EMPTY: "empty",
+    NOT_DECRYPTED: "not decrypted",
+    NOT_VERIFIED: "not verified",
+    NOT_LISTED: "not listed",
+    BANNED: "banned",
+}
+
+
+def reason_of(error: str) -> str:
+    """The kind of a reason for rejection, in two words."""
+    return next((kind for start, kind in REASONS.items() if error.startswith(start)), "other")
 
 
 class Verdict(NamedTuple):
@@ -64,6 +82,7 @@ class Receiver:
         allowed: Union[DnList, frozenset],
         keys: Optional[Keys] = None,
         banned: Optional[BannedSigners] = None,
+        figures: Optional[ReceiverFigures] = None,
     ) -> None:
         """`keys` open what is encrypted for us; who is `banned` is refused though `allowed`."""
         self.incoming, self.reject = make_queues(base)
@@ -71,6 +90,8 @@ class Receiver:
         self.allowed = allowed
         self.keys = keys or Decryptor([])
         self.banned = banned
+        self.figures = figures
+        self.cap = RejectCap(self.reject, 0, 0)
         self.accepted = 0
         self.rejected = 0
         for queue in (self.incoming, self.reject):
@@ -131,18 +152,36 @@ class Receiver:
             "signer": verdict.signer,
             "empaid": identifier,
         }
-        if verdict.error.startswith(BANNED) and self.banned and not self.banned.keeps(verdict.signer):
-            self.rejected += 1
-        elif verdict.error:
+        if verdict.error:
+            self._reject(identifier, verdict, element)
+            return
+        name = self.incoming.add(element)
+        self.accepted += 1
+        if self.figures is not None:
+            self.figures.stored()
+        log.info("Message %s from %s stored (incoming/%s).", identifier, verdict.signer, name)
+
+    def _reject(self, identifier: str, verdict: Verdict, element: Dict[str, Union[str, bytes]]) -> None:
+        kept = not verdict.error.startswith(BANNED) or not self.banned or self.banned.keeps(verdict.signer)
+        if kept:
             name = self.reject.add({**element, "error": verdict.error})
-            self.rejected += 1
             log.warning(
                 "Message %s from %s rejected (reject/%s): %s", identifier, verdict.signer, name, verdict.error
             )
-        else:
-            name = self.incoming.add(element)
-            self.accepted += 1
-            log.info("Message %s from %s stored (incoming/%s).", identifier, verdict.signer, name)
+            self._count_removed(self.cap.added(len(verdict.body)))
+        self.rejected += 1
+        if self.figures is not None:
+            self.figures.rejected.add(reason=reason_of(verdict.error))
+
+    def _count_removed(self, count: int) -> None:
+        if self.figures is not None and count:
+            self.figures.removed.add(count)
+
+    def rest(self) -> None:
+        """What is to be done now and then: limits kept, figures written."""
+        self._count_removed(self.cap.look_now_and_then())
+        if self.figures is not None:
+            self.figures.look_now_and_then({"incoming": self.incoming, "reject": self.reject})
 
     def result(self) -> Received:
         """What was done so far."""
@@ -174,6 +213,9 @@ def receive(
     finally:
         if receiver.banned is not None:
             receiver.banned.report()
+        if receiver.figures is not None:
+            receiver.figures.look({"incoming": receiver.incoming, "reject": receiver.reject})
+            receiver.figures.metrics.write()
     return receiver.result()
 
 
@@ -181,7 +223,10 @@ def make_receiver(settings: Any, names: DnList, keys: Keys) -> Receiver:
     """The receiver that receiver.cfg describes. Raises ConfigError, StorageError."""
     own = settings.certificates
     trust = TrustStore(own.capath, own.check_crls, own.allow_proxies)
-    return Receiver(settings.messaging.path, trust, names, keys, load_banned(settings))
+    figures = ReceiverFigures(settings, REASONS.values())
+    receiver = Receiver(settings.messaging.path, trust, names, keys, load_banned(settings), figures)
+    receiver.cap = RejectCap(receiver.reject, settings.reject.max_mb, settings.reject.max_days)
+    return receiver
 
 
 def load_banned(settings: Any) -> BannedSigners:
@@ -210,6 +255,7 @@ class _Loop:
         self.stop = stop
         self.idle = 0.0 if idle is not None and transport.empty_is_drained else idle
         self.backoff = Backoff(1.0, 60.0)
+        self._next_beat = 0.0
 
     def run_for_ever(self) -> None:
         """Connect and pump until asked to stop, whatever the broker does.
@@ -230,6 +276,7 @@ class _Loop:
         """Connect, and pump until idle or asked to stop. Raises TransportError."""
         try:
             self.transport.connect()
+            notify("STATUS=Connected.")
             self._pump()
         finally:
             self.transport.close()
@@ -239,7 +286,7 @@ class _Loop:
         wait = POLL_SECONDS if self.idle is None else min(POLL_SECONDS, self.idle)
         while not self.stop.is_set():
             delivery = self.transport.receive(wait)
-            notify("WATCHDOG=1")
+            self._beat()
             self.backoff.reset()
             if delivery is not None:
                 quiet = 0.0
@@ -269,5 +316,18 @@ class _Loop:
                     return False
 
     def _pause(self, seconds: float) -> bool:
-        notify("WATCHDOG=1")
-        return bool(self.stop.wait(seconds))
+        return wait_and_beat(self.stop, seconds, self._rest)
+
+    def _rest(self) -> None:
+        try:
+            self.receiver.rest()
+        except OSError as err:
+            log.warning("The reject queue can't be looked through: %s", err)
+
+    def _beat(self) -> None:
+        """Let systemd know that we live; not for every message of a flood."""
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + 1.0
+            notify("WATCHDOG=1")
+            self._rest()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Optional
 from ssm.credentials import load_credentials, load_receiver
 from ssm.envelope import Encryptor
 from ssm.errors import StorageError
+from ssm.figures import SenderFigures
 from ssm.options import check_sender
 from ssm.outbound import Outbound, ReceiptTimeout, Sent
 from ssm.queues import FileQueue, open_outgoing
@@ -25,17 +26,21 @@ def send_queue(settings: Any, stop: Any = None) -> Sent:
     TransportError, ReceiptTimeout, StorageError (what was not confirmed stays in the queue).
     """
     check_sender(settings)
+    figures = SenderFigures(settings)
     queue = open_outgoing(settings.messaging.path, settings.messaging.path_type)
     try:
-        return _send_all(settings, queue, stop)
+        return _send_all(settings, queue, stop, figures)
     except OSError as err:
         raise StorageError("The queue %s: %s." % (queue.path, err)) from err
+    finally:
+        figures.ran({"outgoing": queue})
 
 
-def _send_all(settings: Any, queue: FileQueue, stop: Any) -> Sent:
+def _send_all(settings: Any, queue: FileQueue, stop: Any, figures: SenderFigures) -> Sent:
     queue.purge()
     if not any(True for _ in queue.ids()):
         log.info("No messages found to send.")
+        figures.success = True
         return Sent(0, 0, 0)
     credentials = load_credentials(settings.certificates.certificate, settings.certificates.key)
     log.info("Messages will be signed using %s", credentials.name)
@@ -45,9 +50,12 @@ def _send_all(settings: Any, queue: FileQueue, stop: Any) -> Sent:
     try:
         transport.connect()
         run.send_all()
+        figures.success = not run.failed
     finally:
         run.finish()
         transport.close()
+        figures.sent.add(run.sent)
+        figures.failed.add(run.failed)
     return run.result()
 
 

@@ -9,8 +9,9 @@ from apelcommon import __version__
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
-from apelcommon.daemon import PidFile, Stop, go_background, stop_signals
+from apelcommon.daemon import Hangup, PidFile, go_background, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError
+from ssm.commands.checking import receiver_checks, say
 from ssm.dnlist import DnList
 from ssm.errors import SigningError, StorageError
 from ssm.options import RECEIVER, check_receiver
@@ -56,13 +57,19 @@ class ReceiveCommand(Command):
         how.add_argument(
             "--check-config",
             action="store_true",
-            help="check the configuration and the DN file, and receive nothing",
+            help="check the configuration, try what it names (certificate, authorities, DN list, spool), and "
+            "receive nothing",
         )
         how.add_argument(
             "--replay-rejected",
             action="store_true",
             help="judge what was rejected again, put what is acceptable by now into incoming, and receive "
             "nothing; may be run beside a receiver",
+        )
+        parser.add_argument(
+            "--connect",
+            action="store_true",
+            help="with --check-config: try the connection to the broker, too",
         )
         parser.add_argument(
             "--dn",
@@ -107,7 +114,7 @@ class ReceiveCommand(Command):
         return EXIT_DONE
 
     def _receive(self, settings: Settings, names: DnList, keys: Keys, args: argparse.Namespace) -> int:
-        hangup = _Hangup()
+        hangup = Hangup()
         with stop_signals(hangup.came) as stop:
             hangup.stop = stop
             while True:
@@ -133,33 +140,7 @@ class ReceiveCommand(Command):
     def _check(self, args: argparse.Namespace) -> int:
         settings = RECEIVER.read(args.config)
         check_receiver(settings)
-        names = DnList(args.dn_file)
-        load_banned(settings)
-        load_keys(settings)
-        if not os.path.isdir(settings.certificates.capath):
-            raise ConfigError(
-                "%s: [certificates] capath: no directory %s" % (args.config, settings.certificates.capath)
-            )
-        print("%s is right; %s has %d DNs" % (args.config, args.dn_file, len(names)))
-        return EXIT_DONE
-
-
-class _Hangup:
-    """SIGHUP: end what runs, and begin again with the configuration as it is now."""
-
-    def __init__(self) -> None:
-        self.again = False
-        self.stop: Optional[Stop] = None
-
-    def came(self) -> None:
-        self.again = True
-        if self.stop is not None:
-            self.stop.interrupt()
-
-    def taken(self) -> bool:
-        """Whether one came since last asked."""
-        again, self.again = self.again, False
-        return again
+        return say(settings, receiver_checks(settings, args.dn_file, args.connect))
 
 
 def main(argv: Optional[List[str]] = None) -> int:

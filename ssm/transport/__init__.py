@@ -3,7 +3,7 @@
 import abc
 from typing import Any, List, NamedTuple, Optional
 
-from ssm.options import AMS, DIRECTORY
+from ssm.broker import AMS, DIRECTORY
 
 __all__ = ["Delivery", "Transport", "open_transport"]
 
@@ -31,6 +31,10 @@ class Transport(abc.ABC):
     @abc.abstractmethod
     def connect(self) -> None:
         """Open the way. Whether it can be used for sending, receiving or both is a matter of rights."""
+
+    def where(self) -> str:
+        """Whom `connect` has reached, for people."""
+        return "the other side answers"
 
     @abc.abstractmethod
     def send(self, identifier: str, body: bytes) -> None:

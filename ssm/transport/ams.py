@@ -14,8 +14,8 @@ import logging
 import time
 from typing import Any, Deque, Dict, Iterator, List, Optional, Tuple
 
+from ssm.broker import AMS, DEFAULT_PORTS, broker_addresses
 from ssm.errors import TooLarge, TransportError
-from ssm.options import AMS, DEFAULT_PORTS, broker_addresses
 from ssm.transport import Delivery, Transport
 from ssm.transport.amsapi import TRIES, AmsRefused, AmsUnreachable, Api
 
@@ -71,6 +71,10 @@ class AmsTransport(Transport):
                 if not remaining:
                     raise
                 log.info("%s Trying the next host.", err)
+
+    def where(self) -> str:
+        """The host that answered."""
+        return "AMS at %s:%d answers, and we have a token" % (self._api.host, self._api.port)
 
     def _post(self, path: str, body: Any, tries: int = TRIES) -> Dict[str, Any]:
         with self._watched():

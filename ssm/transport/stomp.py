@@ -15,8 +15,8 @@ from stomp.protocol import Protocol11, Protocol12
 
 from apelcommon.backoff import Backoff
 from apelcommon.errors import ConfigError
+from ssm.broker import broker_addresses
 from ssm.errors import TooLarge, TransportError
-from ssm.options import broker_addresses
 from ssm.transport import Delivery, Transport
 from ssm.transport.wire import Wire, tls_context
 
@@ -180,6 +180,10 @@ class StompTransport(Transport):
                 log.info("%s Trying %s.", err, "the next broker" if len(self._addresses) > 1 else "again")
                 if remaining % len(self._addresses) == 0:
                     time.sleep(backoff.next())
+
+    def where(self) -> str:
+        """The broker that answered."""
+        return "%s:%d speaks STOMP %s" % (*self._addresses[0], self.broker.stomp_version)
 
     def _connect(self, address: Tuple[str, int]) -> None:
         wire = Wire(address, self._tls(), self.broker.connect_timeout, self.broker.vhost)

@@ -1,6 +1,7 @@
 """ssmsend and ssmreceive as commands: options, exit statuses, what they say."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -128,26 +129,52 @@ def test_missing_config_file_is_said(command, capsys):
 
 def test_check_config_of_the_sender(sender_cfg, write, sender_settings, outgoing, host, another_host, capsys):
     outgoing.add("Site: Aye")
-    assert ssmsend.main(["-c", sender_cfg, "--check-config"]) == 0
-    assert host.dn in capsys.readouterr().out
+    assert ssmsend.main(["-c", sender_cfg, "--check-config", "--connect"]) == 0
+    out = capsys.readouterr().out
+    assert "ok       certificate: %s, 29 days left" % host.dn in out
+    assert out.endswith("Everything is in order.\n")
     assert outgoing.count() == 1
-    wrong = write("sender", sender_settings, certificates__key=another_host.key)
-    assert ssmsend.main(["-c", wrong, "--check-config"]) == 1
-    assert "not a pair" in capsys.readouterr().err
-    wrong = write("sender", sender_settings, certificates__capath="/nonexistent")
-    assert ssmsend.main(["-c", wrong, "--check-config"]) == 2
-    assert "capath" in capsys.readouterr().err
+    assert not os.path.exists(sender_settings.messaging.destination), "it changes nothing"
+    for option, value, said in (
+        ("certificates__key", another_host.key, "failed   certificate: .* not a pair"),
+        ("certificates__capath", "/nonexistent", "failed   capath: .*no directory /nonexistent"),
+        ("certificates__capath", "/", "failed   capath: / holds no authority"),
+        ("messaging__path", "/dev/null", "failed   spool: /dev/null is no directory"),
+        ("certificates__server_cert", "/nonexistent", "failed   server_cert: "),
+    ):
+        assert (
+            ssmsend.main(["-c", write("sender", sender_settings, **{option: value}), "--check-config"]) == 1
+        )
+        assert re.search(said, capsys.readouterr().out)
+
+
+def test_check_config_warns_of_a_certificate_that_ends_soon(write, sender_settings, pki, capsys):
+    certificate, key = pki.issue("soon.example.org", days=(-1, 5))
+    changes = {"certificates__certificate": certificate, "certificates__key": key}
+    assert ssmsend.main(["-c", write("sender", sender_settings, **changes), "--check-config"]) == 0
+    assert re.search("warning  certificate: .*soon.example.org, 4 days left", capsys.readouterr().out)
+
+
+def test_check_config_tries_the_broker_if_asked_to(write, sender_settings, receiver_settings, dns, capsys):
+    way = {"broker__host": "127.0.0.1", "broker__port": 1, "broker__connect_timeout": 1.0}
+    path = write("sender", sender_settings, sender__protocol="STOMP", **way)
+    assert ssmsend.main(["-c", path, "--check-config"]) == 0
+    assert ssmsend.main(["-c", path, "--check-config", "--connect"]) == 1
+    assert "failed   connection: Cannot connect to the broker 127.0.0.1:1" in capsys.readouterr().out
+    path = write("receiver", receiver_settings, receiver__protocol="AMS", **way)
+    assert ssmreceive.main(["-c", path, "-d", dns, "--check-config", "--connect"]) == 1
+    assert "failed   connection: Cannot connect to AMS at 127.0.0.1:1" in capsys.readouterr().out
 
 
 def test_check_config_of_the_receiver(receiver_cfg, write, receiver_settings, dns, tmp_path, capsys):
     assert ssmreceive.main(["-c", receiver_cfg, "-d", dns, "--check-config"]) == 0
     assert "has 1 DNs" in capsys.readouterr().out
     (tmp_path / "empty").write_text("")
-    assert ssmreceive.main(["-c", receiver_cfg, "-d", str(tmp_path / "empty"), "--check-config"]) == 2
-    assert "No valid DN" in capsys.readouterr().err
+    assert ssmreceive.main(["-c", receiver_cfg, "-d", str(tmp_path / "empty"), "--check-config"]) == 1
+    assert "No valid DN" in capsys.readouterr().out
     wrong = write("receiver", receiver_settings, certificates__capath="/nonexistent")
-    assert ssmreceive.main(["-c", wrong, "-d", dns, "--check-config"]) == 2
-    assert "capath" in capsys.readouterr().err
+    assert ssmreceive.main(["-c", wrong, "-d", dns, "--check-config"]) == 1
+    assert "capath" in capsys.readouterr().out
 
 
 def test_old_options_are_accepted_with_a_hint(write, sender_settings, tmp_path):
@@ -348,3 +375,53 @@ def test_daemon_writes_its_pid_file_and_removes_it(write, receiver_settings, dns
 def open_text(path):
     with open(path) as stream:
         return stream.read()
+
+
+def start(module, *words):
+    command = "import sys; from ssm.commands.%s import main; sys.exit(main(sys.argv[1:]))" % module
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", command, *words])
+
+
+def test_sender_as_a_daemon_sends_what_comes_and_outlives_trouble(
+    write, sender_settings, outgoing, another_host, tmp_path
+):
+    """A certificate that is no good, and a hangup that brings a good one."""
+    handed = sender_settings.messaging.destination
+    outgoing.add("first")
+    path = write("sender", sender_settings, certificates__key=another_host.key, daemon__interval=1.0)
+    process = start("ssmsend", "-c", path, "--daemon")
+    try:
+        log = str(tmp_path / "log")
+        assert eventually(lambda: os.path.exists(log) and "not a pair" in open_text(log))
+        assert write("sender", sender_settings, daemon__interval=1.0) == path
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: outgoing.count() == 0)
+        outgoing.add("second")
+        assert eventually(lambda: len([name for name in os.listdir(handed) if "message" in name]) == 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_figures_of_a_run_and_of_a_failed_one(write, sender_settings, outgoing, another_host, tmp_path):
+    figures = str(tmp_path / "ssm.prom")
+    outgoing.add("one")
+    outgoing.add("")
+    assert ssmsend.main(["-c", write("sender", sender_settings, metrics__textfile=figures)]) == 1
+    lines = open_text(figures).splitlines()
+    label = 'destination="%s",program="ssmsend"' % sender_settings.messaging.destination
+    assert "ssm_messages_sent_total{%s} 1" % label in lines
+    assert "ssm_messages_failed_total{%s} 1" % label in lines
+    assert 'ssm_queue_messages{%s,queue="outgoing"} 0' % label in lines
+    assert not any(line.startswith("apel_last_success") for line in lines)
+    assert any(re.match(r"ssm_certificate_days_left\{.*\} 29\.", line) for line in lines)
+    assert ssmsend.main(["-c", write("sender", sender_settings, metrics__textfile=figures)]) == 0
+    assert "apel_last_success_timestamp_seconds{%s}" % label in open_text(figures)
+    outgoing.add("two")
+    broken = write("sender", sender_settings, metrics__textfile=figures, certificates__key=another_host.key)
+    assert ssmsend.main(["-c", broken]) == 1
+    lines = open_text(figures).splitlines()
+    assert "ssm_messages_sent_total{%s} 1" % label in lines
+    assert 'ssm_queue_messages{%s,queue="outgoing"} 1' % label in lines

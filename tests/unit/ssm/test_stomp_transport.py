@@ -9,8 +9,9 @@ import pytest
 import stomp
 
 from apelcommon.errors import ConfigError
+from ssm.broker import broker_addresses
 from ssm.errors import TooLarge, TransportError
-from ssm.options import RECEIVER, broker_addresses
+from ssm.options import RECEIVER
 from ssm.transport import stomp as stomp_transport
 from ssm.transport.stomp import StompTransport, check_library
 

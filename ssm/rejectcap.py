@@ -1,0 +1,75 @@
+"""Keeps the reject queue from filling the disk: its oldest messages go, and are counted."""
+
+import logging
+import os
+import time
+from typing import Iterator, Tuple
+
+from ssm.elements import names_in
+from ssm.queues import MessageQueue
+
+log = logging.getLogger("ssmreceive")
+
+MEGABYTE = 1000000
+SECONDS_BETWEEN_LOOKS = 600.0
+DAY_SECONDS = 86400.0
+ROOM_LEFT = 0.9  # so much of the limit is kept: not every message is to cost a walk through the queue
+
+
+class RejectCap:
+    """The limits of [reject]: `max_mb` for all its messages together, `max_days` for each; 0 is none."""
+
+    def __init__(self, queue: MessageQueue, max_mb: int, max_days: int) -> None:
+        self.queue = queue
+        self.most = max_mb * MEGABYTE
+        self.seconds = max_days * DAY_SECONDS
+        self.removed = 0
+        self._bytes = 0
+        self._next_look = 0.0
+
+    def added(self, size: int) -> int:
+        """A message of so many bytes came to the queue; how many others had to go for it."""
+        self._bytes += size
+        return self.look() if self.most and self._bytes > self.most else 0
+
+    def look_now_and_then(self) -> int:
+        """Look through the queue every ten minutes; how many messages were removed."""
+        if not (self.most or self.seconds) or time.monotonic() < self._next_look:
+            return 0
+        return self.look()
+
+    def look(self) -> int:
+        """Look through the queue, and remove what is too old or too much; how many messages were removed."""
+        self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        found = list(self._sizes())
+        self._bytes = sum(size for _, size in found)
+        enough = int(self.most * ROOM_LEFT) if self.most and self._bytes > self.most else self._bytes
+        too_old = time.time() - self.seconds if self.seconds else 0.0
+        removed = 0
+        for element, size in found:
+            if self._bytes <= enough and self.queue.made(element) >= too_old:
+                break
+            if self.queue.lock(element):
+                self.queue.remove(element)
+                self._bytes -= size
+                removed += 1
+        if removed:
+            log.error(
+                "%d of the oldest messages in %s were removed: [reject] max_mb, max_days.",
+                removed,
+                self.queue.path,
+            )
+        self.removed += removed
+        return removed
+
+    def _sizes(self) -> Iterator[Tuple[str, int]]:
+        """(element, bytes) of all in the queue, oldest first."""
+        for element in self.queue.ids():
+            folder = os.path.join(self.queue.path, element)
+            size = 0
+            for name in names_in(folder):
+                try:
+                    size += os.lstat(os.path.join(folder, name)).st_size
+                except OSError:
+                    continue  # gone meanwhile
+            yield element, size

@@ -1,0 +1,96 @@
+"""The reject queue is bounded: its oldest messages go, and are counted."""
+
+import os
+import time
+
+import pytest
+
+from ssm.figures import ReceiverFigures
+from ssm.queues import REJECT, MessageQueue
+from ssm.receiver import REASONS, Receiver, reason_of
+from ssm.rejectcap import RejectCap
+from ssm.transport import Delivery
+
+
+@pytest.fixture
+def reject(tmp_path):
+    return MessageQueue(str(tmp_path / "reject"), REJECT)
+
+
+def fill(queue, count, size=100000):
+    return [queue.add({"body": "%d" % number + "x" * size, "error": "why"}) for number in range(count)]
+
+
+def test_oldest_go_when_there_are_too_many_bytes(reject, caplog):
+    names = fill(reject, 20)
+    cap = RejectCap(reject, 1, 0)
+    assert cap.look() == 12, "down to nine tenths of a megabyte"
+    assert list(reject.ids()) == names[12:]
+    assert "12 of the oldest messages" in caplog.text
+    assert cap.look() == 0
+
+
+def test_what_comes_is_counted_without_walking_the_queue(reject, monkeypatch):
+    cap = RejectCap(reject, 1, 0)
+    walks = []
+    look = cap.look
+    monkeypatch.setattr(cap, "look", lambda: walks.append(1) or look())
+    removed = 0
+    for _ in range(30):
+        fill(reject, 1)
+        removed += cap.added(100000)
+    assert removed == cap.removed == 30 - reject.count()
+    assert reject.count() <= 10
+    assert len(walks) < 15
+
+
+def test_too_old_ones_go(reject):
+    fill(reject, 3)
+    folder = os.path.join(reject.path, "00000000")
+    old = "%08x000000" % int(time.time() - 11 * 86400)
+    os.rename(os.path.join(folder, sorted(os.listdir(folder))[0]), os.path.join(folder, old))
+    assert RejectCap(reject, 0, 12).look() == 0
+    assert RejectCap(reject, 0, 10).look() == 1
+    assert reject.count() == 2
+
+
+def test_what_another_process_works_on_stays(reject):
+    names = fill(reject, 20)
+    assert MessageQueue(reject.path, REJECT).lock(names[0])
+    RejectCap(reject, 1, 0).look()
+    assert next(reject.ids()) == names[0]
+
+
+def test_without_limits_nothing_goes(reject):
+    fill(reject, 20)
+    cap = RejectCap(reject, 0, 0)
+    assert cap.look_now_and_then() == 0
+    assert cap.added(10**12) == 0
+    assert reject.count() == 20
+
+
+def test_receiver_keeps_the_limit_and_counts(receiver_settings, trust, tmp_path):
+    """S12: a flood of messages that nobody can verify does not fill the disk."""
+    receiver_settings.metrics.textfile = str(tmp_path / "ssm.prom")
+    figures = ReceiverFigures(receiver_settings, REASONS.values())
+    receiver = Receiver(str(tmp_path / "centre"), trust, frozenset(), figures=figures)
+    receiver.cap = RejectCap(receiver.reject, 1, 0)
+    for number in range(40):
+        receiver.take(Delivery("id%d" % number, b"x" * 100000, None))
+    receiver.take(Delivery("empty", b"", None))
+    receiver.rest()
+    assert receiver.rejected == 41
+    assert receiver.reject.count() <= 11
+    with open(receiver_settings.metrics.textfile) as stream:
+        lines = stream.read().splitlines()
+    label = 'destination="%s",program="ssmreceive"' % receiver_settings.messaging.destination
+    assert 'ssm_messages_rejected_total{%s,reason="not verified"} 40' % label in lines
+    assert 'ssm_messages_rejected_total{%s,reason="empty"} 1' % label in lines
+    assert 'ssm_messages_rejected_total{%s,reason="banned"} 0' % label in lines
+    assert "ssm_rejects_removed_total{%s} %d" % (label, 41 - receiver.reject.count()) in lines
+    assert 'ssm_queue_messages{%s,queue="reject"} %d' % (label, receiver.reject.count()) in lines
+
+
+def test_every_reason_has_its_kind():
+    assert {reason_of(start + "anything") for start in REASONS} == set(REASONS.values())
+    assert reason_of("something else") == "other"
