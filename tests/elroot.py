@@ -218,6 +218,18 @@ class ElRoot:
         said = run(["rpm", "--root", self.folder, *words])
         return "".join(line for line in said.splitlines(True) if line.strip() not in DEBIANS_REMARKS)
 
+    def dnf(self, *words: str, repository: str) -> str:
+        """Run dnf on the root, with a folder of packages as its only repository."""
+        settings = (
+            "[main]\ngpgcheck=0\nplugins=0\nassumeyes=1\nreposdir=/nowhere\ncachedir={0}/cache\nlogdir={0}\n"
+        )
+        settings += "[apel]\nname=apel\nbaseurl=file://{0}\n"
+        path = os.path.join(repository, "dnf.conf")
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(settings.format(repository))
+        run(["createrepo_c", "-q", repository])
+        return run(["dnf", "-c", path, "--installroot", self.folder, "--releasever", self.el, *words])
+
     def install_base(self, folder: str) -> None:
         """Install the stand-in for the distribution: it provides what releases.py says that this EL has."""
         provided = [*BASE, "python(abi) = %s" % self.release.python_version]

@@ -367,6 +367,25 @@ def test_upgrade_from_the_incumbent_keeps_what_was_edited(old_host, built, el):
         assert "import main" in host.read("/usr/bin/" + name)
 
 
+def test_dnf_finds_the_way_from_the_incumbent(old_host, built):
+    """As a user does it: one `dnf upgrade` brings all packages, and the new one that they need."""
+    old_host.dnf("upgrade", repository=os.path.dirname(built["apel-lib"]))
+    installed = dict(
+        line.split() for line in old_host.rpm("-qa", "--qf", "%{NAME} %{VERSION}\n").splitlines()
+    )
+    assert installed.pop("el-base")
+    assert installed == dict.fromkeys(PACKAGES, __version__)
+
+
+def test_dnf_installs_a_site_and_nothing_of_the_centre(built, el, tmp_path):
+    host = ElRoot(str(tmp_path / "root"), el)
+    host.install_base(str(tmp_path / "base"))
+    host.dnf("install", "apel-parsers", "apel-client", repository=os.path.dirname(built["apel-lib"]))
+    site = {"el-base", "apel-common", "apel-lib", "apel-ssm", "apel-parsers", "apel-client"}
+    assert set(host.rpm("-qa", "--qf", "%{NAME}\n").split()) == site
+    host.remove()
+
+
 def test_one_can_go_back_to_the_incumbent(old_host, built, incumbent):
     host = old_host
     host.rpm("-U", *(built[name] for name in PACKAGES))

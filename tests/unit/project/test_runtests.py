@@ -116,3 +116,21 @@ def test_missing_programs_are_named_to_who_is_not_root(runtests, monkeypatch, ca
     monkeypatch.setattr(runtests.os, "getuid", lambda: 1000)
     runtests.system_packages()
     assert "Frobnicator is missing; install it (frob)" in capsys.readouterr().out
+
+
+def test_on_el_dnf_installs_what_its_repositories_have(runtests, monkeypatch):
+    """One name that no repository knows must not keep the others away."""
+    asked = []
+    needs = [
+        runtests.Need("Frob", ("frob-nic",), ("frob",), ("frob-el",)),
+        runtests.Need("X", ("x-y",), ("x",), ()),
+    ]
+    monkeypatch.setattr(runtests, "NEEDS", needs)
+    monkeypatch.setattr(runtests.os, "getuid", lambda: 0)
+    monkeypatch.setattr(
+        runtests.shutil, "which", lambda name, path=None: "/usr/bin/dnf" if name == "dnf" else None
+    )
+    monkeypatch.setattr(runtests.subprocess, "run", lambda words, **more: asked.append(words))
+    monkeypatch.setattr(runtests, "can_make_venvs", lambda python: True)
+    runtests.system_packages()
+    assert asked == [["dnf", "-y", "-q", "--setopt=strict=0", "install", "frob-el"]]
