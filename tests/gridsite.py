@@ -23,6 +23,26 @@ CE1, CE2 = "ce1.example.org:9619/ce1-batch", "ce2.example.org:9619/ce2-batch"
 DN = "/DC=org/DC=example/CN=Ada Researcher"
 END = "2026-03-10 12:00:00"
 
+#: client.cfg of a site in a folder, for the command itself.
+CLIENT_CONFIG = """\
+[db]
+backend = sqlite
+name = {folder}/client.db
+[spec_updater]
+enabled = false
+site_name = TEST-SITE
+[unloader]
+dir_location = {folder}/spool
+{unloader}
+[ssm]
+enabled = false
+[client]
+lockfile = {folder}/lock
+[logging]
+logfile = {folder}/client.log
+console = false
+"""
+
 JOB: Dict[str, Any] = {
     "Site": SITE,
     "LocalUserID": "atlas001",

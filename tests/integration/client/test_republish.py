@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from gridsite import CE1, CE2, SITE, event, grid, new_site, queued
+from gridsite import CE1, CE2, CLIENT_CONFIG, SITE, event, grid, new_site, queued
 
 from apel.client.differences import differences, read_document
 from apel.client.republish import periods_of
@@ -14,24 +14,6 @@ from apel.times import epoch_from_text
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, EXIT_TRY_LATER, EXIT_USAGE, ServiceError
 
 NOW = epoch_from_text("2026-11-26 12:00:00")
-CONFIG = """\
-[db]
-backend = sqlite
-name = {folder}/client.db
-[spec_updater]
-enabled = false
-site_name = TEST-SITE
-[unloader]
-dir_location = {folder}/spool
-{unloader}
-[ssm]
-enabled = false
-[client]
-lockfile = {folder}/lock
-[logging]
-logfile = {folder}/client.log
-console = false
-"""
 #: Job, end, compute element: two in January, one in each of the next two months.
 JOBS = [
     ("1", "2026-01-10 12:00:00", CE1, "atlas"),
@@ -57,7 +39,7 @@ class Client:
     def run(self, *arguments, unloader=""):
         config = os.path.join(self.folder, "client.cfg")
         with open(config, "w", encoding="utf-8") as stream:
-            stream.write(CONFIG.format(folder=self.folder, unloader=unloader))
+            stream.write(CLIENT_CONFIG.format(folder=self.folder, unloader=unloader))
         return apelclient.main(["republish", "-c", config, *arguments])
 
     def sent(self, kind):

@@ -8,7 +8,7 @@ from typing import Any, Iterator
 
 import pytest
 from centre import Installation
-from gridsite import CE1, SITE, event, grid, new_site, queued
+from gridsite import CE1, CLIENT_CONFIG, SITE, event, grid, new_site, queued
 
 from apel import times
 from apel.commands import apelclient, apelpubsync
@@ -16,23 +16,6 @@ from apel.pubsync.serve import Server
 from apel.times import epoch_from_text
 
 NOW = epoch_from_text("2026-11-26 12:00:00")
-CLIENT = """\
-[db]
-backend = sqlite
-name = {folder}/client.db
-[spec_updater]
-enabled = false
-site_name = TEST-SITE
-[unloader]
-dir_location = {folder}/spool
-[ssm]
-enabled = false
-[client]
-lockfile = {folder}/lock
-[logging]
-logfile = {folder}/client.log
-console = false
-"""
 PUBSYNC = "[pubsync]\ndir = {folder}/pages\n[logging]\nlogfile = {folder}/pubsync.log\nconsole = false\n"
 
 
@@ -47,8 +30,8 @@ def world(tmp_path: Any, monkeypatch: Any) -> Iterator[SimpleNamespace]:
         site.put(event(str(number), end), grid(str(number), end[:10] + " 00:00:00"))
     site.join()
     centre = Installation(tmp_path, {"backend": "sqlite", "name": str(tmp_path / "server.db")})
-    for name, text in (("client.cfg", CLIENT), ("pubsync.cfg", PUBSYNC)):
-        centre.write(name, text.format(folder=tmp_path))
+    for name, text in (("client.cfg", CLIENT_CONFIG), ("pubsync.cfg", PUBSYNC)):
+        centre.write(name, text.format(folder=tmp_path, unloader=""))
     yield SimpleNamespace(folder=str(tmp_path), site=site, centre=centre)
     site.db.close()
     centre.close()
