@@ -5,18 +5,19 @@ import logging
 import os
 import sys
 import threading
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Tuple
 
 from apel import __version__, times
 from apel.commands import checking
-from apel.commands.server_config import add_db_argument, read_both
+from apel.commands.server_config import DB_TABLE, add_db_argument, read_both
 from apel.db import open_database
 from apel.pubsync import documents, nagios
 from apel.pubsync.documents import Build
 from apel.pubsync.figures import read_figures
-from apel.pubsync.gauges import set_gauges
+from apel.pubsync.gauges import set_gauges, set_part_gauges
 from apel.pubsync.model import Site, Thresholds, judge
 from apel.pubsync.publish import Publisher
+from apel.pubsync.records import KINDS, Kind, Part, publication_of, read_parts
 from apel.pubsync.serve import Server
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
@@ -65,6 +66,23 @@ TABLE = OptionTable(
             "Where that folder's parent is published, so that advice can name the pages' addresses. Empty: it"
             " doesn't.",
             sample="https://accounting.example.org",
+        ),
+        Option(
+            "pubsync",
+            "cloud_db",
+            "path",
+            "",
+            "The file with the [db] section of the database of cloud records; that of jobs, if it holds both."
+            " Empty: nothing is said of clouds.",
+            sample="/etc/apel/cloud-db.cfg",
+        ),
+        Option(
+            "pubsync",
+            "storage_db",
+            "path",
+            "",
+            "The same of storage records.",
+            sample="/etc/apel/storage-db.cfg",
         ),
         Option(
             "pubsync",
@@ -132,10 +150,10 @@ class PubSyncCommand(Command):
         parser.add_argument("--submit-host", metavar="NAME", help="with --check pub: only this submit host")
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--json", action="store_true", help="print JSON instead of building pages")
-        how.add_argument("--csv", choices=("pub", "sync"), help="print one of the tables as CSV")
+        how.add_argument("--csv", choices=("pub", "sync", *KINDS), help="print one of the tables as CSV")
         how.add_argument(
             "--check",
-            choices=("pub", "sync"),
+            choices=("pub", "sync", *KINDS),
             help="answer as a Nagios probe: 0 OK, 1 WARNING, 2 ERROR, 3 UNKNOWN (needs --site)",
         )
         how.add_argument(
@@ -160,6 +178,10 @@ class PubSyncCommand(Command):
         if args.check_config:
             return checking.say([settings, db_settings], checking.database(db_settings.db, "server"))
         now = times.now()
+        if args.csv in KINDS:
+            parts = _parts(settings, KINDS[args.csv], now, args.site)
+            sys.stdout.write(documents.records_csv(parts))
+            return EXIT_DONE
         if args.json or args.csv:
             sys.stdout.write(_printed(args, settings, _sites(db_settings, settings, now, args.site), now))
             return EXIT_DONE
@@ -186,6 +208,21 @@ def _sites(db_settings: Settings, settings: Settings, now: int, only: Optional[s
         return judge(read_figures(db, limit, only), now, thresholds)
     finally:
         db.close()
+
+
+def _parts(settings: Settings, kind: Kind, now: int, only: Optional[str] = None) -> List[Part]:
+    path = getattr(settings.pubsync, kind.name + "_db")
+    if not path:
+        raise ConfigError("%s: [pubsync] %s_db is empty" % (settings.path, kind.name))
+    db = open_database(DB_TABLE.read(path).db, schema=kind.schema)
+    try:
+        return read_parts(db, kind, now, _thresholds(settings), only)
+    finally:
+        db.close()
+
+
+def _kinds(settings: Settings) -> Tuple[str, ...]:
+    return tuple(kind for kind in KINDS if getattr(settings.pubsync, kind + "_db"))
 
 
 def _thresholds(settings: Settings) -> Thresholds:
@@ -219,7 +256,13 @@ def _checked(args: argparse.Namespace) -> nagios.Answer:
     if args.submit_host is not None and args.check != "pub":
         raise ConfigError("--submit-host needs --check pub")
     settings, db_settings = read_both(TABLE, args.config, args.db)
-    found = _sites(db_settings, settings, times.now(), args.site)
+    now = times.now()
+    if args.check in KINDS:
+        parts = _parts(settings, KINDS[args.check], now, args.site)
+        if not parts:
+            return nagios.unknown("the centre knows no such site")
+        return nagios.answer(publication_of(parts, now, _thresholds(settings)), _thresholds(settings))
+    found = _sites(db_settings, settings, now, args.site)
     site = found[0] if found else None
     if args.check == "sync":
         return nagios.check_sync(site)
@@ -237,9 +280,12 @@ def _build(settings: Settings, db_settings: Settings, now: int) -> None:
             raise ServiceError("The folder %s can't be made: %s" % (folder, err.strerror)) from err
         with Lock(os.path.join(folder, ".apelpubsync.lock"), "apelpubsync"):
             sites = _sites(db_settings, settings, now)
-            build = Build(now, _thresholds(settings), settings.pubsync.url)
-            written = Publisher(folder, build, settings.pubsync.month_pages).publish(sites)
+            parts = {kind: _parts(settings, KINDS[kind], now) for kind in _kinds(settings)}
+            build = Build(now, _thresholds(settings), settings.pubsync.url, tuple(parts))
+            written = Publisher(folder, build, settings.pubsync.month_pages).publish(sites, parts)
         set_gauges(metrics, sites)
+        for kind, found in parts.items():
+            set_part_gauges(metrics, KINDS[kind], found)
         log.info(
             "Pages of %d sites are up to date: %d files written, %d unchanged, %d removed",
             len(sites),

@@ -1,6 +1,6 @@
 """Charts as inline SVG, drawn when a page is built; every one has its numbers in words or a table too."""
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from apel.pubsync.figures import Month
 from apel.pubsync.markup import Markup, tag
@@ -42,21 +42,24 @@ def history(site: Site, current: Month, count: int) -> List[Point]:
     return points
 
 
-def sparkline(points: Sequence[Point]) -> Markup:
-    """Jobs by month in the size of a word."""
-    most = max(point.jobs for point in points)
+def sparkline(what: str, counts: Mapping[Month, int], current: Month) -> Markup:
+    """Counts of something ("Jobs") by month in the size of a word; months that are missing are 0."""
+    months = [months_back(current, back) for back in range(SPARK_MONTHS - 1, -1, -1)]
+    values = [counts.get(month, 0) for month in months]
+    most = max(values)
     if not most:
-        return tag("span", "no jobs", class_="muted")
-    step = (SPARK_WIDTH - 4) / (len(points) - 1)
+        return tag("span", "no %s" % what.lower(), class_="muted")
+    step = (SPARK_WIDTH - 4) / (len(values) - 1)
     places = [
-        (2 + place * step, SPARK_HEIGHT - 2 - point.jobs / most * (SPARK_HEIGHT - 4))
-        for place, point in enumerate(points)
+        (2 + place * step, SPARK_HEIGHT - 2 - value / most * (SPARK_HEIGHT - 4))
+        for place, value in enumerate(values)
     ]
-    label = "Jobs by month, %s to %s: at most %s, last %s" % (
-        points[0].text,
-        points[-1].text,
+    label = "%s by month, %s to %s: at most %s, last %s" % (
+        what,
+        month_text(months[0]),
+        month_text(months[-1]),
         number(most),
-        number(points[-1].jobs),
+        number(values[-1]),
     )
     line = " ".join("%.1f,%.1f" % place for place in places)
     return tag(

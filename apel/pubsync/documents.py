@@ -4,11 +4,21 @@ import csv
 import io
 import json
 from functools import lru_cache
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.pubsync import paths
 from apel.pubsync.advice import advise
-from apel.pubsync.model import EQUAL, UNKNOWN, Comparison, Publication, Site, SiteMonth, Thresholds
+from apel.pubsync.model import (
+    EQUAL,
+    UNKNOWN,
+    Comparison,
+    Publication,
+    Site,
+    SiteMonth,
+    Thresholds,
+    month_text,
+)
+from apel.pubsync.records import Kind, Part
 from apel.times import utc_text
 
 #: Moves when a field goes or changes its meaning; new fields may come without notice.
@@ -19,11 +29,15 @@ Document = Dict[str, Any]
 
 
 class Build(NamedTuple):
-    """What all pages of a build share. url: where the folder `publishing` is published, '' if not known."""
+    """What all pages of a build share.
+
+    url: where the folder `publishing` is published, '' if not known. kinds: those of KINDS that have pages.
+    """
 
     now: int
     thresholds: Thresholds
     url: str = ""
+    kinds: Tuple[str, ...] = ()
 
     def address(self, folder: str) -> str:
         """The address of the JSON of a page, or '' if that is not known."""
@@ -144,6 +158,32 @@ def with_hosts(entry: Document, month: SiteMonth) -> Document:
     return dict(entry, submit_hosts=hosts)
 
 
+def records_document(kind: Kind, parts: Sequence[Part], build: Build) -> Document:
+    """Cloud or storage publishing of all sites, by service."""
+    entries = [
+        dict(
+            _part(part),
+            software=part.software,
+            counts=[
+                {"month": month_text(month), "count": count} for month, count in sorted(part.counts.items())
+            ],
+        )
+        for part in parts
+    ]
+    return dict(head(build), thresholds=dict(build.thresholds._asdict()), kind=kind.name, parts=entries)
+
+
+def _part(part: Part) -> Document:
+    return {
+        "site": part.site,
+        "part": part.part,
+        "status": part.publication.status,
+        "last_change": time_text(part.publication.last),
+        "age_days": _rounded(part.publication.age_days),
+        "closed": part.publication.closed,
+    }
+
+
 def _publication(state: Publication) -> Document:
     return {
         "status": state.status,
@@ -210,6 +250,33 @@ def sync_csv(sites: Iterable[Site]) -> str:
 def sync_lines(site: Site, entries: Iterable[Document]) -> str:
     """The lines of one site; entries: its month_entries."""
     return _lines(SYNC_COLUMNS, (dict(entry, site=site.name) for entry in entries))
+
+
+RECORDS_COLUMNS = (
+    "site",
+    "part",
+    "status",
+    "last_change",
+    "age_days",
+    "closed",
+    "month",
+    "count",
+    "software",
+)
+
+
+def records_csv(parts: Iterable[Part]) -> str:
+    """A line for each service, with the number of its records in their newest month."""
+    rows = [
+        dict(
+            _part(part),
+            month=month_text(part.newest),
+            count=part.counts[part.newest],
+            software=part.software,
+        )
+        for part in parts
+    ]
+    return ",".join(RECORDS_COLUMNS) + "\n" + _lines(RECORDS_COLUMNS, rows)
 
 
 def _lines(columns: Sequence[str], rows: Iterable[Document]) -> str:

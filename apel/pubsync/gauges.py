@@ -1,8 +1,9 @@
 """The figures for Prometheus: per site and in all, never per month or user, so that series stay few."""
 
-from typing import Sequence
+from typing import Dict, Sequence
 
 from apel.pubsync.model import STATUSES, Site
+from apel.pubsync.records import Kind, Part
 from apelcommon.metrics import Metrics
 
 
@@ -29,3 +30,16 @@ def set_gauges(metrics: Metrics, sites: Sequence[Site]) -> None:
         surplus.set(sum(max(0, one) for one in differences), site=site.name)
         status_of.set(STATUSES.index(site.publication.status), site=site.name, check="pub")
         status_of.set(STATUSES.index(site.sync_status), site=site.name, check="sync")
+
+
+def set_part_gauges(metrics: Metrics, kind: Kind, parts: Sequence[Part]) -> None:
+    """Set what was found of cloud or storage publishing: a site is as new as its newest service."""
+    last = metrics.gauge(
+        "apel_pubsync_%s_last_change_timestamp_seconds" % kind.name,
+        "When %s records of a site last changed at the centre." % kind.name,
+    )
+    newest: Dict[str, int] = {}
+    for part in parts:
+        newest[part.site] = max(part.publication.last or 0, newest.get(part.site, 0))
+    for site, updated in newest.items():
+        last.set(updated, site=site)

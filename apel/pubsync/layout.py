@@ -8,6 +8,7 @@ from apel.pubsync.charts import number
 from apel.pubsync.documents import Build, time_text
 from apel.pubsync.markup import Markup, escape, join, tag, text
 from apel.pubsync.model import STATUSES, Publication
+from apel.pubsync.records import KINDS
 
 #: The way up from every page but the overview.
 TOP = ("Overview", paths.ROOT)
@@ -30,8 +31,8 @@ def link(page_folder: str, folder: str, words: Any) -> Markup:
     return tag("a", words, href=paths.up(page_folder) + folder + "/index.html")
 
 
-def render(page: Page, build: Optional[Build]) -> str:
-    """The HTML of a page. build: None for pages that do not say when they were built."""
+def render(page: Page, build: Build, dated: bool = True) -> str:
+    """The HTML of a page. dated: whether it says when it was built."""
     assets = paths.up(page.folder) + paths.ROOT + "/assets/"
     head = tag(
         "head",
@@ -47,9 +48,9 @@ def render(page: Page, build: Optional[Build]) -> str:
     body = tag(
         "body",
         tag("a", "Skip to the content", class_="skip", href="#content"),
-        tag("header", tag("div", _brand(page), _sections(page), class_="wide")),
+        tag("header", tag("div", _brand(page), _sections(page, build), class_="wide")),
         tag("main", _trail(page), tag("h1", page.title), *page.body, id="content", class_="wide"),
-        tag("footer", tag("div", *_footer(page, build), class_="wide")),
+        tag("footer", tag("div", *_footer(page, build if dated else None), class_="wide")),
     )
     return "<!DOCTYPE html>\n" + tag("html", head, body, lang="en") + "\n"
 
@@ -58,7 +59,8 @@ def _brand(page: Page) -> Markup:
     return link(page.folder, paths.ROOT, tag("strong", "Accounting: Pub/Sync"))
 
 
-def _sections(page: Page) -> Markup:
+def _sections(page: Page, build: Build) -> Markup:
+    others = [(KINDS[kind].title, paths.records(kind)) for kind in build.kinds]
     items = [
         tag(
             "a",
@@ -66,7 +68,7 @@ def _sections(page: Page) -> Markup:
             href=paths.up(page.folder) + folder + "/index.html",
             aria_current="page" if folder == page.folder else None,
         )
-        for name, folder in SECTIONS
+        for name, folder in [*SECTIONS, *others]
     ]
     return tag("nav", *items, aria_label="Sections")
 

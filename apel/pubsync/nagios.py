@@ -37,6 +37,11 @@ def check_publication(site: Optional[Site], thresholds: Thresholds, host: Option
         if not found:
             return unknown("the centre knows no such submit host of the site")
         state = found[0]
+    return answer(state, thresholds)
+
+
+def answer(state: Publication, thresholds: Thresholds) -> Answer:
+    """The old probe's words about an age."""
     return Answer(state.status, "%s [ %s ]%s" % (state.status, _words(state), _figures(state, thresholds)))
 
 

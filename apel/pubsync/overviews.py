@@ -3,7 +3,7 @@
 from typing import Any, Sequence
 
 from apel.pubsync import paths
-from apel.pubsync.charts import SPARK_MONTHS, history, number, sparkline
+from apel.pubsync.charts import SPARK_MONTHS, number, sparkline
 from apel.pubsync.documents import Build
 from apel.pubsync.layout import (
     STATUS_WORDS,
@@ -23,7 +23,8 @@ from apel.pubsync.layout import (
     tools,
 )
 from apel.pubsync.markup import Markup, tag
-from apel.pubsync.model import STATUSES, Site
+from apel.pubsync.model import STATUSES, Site, month_text, months_back
+from apel.pubsync.records import Kind, Part
 from apel.times import month_of
 
 
@@ -53,7 +54,8 @@ def _urgency(site: Site) -> Any:
 
 
 def _overview_row(columns: Sequence[Column], site: Site, build: Build) -> Markup:
-    points = history(site, month_of(build.now), SPARK_MONTHS)
+    current = month_of(build.now)
+    jobs = {month.month: month.published.jobs for month in site.months}
     return row(
         columns,
         [
@@ -66,8 +68,8 @@ def _overview_row(columns: Sequence[Column], site: Site, build: Build) -> Markup
                 STATUSES.index(site.sync_status),
             ),
             Cell(len(site.differing) or "–", len(site.differing)),
-            count(points[-2].jobs),
-            Cell(sparkline(points), points[-1].jobs),
+            count(jobs.get(months_back(current, 1), 0)),
+            Cell(sparkline("Jobs", jobs, current), jobs.get(current, 0)),
         ],
         data_status=site.status,
         class_="closed" if site.publication.closed else None,
@@ -155,3 +157,45 @@ def _sync_row(columns: Sequence[Column], site: Site) -> Markup:
         ],
         data_status=site.sync_status,
     )
+
+
+def records(kind: Kind, parts: Sequence[Part], build: Build) -> Page:
+    """Cloud or storage publishing: every service of every site, those that have closed last."""
+    columns = [
+        Column("Site"),
+        Column(kind.part),
+        Column("Last change", "number", "when a record of it last changed at the centre"),
+        Column("Age", "number"),
+        Column(kind.things, "number", "in the newest month that has some"),
+        Column("Of month"),
+        Column("Software"),
+        Column("%s by month" % kind.things, "number", "the last %d months" % SPARK_MONTHS),
+        Column("Publication status"),
+    ]
+    ordered = sorted(
+        parts, key=lambda part: (part.publication.closed, part.site.lower(), part.site, part.part)
+    )
+    rows = [
+        row(
+            columns,
+            [
+                Cell(part.site, part.site.lower()),
+                part.part,
+                day(part.publication.last),
+                age(part.publication),
+                count(part.counts[part.newest]),
+                month_text(part.newest),
+                part.software,
+                Cell(
+                    sparkline(kind.things, part.counts, month_of(build.now)),
+                    part.counts.get(month_of(build.now), 0),
+                ),
+                status_cell(part.publication.status),
+            ],
+            data_status=part.publication.status,
+            class_="closed" if part.publication.closed else None,
+        )
+        for part in ordered
+    ]
+    body = [tools(kind.name), table("%s publishing of all sites" % kind.title, columns, rows, id=kind.name)]
+    return Page(paths.records(kind.name), "%s publishing of all sites" % kind.title, [TOP], body, csv=True)

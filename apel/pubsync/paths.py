@@ -52,3 +52,8 @@ def month(site: str, text: str) -> str:
 def up(folder: str) -> str:
     """What leads from a page in `folder` back to the top: '../../' for 'publishing/grid'."""
     return "../" * len(folder.split("/"))
+
+
+def records(kind: str) -> str:
+    """The folder of the page about cloud or storage publishing."""
+    return "%s/%s" % (ROOT, kind)

@@ -2,21 +2,24 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import tempfile
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from apel.pubsync import documents, overviews, paths, sitepages
 from apel.pubsync.documents import Build, as_json
 from apel.pubsync.layout import Page, render
 from apel.pubsync.model import Site, SiteMonth
+from apel.pubsync.records import KINDS, Part
 from apelcommon.errors import Transient
 
 ASSETS = ("pubsync.css", "pubsync.js", "pubsync.svg")
 #: Says that a folder is ours, so that what we did not write in this build may be removed from it; and holds
 #: what each page of a month was made from, since most of these never change.
 MARKER = ".apelpubsync"
+EMPTY: Mapping[str, Sequence[Part]] = {}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -42,11 +45,14 @@ class Publisher:
         self._made_from: Dict[str, str] = {}
         self._code = _digest(*(_source(name) for name in sorted(os.listdir(HERE)) if name.endswith(".py")))
 
-    def publish(self, sites: Sequence[Site]) -> Written:
-        """Write all pages, the overview last. Raises Transient when the folder can't be written."""
+    def publish(self, sites: Sequence[Site], parts: Mapping[str, Sequence[Part]] = EMPTY) -> Written:
+        """Write all pages, the overview last. parts: the services of each of the build's kinds.
+
+        Raises Transient when the folder can't be written.
+        """
         try:
             self._claim()
-            for name, text in self._files(sites):
+            for name, text in itertools.chain(self._records_files(parts), self._files(sites)):
                 self._write(name, text)
             removed = self._remove_others()
             replace_file(self._marker, json.dumps(self._made_from).encode())
@@ -82,6 +88,13 @@ class Publisher:
         yield paths.SYNC + "/index.csv", documents.SYNC_HEADING + "".join(self._sync_lines)
         yield from self._page(overviews.overview(sites, build), whole)
 
+    def _records_files(self, parts: Mapping[str, Sequence[Part]]) -> Iterator[Tuple[str, str]]:
+        for name in self.build.kinds:
+            kind, found = KINDS[name], parts[name]
+            document = documents.records_document(kind, found, self.build)
+            yield from self._page(overviews.records(kind, found, self.build), as_json(document))
+            yield paths.records(name) + "/index.csv", documents.records_csv(found)
+
     def _site_files(self, site: Site) -> Iterator[Tuple[str, str]]:
         build = self.build
         for month in site.months[: self.month_pages]:
@@ -94,13 +107,13 @@ class Publisher:
 
     def _month_files(self, site: Site, month: SiteMonth) -> Iterator[Tuple[str, str]]:
         folder = paths.month(site.name, month.text)
-        made_from = self._made_from[folder] = _digest(self._code, repr((site.name, month)))
+        made_from = self._made_from[folder] = _digest(self._code, repr((site.name, month, self.build.kinds)))
         names = [os.path.join(self.folder, folder, name) for name in ("index.json", "index.html")]
         if self._before.get(folder) == made_from and all(map(os.path.exists, names)):
             self._seen.update(names)
             return
         yield folder + "/index.json", as_json(documents.month_document(site, month))
-        yield folder + "/index.html", render(sitepages.month_page(site, month), None)
+        yield folder + "/index.html", render(sitepages.month_page(site, month), self.build, dated=False)
 
     def _page(self, page: Page, document: str) -> Iterator[Tuple[str, str]]:
         yield page.folder + "/index.json", document

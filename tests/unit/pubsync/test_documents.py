@@ -13,9 +13,11 @@ from pubcentre import CURRENT, NOW
 from apel.pubsync import documents, nagios, paths
 from apel.pubsync.documents import Build
 from apel.pubsync.figures import Published, Signed, SiteFigures
-from apel.pubsync.model import Site, Thresholds, judge_site
+from apel.pubsync.model import Site, Thresholds, judge_site, publication
+from apel.pubsync.records import KINDS, Part
 from apel.times import DAY
 
+PART = Part("SITE", "https://cloud", publication(NOW, NOW, NOW, Thresholds()), {(2026, 11): 5}, "OpenStack")
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 BUILD = Build(NOW, Thresholds(), "https://accounting.example.org/")
 HOSTILE = ["<script>alert(1)</script>", "../../etc/passwd", "..", ".", "", "index.html", "index.json", "a/b",
@@ -39,6 +41,7 @@ def test_every_field_is_documented_and_no_other() -> None:
             re.findall(r"^\| `(\w+)` \|", stream.read().split("## JSON")[1].split("\n## ")[0], re.MULTILINE)
         )
     found = (
+        documents.records_document(KINDS["cloud"], [PART], BUILD),
         documents.overview([site()], BUILD),
         documents.site_document(site(), BUILD),
         documents.sync_document(site(), BUILD),

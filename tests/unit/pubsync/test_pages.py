@@ -185,9 +185,14 @@ def test_scales_end_at_round_numbers(most: float, top: float) -> None:
     assert charts.top_of_scale(most) == top
 
 
+def test_a_sparkline_says_what_it_shows() -> None:
+    drawn = charts.sparkline("Jobs", {CURRENT: 90, back(1): 1000, back(50): 5000}, CURRENT)
+    assert 'aria-label="Jobs by month, 2024-12 to 2026-11: at most 1,000, last 90"' in drawn
+    assert charts.sparkline("Jobs", {back(50): 5000}, CURRENT) == '<span class="muted">no jobs</span>'
+
+
 def test_months_without_jobs_are_in_the_charts() -> None:
     points = charts.history(site("A"), CURRENT, 5)
     assert [point.jobs for point in points] == [0, 0, 90, 90, 90]
     assert [point.site_jobs for point in points] == [None, None, None, 90, 100]
     assert charts.history(site("A"), back(-2), 2)[1].jobs == 0
-    assert "no jobs" in charts.sparkline(charts.history(site("A"), back(-9), 3))
