@@ -6,7 +6,7 @@ and deletes the marks it had read in the same transaction. No clock is asked: a 
 the marks were read leaves a mark of its own, and the month is made again next time.
 """
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 from apel.db import Database
 from apel.db.tables import CHANGED_MONTHS
@@ -36,12 +36,12 @@ def changed_months(db: Database, table: str = CHANGED_MONTHS) -> Dict[SiteMonth,
     return marks
 
 
+#: The statements that make a month again, or what says inside the transaction which these are.
+Statements = Union[Sequence[Statement], Callable[[Any], Sequence[Statement]]]
+
+
 def recompute(
-    db: Database,
-    month: SiteMonth,
-    marks: Sequence[int],
-    statements: Sequence[Statement],
-    table: str = CHANGED_MONTHS,
+    db: Database, month: SiteMonth, marks: Sequence[int], statements: Statements, table: str = CHANGED_MONTHS
 ) -> bool:
     """Run `statements`, which make the month again, and delete `marks` from `table`, in one transaction.
 
@@ -52,7 +52,7 @@ def recompute(
     def work(tx: Any) -> bool:
         if not _claim(tx, month, marks, table):
             return False
-        for sql, parameters in statements:
+        for sql, parameters in statements(tx) if callable(statements) else statements:
             tx.execute(sql, parameters)
         return True
 

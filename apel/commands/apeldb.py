@@ -4,7 +4,7 @@ import argparse
 from typing import List, Optional
 
 from apel import __version__
-from apel.commands import upgrading
+from apel.commands import retaining, upgrading
 from apel.db import open_backend
 from apel.db.backend import Backend
 from apel.db.options import read_database_settings
@@ -12,6 +12,8 @@ from apel.db.schema import VERSIONS, check, expected, initialise, obstacles
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
+
+ACTIONS = ("init", "check", "upgrade", *retaining.ACTIONS)
 
 
 class DatabaseCommand(Command):
@@ -22,13 +24,15 @@ class DatabaseCommand(Command):
     description = (
         "Make (init), check or upgrade the tables and views of the database that the [db] section of\n"
         "a configuration file names. init and upgrade may be repeated: they go on where they stopped.\n"
-        "upgrade takes databases of APEL 2.2 to 2.5 and of earlier versions of this software."
+        "upgrade takes databases of APEL 2.2 to 2.5 and of earlier versions of this software.\n"
+        "At the centre: archive writes job records of long ago to files, purge deletes them and keeps\n"
+        "their sums, reopen takes jobs of a purged month again."
     )
     example = "apeldb init -c /etc/apel/client.cfg"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
-        parser.add_argument("action", choices=("init", "check", "upgrade"), help="what to do")
+        parser.add_argument("action", choices=ACTIONS, help="what to do")
         parser.add_argument(
             "-c", "--config", required=True, metavar="FILE", help="file with the [db] section"
         )
@@ -38,16 +42,22 @@ class DatabaseCommand(Command):
             help="client: a site's database; server (jobs), cloud, storage: the centre's, all of which may "
             "be in one (default: as the file's sections or its [db] type say)",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what init or upgrade would do")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only say what init, upgrade or purge would do"
+        )
         upgrading.add_arguments(parser)
+        retaining.add_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         upgrading.refuse_elsewhere(args)
+        retaining.refuse_elsewhere(args)
         settings, told = read_database_settings(args.config)
         schema = args.schema or told
         if schema is None:
             raise ConfigError("%s does not say whose database it is: give --schema." % args.config)
+        if args.action in retaining.ACTIONS:
+            return retaining.run(settings, schema, args)
         backend = open_backend(settings)
         if args.action == "check":
             return _check(backend, schema)

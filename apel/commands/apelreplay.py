@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 
 from apel import __version__
 from apel.commands.apeldbloader import ANY_INCOMING, TABLE
+from apel.server.archive import contents, messages_in
 from apel.server.replay import PREFIX, Group, Wanted, groups, replay
 from apel.times import epoch_from_text, utc_text
 from apelcommon.command import Command
@@ -50,6 +51,13 @@ class ReplayCommand(Command):
             help="the queue to take them from (default: %(default)s); accept holds what was loaded, where "
             "save_messages is on",
         )
+        parser.add_argument(
+            "--archive",
+            nargs="+",
+            default=[],
+            metavar="FILE",
+            help="put the messages of these files of `apeldb archive` into the queue, in place of any others",
+        )
         parser.add_argument("--most", type=int, metavar="N", help="at most so many, the oldest first")
         parser.add_argument("--list", action="store_true", help="print the reasons of the selected messages")
         parser.add_argument("--dry-run", action="store_true", help="the same as --list")
@@ -58,6 +66,8 @@ class ReplayCommand(Command):
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         settings = TABLE.read(args.config)
+        if args.archive:
+            return _from_archives(settings, args.archive)
         mark = PREFIX if args.queue == "reject" else ""
         wanted = Wanted(args.reason, args.signer, args.since, mark)
         queue = _queue(settings, args.queue, ANY_ELEMENT)
@@ -78,6 +88,17 @@ class ReplayCommand(Command):
         if done.busy:
             print("%d messages are in use by another process." % done.busy)
         return EXIT_DONE
+
+
+def _from_archives(settings: Any, paths: List[str]) -> int:
+    incoming = _queue(settings, "incoming", ANY_INCOMING)
+    _be_owner(incoming.path)
+    found = [contents(path) for path in paths]  # all of them, before anything is done
+    for path, holds in zip(paths, found):
+        for message in messages_in(path):
+            incoming.add(message)
+        print("%s: %d messages with %d jobs were put into the queue." % (path, holds.messages, holds.records))
+    return EXIT_DONE
 
 
 def _queue(settings: Any, name: str, schema: Dict[str, str]) -> MessageQueue:

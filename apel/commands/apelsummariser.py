@@ -152,9 +152,17 @@ def _summarise(
     metrics.counter("apel_summariser_months_total", "Months of sites that were summed.").add(months)
     refused = metrics.gauge("apel_summariser_refused_months", "Months whose sums the database refuses.")
     refused.set(len(summariser.refused))
+    _report_restoring(summariser)
     log.info("Months of sites whose sums were made again: %d", months)
     log.info("Summarising completed in: %.2f seconds", time.monotonic() - started)
     _report_refused(summariser)
+
+
+def _report_restoring(summariser: Summariser) -> None:
+    """Not all of their jobs are back from the archive: nothing is wrong, but an operator should know."""
+    names = summariser.site_names() if summariser.restoring else {}
+    for month, how_far in summariser.restoring.items():
+        log.warning("%s is being restored, and its sums stay as they were: %s.", _name(names, month), how_far)
 
 
 def _report_refused(summariser: Summariser) -> None:

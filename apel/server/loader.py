@@ -5,7 +5,6 @@ a crash at any point it is loaded again; natural keys make that harmless.
 """
 
 import contextlib
-import itertools
 import logging
 import time
 from operator import attrgetter
@@ -14,13 +13,17 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 from apel.db import Database, RowRefused
 from apel.db.tables import mark_months, store
 from apel.errors import RecordError, shown
-from apel.messages import Message, Rejected, decode, encode, join
-from apel.records import Record
+from apel.messages import Message, decode, join
+from apel.records import JobRecord
+from apel.server.closed import REFUSED, MonthsClosed, refuse_closed
 from apel.server.kinds import TABLES, months_of
 from apel.server.rejects import Rejects
 from apel.server.rest import Rest
 from apel.server.site_rights import SiteRights
 from apel.server.turns import Turns
+from apel.server.verdicts import as_rejected, reasons, without
+from apel.summaries import SiteMonth
+from apel.times import month_of
 from apel.unloader import prepare_writers, together
 from apelcommon.daemon import Stop, notify
 from apelcommon.errors import Transient
@@ -30,7 +33,6 @@ log = logging.getLogger(__name__)
 NO_ID = "noid"
 UNKNOWN = "unknown type"
 NO_TABLES = "There are no %s tables in this database: run `apeldb init --schema %s`, or load it elsewhere."
-REASONS_SHOWN = 5
 SECONDS_BETWEEN_PURGES = 600
 
 
@@ -232,9 +234,18 @@ class Loader:
         if not self._prepared:
             prepare_writers(self.db)
             self._prepared = True
-        if self.strict:
-            return self._store_whole(delivery, message)
-        return self._store(delivery, message)
+        store_it = self._store_whole if self.strict else self._store
+        while True:
+            try:
+                return store_it(delivery, message)
+            except MonthsClosed as err:
+                message = self._without_closed(message, err.months)
+
+    def _without_closed(self, message: Message, months: Set[SiteMonth]) -> Message:
+        records: List[Any] = message.records
+        ids = self.db.ids("Sites", {record.Site for record in records})
+        found = [(record, SiteMonth(ids[record.Site], *month_of(record.EndTime))) for record in records]
+        return without(message, [(record, REFUSED % month[1:]) for record, month in found if month in months])
 
     def _permitted(self, delivery: Delivery, message: Message) -> Message:
         """The message, without the records of sites that its signer may not send for if that is enforced."""
@@ -246,11 +257,7 @@ class Loader:
                 "Message %s, id %s, from %s: %d records: %s", *_known(delivery), len(refused), refused[0][1]
             )
             return message
-        out = {id(record) for record, _ in refused}
-        return message._replace(
-            records=[record for record in message.records if id(record) not in out],
-            rejected=sorted(message.rejected + _rejected(message, refused), key=attrgetter("number")),
-        )
+        return without(message, refused)
 
     def _store_whole(self, delivery: Delivery, message: Message) -> Outcome:
         """All records of a message, or none."""
@@ -263,7 +270,7 @@ class Loader:
             return int(table.insert(tx, message.records, rows, "update"))
 
         if message.rejected:
-            return self._refuse(delivery, message.format, _reasons(message.rejected), len(message.rejected))
+            return self._refuse(delivery, message.format, reasons(message.rejected), len(message.rejected))
         try:
             rows = table.rows(self.db, message.records, PublisherDN=delivery.signer)
             return Outcome(message.format, self.db.run(work), 0)
@@ -276,11 +283,11 @@ class Loader:
         extra = {"PublisherDN": delivery.signer}
         mark = self._marker(message, table.marks)
         stored = store(self.db, table, message.records, "update", extra, mark, self._hold_off)
-        refused = message.rejected + _rejected(message, stored.rejected)
+        refused = message.rejected + as_rejected(message, stored.rejected)
         refused.sort(key=attrgetter("number"))
         if not refused:
             return Outcome(message.format, stored.count, 0)
-        reason = _reasons(refused)
+        reason = reasons(refused)
         body = delivery.body if stored.count == 0 else join([one.text for one in refused], message.format)
         self._reject(delivery, body, reason)
         return Outcome(message.format, stored.count, len(refused), reason)
@@ -306,36 +313,16 @@ class Loader:
         site_ids = self.db.ids("Sites", {site for site, _, _ in months})
 
         def mark(tx: Any) -> None:
-            mark_months(tx, {(site_ids[site], year, month) for site, year, month in months}, marks)
+            changed = {(site_ids[site], year, month) for site, year, month in months}
+            if message.record_class is JobRecord:
+                refuse_closed(tx, changed)
+            mark_months(tx, changed, marks)
 
         return mark
 
 
 def _is_set(stop: Optional[Stop]) -> bool:
     return stop is not None and stop.is_set()
-
-
-def _rejected(message: Message, refused: List[Tuple[Record, str]]) -> List[Rejected]:
-    """The records that the database refused, each as a message of its own."""
-    others = {one.number for one in message.rejected}
-    free = (number for number in itertools.count(1) if number not in others)
-    # By identity: looking for an equal one takes hours if a large message is refused whole.
-    numbers = {id(record): number for record, number in zip(message.records, free)}
-    return [
-        Rejected(
-            numbers[id(record)],
-            encode([record], message.format, include_infrastructure_description=True),
-            RecordError("", reason),
-        )
-        for record, reason in refused
-    ]
-
-
-def _reasons(refused: List[Rejected]) -> str:
-    """The reasons, first ones first, not without bounds."""
-    some = ["record %d: %s" % (one.number, one.error) for one in refused[:REASONS_SHOWN]]
-    more = len(refused) - len(some)
-    return "; ".join(some) + ("; and %d more" % more if more else "")
 
 
 def _element(delivery: Delivery) -> Dict[str, str]:

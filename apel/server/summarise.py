@@ -12,6 +12,7 @@ from apel import times
 from apel.db import Database, RowRefused
 from apel.db.tables import CHANGED_CLOUD_MONTHS, CHANGED_MONTHS, mark_months
 from apel.server import cloud_sql, summary_sql
+from apel.server.closed import CLOSED, StillRestoring, statements, states
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
 from apel.unloader import prepare_writers, together
 from apelcommon.errors import ServiceError
@@ -32,7 +33,7 @@ class Sums(NamedTuple):
     what: str
     marks: str
     counted: str
-    remake: Callable[[SiteMonth], List[Statement]]
+    remake: Callable[[Any, SiteMonth], Sequence[Statement]]
     all_months: str
     source_counts: Sequence[str]
     summed_count: str
@@ -43,7 +44,7 @@ GRID = Sums(
     "jobs",
     CHANGED_MONTHS,
     "months counted",
-    summary_sql.remake,
+    statements,
     summary_sql.ALL_MONTHS,
     summary_sql.SOURCE_COUNTS,
     summary_sql.SUMMED_COUNT,
@@ -52,7 +53,7 @@ CLOUD = Sums(
     "machines",
     CHANGED_CLOUD_MONTHS,
     "cloud months counted",
-    cloud_sql.remake,
+    lambda tx, month: cloud_sql.remake(month),
     cloud_sql.ALL_MONTHS,
     cloud_sql.SOURCE_COUNTS,
     cloud_sql.SUMMED_COUNT,
@@ -88,6 +89,8 @@ class Summariser:
         self.site_id = self._site_id() if scope.site is not None else None
         #: Months that the database refused to sum, each with its reason.
         self.refused: Dict[SiteMonth, str] = {}
+        #: Months whose jobs are not all back from the archive, each with how many are.
+        self.restoring: Dict[SiteMonth, str] = {}
 
     def changed(self) -> Dict[SiteMonth, List[int]]:
         """The marked months of the scope, each with its marks."""
@@ -107,10 +110,12 @@ class Summariser:
         with Progress("Summarising", len(changed), "months") as progress:
             for month, marks in changed.items():
                 try:
-                    statements = [together(self.db.sql), *self.sums.remake(month)]
-                    done += recompute(self.db, month, marks, statements, self.sums.marks)
+                    making = partial(self._making, month=month)
+                    done += recompute(self.db, month, marks, making, self.sums.marks)
                 except RowRefused as err:
                     self.refused[month] = str(err)
+                except StillRestoring as err:
+                    self.restoring[month] = str(err)
                 progress.advance(1)
         return done
 
@@ -130,6 +135,9 @@ class Summariser:
         wanted.update(changed)
         return dict(sorted(wanted.items()))
 
+    def _making(self, tx: Any, month: SiteMonth) -> Sequence[Statement]:
+        return [together(self.db.sql), *self.sums.remake(tx, month)]
+
     def mark(self, months: Iterable[SiteMonth]) -> Dict[SiteMonth, List[int]]:
         """Mark months, so that the next run makes them again; the marks."""
         wanted = sorted(months)
@@ -146,7 +154,7 @@ class Summariser:
         return {month for month in found if self._wanted(month)}
 
     def miscounted(self) -> List[Miscount]:
-        """Months of the scope, not marked, whose sums hold another number of jobs than their sources.
+        """Months of the scope, not marked or purged, whose sums hold not as many jobs as their sources.
 
         Where a site sends both jobs and summaries with equal keys, the later source replaces the earlier,
         and such a month shows here although nothing is wrong with it; making it again does no harm.
@@ -156,11 +164,14 @@ class Summariser:
             for month, count in self._counts(query).items():
                 jobs[month] = jobs.get(month, 0) + count
         summed = self._counts(self.sums.summed_count)
-        marked = changed_months(self.db, self.sums.marks)
+        left_out = set(changed_months(self.db, self.sums.marks))
+        if self.sums is GRID:
+            # The sums of purged months stand without sources.
+            left_out |= {state.month for state in self.db.run(states) if state.name != CLOSED}
         return [
             Miscount(month, jobs.get(month, 0), summed.get(month, 0))
             for month in sorted(jobs.keys() | summed.keys())
-            if jobs.get(month, 0) != summed.get(month, 0) and month not in marked and self._wanted(month)
+            if jobs.get(month, 0) != summed.get(month, 0) and month not in left_out and self._wanted(month)
         ]
 
     def count_is_due(self) -> bool:

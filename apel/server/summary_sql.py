@@ -99,3 +99,8 @@ SUMMED_COUNT = (
 def remake(month: SiteMonth) -> List[Statement]:
     """The statements that make the sums of a month again, in order; a later source wins over an earlier."""
     return [(statement, month) for statement in (EMPTY, FROM_JOBS, FROM_SUMMARIES, FROM_NORMALISED)]
+
+
+def keep(month: SiteMonth) -> List[Statement]:
+    """The same for a month whose jobs were purged: what came as sums is taken over, all else stays."""
+    return [(statement, month) for statement in (FROM_SUMMARIES, FROM_NORMALISED)]

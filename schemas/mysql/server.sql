@@ -309,6 +309,19 @@ CREATE TABLE IF NOT EXISTS ChangedMonths (
     PRIMARY KEY (SiteID, Year, Month, Mark)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
+-- Months whose job records are no more (State purged), are about to go (closed), or come back (restoring): their
+-- sums stand as they are. Jobs says how many there were; Mark is written by whoever relies on the state.
+CREATE TABLE IF NOT EXISTS ClosedMonths (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    State VARCHAR(20) NOT NULL,
+    Jobs BIGINT NOT NULL,
+    ClosedTime DATETIME NOT NULL,
+    Mark BIGINT NOT NULL,
+    PRIMARY KEY (SiteID, Year, Month)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
 -- Every row has its names, so these are inner joins in effect. LEFT JOIN lets the optimiser begin with a lookup
 -- table only where there is a condition on its name: or else it reads all of JobRecords by way of Sites, where
 -- the index on UpdateTime would give the few new rows.

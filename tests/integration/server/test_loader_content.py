@@ -9,7 +9,7 @@ from centre import SIGNER, Centre, job, jobs, message, summary, sync
 
 from apel.messages import Message
 from apel.records import JobRecord
-from apel.server.loader import _rejected
+from apel.server.verdicts import as_rejected
 from apelcommon.errors import Transient
 from ssm.errors import StorageError
 
@@ -90,7 +90,7 @@ def test_a_message_without_empaid_is_loaded(centre: Centre) -> None:
 
 
 @pytest.mark.parametrize("signer", [None, "", " "])
-def test_a_message_without_signer_is_rejected(centre: Centre, signer: Any) -> None:
+def test_a_message_without_signer_isas_rejected(centre: Centre, signer: Any) -> None:
     """D2: no signer."""
     centre.deliver(GOOD, signer=signer, empaid=None)
     centre.load(message([job(LocalJobId="after")]))
@@ -98,7 +98,7 @@ def test_a_message_without_signer_is_rejected(centre: Centre, signer: Any) -> No
     assert centre.count("JobRecords") == 1
 
 
-def test_an_element_without_body_is_rejected(centre: Centre) -> None:
+def test_an_element_without_body_isas_rejected(centre: Centre) -> None:
     """S5: an empty message."""
     centre.incoming.add({"signer": SIGNER})
     centre.load()
@@ -381,5 +381,5 @@ def test_element_that_cannot_be_locked_holds_up_no_other(centre: Centre) -> None
 def test_large_message_that_the_database_refuses_is_numbered_in_one_pass() -> None:
     """D3: the numbers of 20 000 refused records, every one, are found in one pass."""
     records = jobs(20000)
-    found = _rejected(Message("job v0.3", JobRecord, records, []), [(one, "no") for one in records])
+    found = as_rejected(Message("job v0.3", JobRecord, records, []), [(one, "no") for one in records])
     assert [one.number for one in found] == list(range(1, 20001))
