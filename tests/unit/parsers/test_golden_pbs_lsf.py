@@ -2,15 +2,13 @@
 
 import filecmp
 import glob
-import json
 import os
-from collections import defaultdict
 
 import pytest
 
-from apel.parsers import BlahParser, LsfParser, ParserOptions, PbsParser
+from apel.parsers import LsfParser, ParserOptions, PbsParser
 from apel.samples import SampleOptions, write_samples
-from apel.times import month_of, utc_text
+from apel.times import utc_text
 
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data")
 PARSERS = {"pbs": PbsParser, "lsf": LsfParser}
@@ -71,20 +69,6 @@ def test_not_parallel_gives_the_same_without_cores(system):
     counted = parse(system, PARSERS[system](OPTIONS))
     uncounted = parse(system, PARSERS[system](OPTIONS._replace(parallel=False)))
     assert uncounted == [event.replace(Processors=0, NodeCount=0) for event in counted]
-
-
-def test_totals_are_the_truth(system):
-    """Jobs, wall and CPU time of each month and VO."""
-    vo_of = {record.LrmsId: record.VO for record in parse(system, BlahParser(OPTIONS), "blah")}
-    totals = defaultdict(lambda: {"jobs": 0, "wall": 0, "cpu": 0})
-    for event in parse(system, PARSERS[system](OPTIONS)):
-        if event.JobName in vo_of:
-            total = totals["%d-%02d %s" % (*month_of(event.StopTime), vo_of[event.JobName])]
-            total["jobs"] += 1
-            total["wall"] += event.WallDuration
-            total["cpu"] += event.CpuDuration
-    with open(os.path.join(DATA, "corpus", system + "-400", "truth.json"), encoding="utf-8") as stream:
-        assert totals == json.load(stream)["by_month_vo"]
 
 
 def test_samples_are_those_of_the_corpus(system, tmp_path):

@@ -2,15 +2,13 @@
 
 import filecmp
 import glob
-import json
 import os
-from collections import defaultdict
 
 import pytest
 
-from apel.parsers import BATCH_PARSERS, BlahParser, ParserOptions
+from apel.parsers import BATCH_PARSERS, ParserOptions
 from apel.samples import SampleOptions, write_samples
-from apel.times import month_of, utc_text
+from apel.times import utc_text
 
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data")
 OPTIONS = ParserOptions("TEST-SITE", "batch.grid.example.org", parallel=True)
@@ -70,20 +68,6 @@ def test_events_are_the_incumbents(system):
         for name in SAME:
             assert as_text(getattr(event, name)) == job[name]
         {"sge": of_sge, "htcondor": of_htcondor}[system](event, job)
-
-
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_totals_are_the_corpus_truth(system):
-    vos = {record.LrmsId: record.VO for record in corpus(system, "blah", BlahParser(OPTIONS))}
-    totals = defaultdict(lambda: {"jobs": 0, "wall": 0, "cpu": 0})
-    for event in corpus(system, "batch"):
-        if event.JobName in vos:
-            total = totals["%d-%02d %s" % (*month_of(event.StopTime), vos[event.JobName])]
-            total["jobs"] += 1
-            total["wall"] += event.WallDuration
-            total["cpu"] += event.CpuDuration
-    with open(os.path.join(DATA, "corpus", system + "-400", "truth.json"), encoding="utf-8") as stream:
-        assert totals == json.load(stream)["by_month_vo"]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
