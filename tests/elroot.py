@@ -117,6 +117,13 @@ class ElRoot:
             stream.write(text)
         os.chmod(self.path(inside), mode)
 
+    def add_file(self, source: str, inside: str, owner: str = "") -> None:
+        """Copy a file of this machine, and give it to a user of the root."""
+        os.makedirs(os.path.dirname(self.path(inside)), exist_ok=True)
+        shutil.copy(source, self.path(inside))
+        if owner:
+            os.chown(self.path(inside), user_of(self, owner) or 0, -1)
+
     def read(self, inside: str) -> str:
         """The text of a file."""
         with open(self.path(inside), encoding="utf-8") as stream:

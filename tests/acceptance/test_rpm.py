@@ -1,9 +1,11 @@
 """The packages for EL7, 8 and 9: built, installed into a root, run there, upgraded to, removed."""
 
 import configparser
+import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -12,9 +14,9 @@ import elroot
 import pytest
 from elroot import ElRoot, build_spec, files_of, packages_by_name, run
 
-from apel.demo.certificates import Authority
-from apel.samples import SampleOptions, write_samples
+from apel.samples import CES, SampleOptions, write_samples
 from apelcommon import __version__
+from servers.pki import slash_dn
 
 PACKAGES = elroot.contents.PACKAGES
 COMMANDS = [command for _, command in elroot.contents.all_of("commands")]
@@ -56,6 +58,7 @@ def root(el, built, tmp_path_factory):
         host.add_python()
     for name in PACKAGES:
         assert host.rpm("-U", built[name]) == ""
+    host.create_files()
     host.add_libraries()
     yield host
     host.remove()
@@ -123,7 +126,8 @@ def test_nothing_is_left_unexpanded(built):
 
 def test_rpmlint_is_content_but_for_the_listed_exceptions(built):
     words = ["rpmlint", "-c", os.path.join(elroot.ROOT, "rpm", "rpmlint.toml")]
-    assert " 0 errors, 0 warnings" in run([*words, *built.values()])
+    source = glob.glob(os.path.join(os.path.dirname(built["apel-lib"]), "*.src.rpm"))
+    assert " 0 errors, 0 warnings" in run([*words, *source, *built.values()])
 
 
 def test_installed_files_are_as_packaged(root):
@@ -207,26 +211,27 @@ def set_options(root, name, **sections):
     parser.read(root.path("/etc/apel/" + name))
     for section, options in sections.items():
         for option, value in options.items():
-            parser.set(section, option, value)
+            parser.set(section, option, str(value))
     with open(root.path("/etc/apel/" + name), "w", encoding="utf-8") as stream:
         parser.write(stream)
 
 
 @pytest.fixture
-def configured(root):
+def configured(root, el, mariadb, activemq, pki):
     """The host as a site and a centre in one: its shipped files, with what an admin fills in."""
     need_python(root)
-    number = elroot.user_of(root)
-    authority = Authority(root.path("/etc/grid-security/certificates"))
-    host = authority.issue(root.path("/etc/grid-security"), "site.example.org")
-    os.rename(host.certificate, root.path("/etc/grid-security/hostcert.pem"))
-    os.rename(host.key, root.path("/etc/grid-security/hostkey.pem"))
-    os.chown(root.path("/etc/grid-security/hostkey.pem"), number, number)
-    root.write("/etc/apel/dns", host.dn + "\n")
-    os.makedirs(root.path("/srv/handover"))
-    os.chown(root.path("/srv/handover"), number, number)
-    site_db = {"backend": "sqlite", "name": "/var/lib/apel/site.db"}
-    by_directory = {"protocol": "DIRECTORY"}
+    certificate, key = pki.issue("el%s.example.org" % el)
+    root.add_file(certificate, "/etc/grid-security/hostcert.pem")
+    root.add_file(key, "/etc/grid-security/hostkey.pem", owner="apel")
+    shutil.copytree(pki.ca_dir, root.path("/etc/grid-security/certificates"))
+    root.write("/etc/apel/dns", slash_dn(certificate) + "\n")
+    root.write("/etc/hosts", "127.0.0.1 localhost\n")
+    site_db, central_db = (
+        mariadb.options_for(mariadb.new_database()),
+        mariadb.options_for(mariadb.new_database()),
+    )
+    broker = {"host": activemq.host, "port": activemq.tls_port, "use_ssl": "true"}
+    queue = {"destination": "/queue/packages-el%s" % el}
     set_options(
         root,
         "parser.cfg",
@@ -235,27 +240,23 @@ def configured(root):
         blah={"dir": "/srv/logs/blah"},
         batch={"type": "SLURM", "dir": "/srv/logs/batch", "filename_prefix": "slurm_acc"},
     )
-    specs = {"manual_spec%d" % n: "%s,HEPscore23,10.0" % ce for n, ce in enumerate(compute_elements(), 1)}
+    specs = {"manual_spec%d" % n: "%s,HEPscore23,10.0" % ce for n, ce in enumerate(CES, 1)}
     set_options(root, "client.cfg", db=site_db, spec_updater=dict(specs, enabled="false", site_name="SITE"))
-    set_options(root, "sender.cfg", sender=by_directory, messaging={"destination": "/srv/handover"})
-    set_options(root, "receiver.cfg", receiver=by_directory, messaging={"destination": "/srv/handover"})
-    set_options(root, "db.cfg", db={"backend": "sqlite", "name": "/var/lib/apel/centre.db"})
+    set_options(root, "sender.cfg", sender={"protocol": "STOMP"}, broker=broker, messaging=queue)
+    set_options(root, "receiver.cfg", receiver={"protocol": "STOMP"}, broker=broker, messaging=queue)
+    set_options(root, "db.cfg", db=central_db)
     return root
 
 
-def compute_elements():
-    from apel.samples import CES
-
-    return CES
-
-
 def test_sites_jobs_become_the_centres_sums(configured):
-    """The whole job by the installed commands as the user apel, with the shipped files and folders."""
+    """The whole job by the installed commands as the user apel, with the libraries that the release has."""
     truth = write_samples(configured.path("/srv/logs"), SampleOptions(jobs=300, users=20))
     for command in (
+        ["apeldb", "init", "-c", "/etc/apel/client.cfg"],
+        ["apeldb", "init", "-c", "/etc/apel/db.cfg", "--schema", "server"],
         ["apelparser"],
         ["apelclient"],
-        ["ssmreceive", "--once"],
+        ["ssmreceive", "--once", "--timeout", "2"],
         ["apeldbloader", "--once"],
         ["apelsummariser"],
     ):
@@ -280,6 +281,14 @@ for line in sys.stdin:
     logging.info('line %s', line.strip())
     print(flush=True)
 """
+
+
+def test_hook_of_old_slurm_configurations_still_writes_its_line(root):
+    """Sites have /usr/share/apel/slurm_acc.sh as job-completion hook; it vanishing would lose every job."""
+    root.write("/usr/bin/sacct", '#!/bin/sh\nshift $(($# - 1))\necho "line of $1"\n', 0o755)
+    root.chroot("sh", "/usr/share/apel/slurm_acc.sh", JOBID="4711")
+    (name,) = [name for name in os.listdir(root.path("/var/log/apel")) if name.startswith("slurm_acc.2")]
+    assert root.read("/var/log/apel/" + name) == "line of 4711\n"
 
 
 def test_rotation_loses_no_line_and_asks_for_a_hangup(root):
