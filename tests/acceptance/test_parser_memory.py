@@ -17,6 +17,8 @@ SMALL = 2000000
 MOST_KB = 150 * 1024
 #: How much more a large log may take than a small one: what is remembered of names has its bounds.
 MORE_KB = 32 * 1024
+#: Digits that stand nowhere else in a log.
+MARK = "777777"
 TYPES = {"slurm": "SLURM", "pbs": "PBS", "sge": "SGE", "lsf": "LSF", "htcondor": "HTCondor"}
 CONFIG = """
 [db]
@@ -42,21 +44,27 @@ console = false
 """
 
 
+def block(system):
+    """5000 jobs of different users and durations, each 50th line broken; MARK is in every id."""
+    lines = []
+    for number, job in enumerate(sample_jobs(SampleOptions(system, jobs=5000))):
+        job["lrms"] = job["lrms"].replace(str(job["id"]), "%s%04d" % (MARK, number))
+        job.update(user="somebody%d" % number, id=int("%s%04d" % (MARK, number)))
+        job.update(wall=job["wall"] + number, cpu=job["cpu"] + 2 * number)
+        line = FORMATS[system](job)
+        lines.append(line[: number % len(line)] if number % 50 == 49 else line)
+    return "\n".join(lines).encode() + b"\n"
+
+
 def write_log(path, system, size):
-    """At least `size` bytes: users, durations and ids differ from job to job, each 50th line is broken."""
-    jobs = list(sample_jobs(SampleOptions(system, jobs=5000)))
-    written = number = 0
-    with open(path, "w", encoding="utf-8") as stream:
-        while written < size:
-            job = dict(jobs[number % len(jobs)], user="user%d" % number, id=10**6 + number)
-            job["lrms"] = job["lrms"].replace(str(10**6 + number % len(jobs)), str(job["id"]))
-            job.update(wall=job["wall"] + number % 3600, cpu=job["cpu"] + number % 7200)
-            line = FORMATS[system](job)
-            if number % 50 == 49:
-                line = line[: number % len(line)]
-            written += stream.write(line + "\n")
-            number += 1
-    return number
+    """At least `size` bytes, in which no two jobs and users have one name; the number of lines."""
+    one = block(system)
+    times = -(-size // len(one))
+    with open(path, "wb") as stream:
+        for number in range(times):
+            other = one.replace(MARK.encode(), b"%06d" % (100000 + number))
+            stream.write(other.replace(b"somebody", b"u%d-" % number))
+    return 5000 * times
 
 
 def parse(folder, system, *words):
