@@ -398,8 +398,9 @@ def test_dnf_installs_a_site_and_nothing_of_the_centre(built, el, tmp_path):
 def test_one_can_go_back_to_the_incumbent(old_host, built, incumbent):
     host = old_host
     host.rpm("-U", *(built[name] for name in PACKAGES))
-    host.rpm("-e", "--nodeps", "apel-common")
-    host.rpm("-U", "--oldpackage", *incumbent.values())
+    old = os.path.dirname(incumbent["apel-lib"])
+    host.dnf("--allowerasing", "downgrade", *incumbent, repository=old)
+    assert not host.exists("/usr/lib/tmpfiles.d/apel.conf")
     assert host.read("/usr/bin/apelclient").startswith("old")
     assert host.exists("%s/apel/db/records.py" % host.release.site_packages)
     for name in ("client.cfg", "parser.cfg", "db.cfg"):
