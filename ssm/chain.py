@@ -33,25 +33,34 @@ def verify_chain(certificate: x509.Certificate, others: List[x509.Certificate], 
     The chain, from the certificate to the root. Raises ChainError, or TrustError if OpenSSL can't use the
     directory.
     """
-    known = [crypto.X509.from_cryptography(other) for other in others]
-    context = _context(_store(rules), crypto.X509.from_cryptography(certificate), known)
+    store = _store(rules)
     try:
+        known = [crypto.X509.from_cryptography(other) for other in others]
+        context = _context(store, crypto.X509.from_cryptography(certificate), known)
         chain = context.get_verified_chain()
     except crypto.X509StoreContextError as err:
         raise ChainError(_reason(err)) from err
-    except crypto.Error as err:
-        raise TrustError(
-            "OpenSSL can't verify with the CA directory %s: %s" % (rules.ca_directory, err)
-        ) from err
+    except crypto.Error as err:  # OpenSSL is stricter than cryptography, which has read them all
+        raise ChainError("OpenSSL can't read the certificate: %s" % _first_of(err)) from err
     return [Link(link.to_cryptography(), "%08x" % link.subject_name_hash()) for link in chain]
+
+
+def _first_of(err: crypto.Error) -> str:
+    """What OpenSSL says is wrong, of the stack of places where it was noticed."""
+    stack = err.args[0] if err.args else []
+    return str(stack[0][-1]) if stack else "no reason given"
 
 
 def _store(rules: Rules) -> crypto.X509Store:
     store = crypto.X509Store()
-    if hasattr(store, "load_locations"):
-        store.load_locations(None, rules.ca_directory)
-    else:
-        _load_locations(store, rules.ca_directory)
+    store = crypto.X509Store()
+    try:
+        if hasattr(store, "load_locations"):
+            store.load_locations(None, rules.ca_directory)
+        else:
+            _load_locations(store, rules.ca_directory)
+    except crypto.Error as err:
+        raise TrustError("OpenSSL can't use the CA directory %s: %s" % (rules.ca_directory, err)) from err
     if rules.check_crls:
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
     if rules.allow_proxies:

@@ -443,6 +443,13 @@ def test_dangling_links_and_other_files_in_the_directory_are_no_trouble(revoking
     assert TrustStore(folder).check(der(authority.issue("host.example.org")[0]))
 
 
+def test_certificate_that_only_openssl_can_not_read_is_rejected(trust, host):
+    """S3: a name in broken UTF-8, which cryptography takes; it is no reason to wait for ever."""
+    broken = der_of_first(host.certificate).replace(b"host.example.org", b"h\xff\xfet.example.org")
+    with pytest.raises(CryptoError, match="Unverified signer: "):
+        trust.check(broken)
+
+
 @settings(max_examples=150, deadline=None)
 @given(at=st.floats(0, 1), change=st.integers(1, 255))
 def test_mutated_certificate_raises_only_crypto_errors(pki, at, change):
