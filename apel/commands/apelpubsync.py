@@ -176,7 +176,7 @@ class PubSyncCommand(Command):
         settings, db_settings = read_both(TABLE, args.config, args.db)
         _check_arguments(args)
         if args.check_config:
-            return checking.say([settings, db_settings], checking.database(db_settings.db, "server"))
+            return _check(settings, db_settings)
         now = times.now()
         if args.csv in KINDS:
             parts = _parts(settings, KINDS[args.csv], now, args.site)
@@ -198,6 +198,16 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise ConfigError("--site needs --json, --csv or --check: pages are always those of all sites.")
     if args.submit_host is not None:
         raise ConfigError("--submit-host needs --check pub.")
+
+
+def _check(settings: Settings, db_settings: Settings) -> int:
+    checks = checking.database(db_settings.db, "server")
+    read = [settings, db_settings]
+    for name in _kinds(settings):
+        others = DB_TABLE.read(getattr(settings.pubsync, name + "_db"))
+        checks += checking.database(others.db, KINDS[name].schema)
+        read.append(others)
+    return checking.say(read, checks)
 
 
 def _sites(db_settings: Settings, settings: Settings, now: int, only: Optional[str] = None) -> List[Site]:

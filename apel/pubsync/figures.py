@@ -39,7 +39,7 @@ SELECT SiteID, SubmitHost, DNs.name, {newest} FROM (
     UNION ALL
     SELECT SiteID, SubmitHostId, PublisherDNID, MAX(UpdateTime)
     FROM NormalisedSummaries{only} GROUP BY SiteID, SubmitHostId, PublisherDNID
-) AS Signed JOIN DNs ON DNs.id = PublisherDNID
+) AS Publishers JOIN DNs ON DNs.id = PublisherDNID
 GROUP BY SiteID, SubmitHost, DNs.name
 """
 

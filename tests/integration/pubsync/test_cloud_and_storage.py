@@ -155,6 +155,20 @@ def test_cloud_and_storage_have_pages_and_probes(folder: Any, capsys: Any, kind:
     assert capsys.readouterr().out == (page / "index.csv").read_text()
 
 
+def test_the_check_of_the_configuration_tries_every_database(
+    folder: Any, capsys: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.undo()  # it compares clocks
+    assert run(folder, "--check-config") == 0
+    printed = capsys.readouterr().out
+    assert all("schema %s version" % one in printed for one in ("server", "cloud", "storage"))
+    assert run(folder, "--check-config", kinds=False) == 0
+    assert "schema cloud" not in capsys.readouterr().out
+    (folder / "db.sqlite").unlink()
+    assert run(folder, "--check-config") == 0
+    assert capsys.readouterr().out.count("will be made by the first run") == 3
+
+
 def test_what_is_not_configured_has_no_page(folder: Any, capsys: Any) -> None:
     assert run(folder) == 0
     assert run(folder, kinds=False) == 0

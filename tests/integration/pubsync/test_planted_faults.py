@@ -4,13 +4,13 @@ import json
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from pubcentre import NOW, Content, Truth, faulty_centre
+from pubcentre import CURRENT, NOW, Content, Truth, faulty_centre
 
 from apel.pubsync import documents
 from apel.pubsync.documents import Build
 from apel.pubsync.figures import read_figures
 from apel.pubsync.model import Site, Thresholds, judge
-from apel.times import DAY, utc_text
+from apel.times import DAY, month_bounds, utc_text
 
 LIMIT = utc_text(NOW + DAY)
 
@@ -37,6 +37,12 @@ def test_each_fault_is_found_where_it_is_and_nothing_else(
         for site in sites
     }
     assert found == truth
+    (ahead,) = judged(server_db, "FAULT-CLOCK-AHEAD")
+    # Of the sums whose last job ends in the future, the first one still counts.
+    assert (ahead.publication.last, ahead.publication.future) == (
+        month_bounds(*CURRENT)[0] + 60,
+        NOW + 3 * DAY,
+    )
     assert judged(server_db, "FAULT-GAP") == [site for site in sites if site.name == "FAULT-GAP"]
     assert judged(server_db, "NOWHERE") == []
 
