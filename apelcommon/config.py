@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from apelcommon.errors import ConfigError
-from apelcommon.logs import LEVELS
+from apelcommon.logs import FORMATS, LEVELS, TEXT
 from apelcommon.options import REQUIRED, Option
 
 __all__ = ["REQUIRED", "LOGGING", "Option", "OptionTable", "Settings"]
@@ -42,6 +42,14 @@ def LOGGING(logfile: str, console: bool = True) -> List[Option]:  # noqa: N802 -
             choices=LEVELS,
         ),
         Option("logging", "console", "boolean", console, "Whether log lines go to standard output as well."),
+        Option(
+            "logging",
+            "format",
+            "choice",
+            TEXT,
+            "text: lines for people. json: an object a line, for programs.",
+            choices=FORMATS,
+        ),
     ]
 
 

@@ -1,10 +1,12 @@
-"""Logs in the incumbent's line format, re-opened on SIGHUP so that rotation loses no line."""
+"""Logs in the incumbent's line format or as JSON; rotation loses no line."""
 
+import json
 import logging
 import logging.handlers
 import os
 import sys
-from typing import Any, List
+import time
+from typing import Any, Dict, List
 
 from apelcommon.errors import ConfigError
 
@@ -14,6 +16,8 @@ SHOWN = {
     code: "\\x%02x" % code for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029) if code != 0x09
 }
 SHOWN[0x0A] = "\n    "
+TEXT, JSON = "text", "json"
+FORMATS = (TEXT, JSON)
 LEVELS = ("DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -24,10 +28,28 @@ class Formatter(logging.Formatter):
         return super().formatMessage(record).translate(SHOWN)
 
 
+class JsonFormatter(logging.Formatter):
+    """An object a line. `event` has the words that are the same whatever the message is about."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        milliseconds = int(record.msecs)
+        found: Dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + ".%03dZ" % milliseconds,
+            "logger": record.name,
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "event": str(record.msg),
+            "process": record.process,
+        }
+        if record.exc_info:
+            found["trace"] = self.formatException(record.exc_info)
+        return json.dumps(found)
+
+
 def set_up(settings: Any) -> None:
     """Send the root logger to `settings.logfile` and, if `settings.console`, to standard output.
 
-    `settings` is a [logging] section: logfile, level, console. Raises ConfigError for a log file
+    `settings` is a [logging] section: logfile, level, console, format. Raises ConfigError for a log file
     that can't be written.
     """
     handlers: List[logging.Handler] = []
@@ -37,8 +59,9 @@ def set_up(settings: Any) -> None:
         handlers.append(logging.StreamHandler(sys.stdout))
     root = logging.getLogger()
     close()
+    as_json = getattr(settings, "format", TEXT) == JSON
     for handler in handlers:
-        handler.setFormatter(Formatter(LINE_FORMAT))
+        handler.setFormatter(JsonFormatter() if as_json else Formatter(LINE_FORMAT))
         root.addHandler(handler)
     root.setLevel(settings.level)
     logging.getLogger("stomp").setLevel(logging.WARNING)

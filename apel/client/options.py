@@ -8,6 +8,7 @@ from apel.identity_file import identity_option
 from apel.unloader import USUAL_RECORDS
 from apel.views import ONLY_JOBS_AS_UR
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
+from apelcommon.metrics import METRICS
 
 INTERVALS = ("latest", "gap", "all")
 
@@ -138,6 +139,7 @@ OTHERS: List[Option] = [
         "",
         "What keeps two runs from overlapping. Empty: beside the database file, or in /run/apel or /tmp.",
     ),
+    *METRICS,
     *LOGGING("/var/log/apel/client.log"),
 ]
 

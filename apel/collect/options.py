@@ -5,6 +5,7 @@ import shlex
 from typing import Callable, List
 
 from apelcommon.config import LOGGING, Option, OptionTable
+from apelcommon.metrics import METRICS
 
 INTRODUCTION = """How apelcollect asks the batch system for the jobs that ended; docs/collect.md tells more.
 """
@@ -125,6 +126,6 @@ COLLECT: List[Option] = [
 
 TABLE = OptionTable(
     "apelcollect",
-    [*COLLECT, *LOGGING("/var/log/apel/apelcollect.log")],
+    [*COLLECT, *METRICS, *LOGGING("/var/log/apel/apelcollect.log")],
     introduction=INTRODUCTION,
 )

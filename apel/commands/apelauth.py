@@ -8,6 +8,8 @@ from typing import List, Optional
 from apel import __version__
 from apel.auth.options import TABLE
 from apel.auth.run import Lists, make_lists, put_in_place
+from apel.commands import checking
+from apelcommon import checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
@@ -48,9 +50,9 @@ class AuthCommand(Command):
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         if args.check_config:
-            TABLE.read(args.config)
-            print("The configuration is in order.")
-            return EXIT_DONE
+            settings = TABLE.read(args.config)
+            folder = os.path.dirname(os.path.abspath(settings.auth.allowed_dns))
+            return checking.say([settings], [checks.writable("lists", folder)])
         settings = self.settings(args)
         if args.dry_run:
             _print(make_lists(settings.auth, canonical))

@@ -8,12 +8,14 @@ from typing import Any, List, Optional
 from apel import __version__
 from apel.client import republish as again
 from apel.client import run as client
+from apel.client.figures import add_unloaded, set_figures
 from apel.client.join import rejoin_month
 from apel.client.options import TABLE
 from apel.client.summarise import mark_all
 from apel.commands import checking, republish
 from apel.commands.apelsummariser import month
 from apel.db import Database, open_database
+from apel.runs import note_run
 from apel.unloader import Unloaded
 from apelcommon import checks
 from apelcommon.command import Command
@@ -22,6 +24,7 @@ from apelcommon.config import Settings
 from apelcommon.daemon import Stop, run_steps, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
 from apelcommon.files import Lock, lock_path
+from apelcommon.metrics import Metrics
 
 log = logging.getLogger("client")
 
@@ -148,17 +151,23 @@ class _Daemon:
 def run_once(settings: Settings, args: argparse.Namespace, stop: Stop) -> int:
     """One run; the exit status. Raises the first error of writing or sending, when all else is done."""
     log.info("Starting apel client version %s.", __version__)
+    metrics = Metrics(settings.metrics.textfile, "apelclient")
     db = open_database(settings.db, schema="client")
+    well = False
     try:
         if args.rejoin:
             count = rejoin_month(db, *args.rejoin)
             log.info("%d jobs that ended in %d-%02d are joined again", count, *args.rejoin)
         if args.all:
             mark_all(db)
-        client.prepare(db, settings, stop)
-        failures = [] if stop.is_set() else _hand_over(db, settings, args.ssm_config, stop)
+        done = client.prepare(db, settings, stop)
+        failures = [] if stop.is_set() else _hand_over(db, settings, args.ssm_config, stop, metrics)
+        set_figures(metrics, done)
+        well = not failures
     finally:
+        note_run(db, "apelclient", well)
         db.close()
+        metrics.ended(well)
     for err in failures[1:]:
         log.error("%s", err)
     if failures:
@@ -167,10 +176,12 @@ def run_once(settings: Settings, args: argparse.Namespace, stop: Stop) -> int:
     return EXIT_DONE
 
 
-def _hand_over(db: Database, settings: Settings, ssm_config: str, stop: Stop) -> List[ServiceError]:
+def _hand_over(
+    db: Database, settings: Settings, ssm_config: str, stop: Stop, metrics: Metrics
+) -> List[ServiceError]:
     """Write messages and send them. What is in the spool already is sent even if no more can be written."""
     failures: List[ServiceError] = []
-    for step in (lambda: _unload(db, settings), lambda: _send(settings, ssm_config, stop)):
+    for step in (lambda: _unload(db, settings, metrics), lambda: _send(settings, ssm_config, stop)):
         try:
             step()
         except ServiceError as err:
@@ -178,9 +189,11 @@ def _hand_over(db: Database, settings: Settings, ssm_config: str, stop: Stop) ->
     return failures
 
 
-def _unload(db: Database, settings: Settings) -> None:
+def _unload(db: Database, settings: Settings, metrics: Metrics) -> None:
     if settings.unloader.enabled:
-        _check_invalid(client.unload(db, settings, _outgoing(settings)))
+        done = client.unload(db, settings, _outgoing(settings))
+        add_unloaded(metrics, done)
+        _check_invalid(done)
 
 
 def _outgoing(settings: Settings) -> Any:

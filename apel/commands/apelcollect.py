@@ -13,6 +13,7 @@ from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE
 from apelcommon.files import Lock, lock_path
+from apelcommon.metrics import Metrics
 
 log = logging.getLogger("collect")
 
@@ -70,12 +71,21 @@ class CollectCommand(Command):
         log.info("Starting apelcollect %s for %s", __version__, source.batch_type)
         where = collector.place
         with Lock(lock_path("apelcollect", where.folder, where.prefix), self.name):
-            for report in collector.run(args.since, args.until):
-                what = (
-                    "%d lines in %s" % (report.lines, report.piece.path) if report.lines else "no job ended"
-                )
-                log.info("%s: %s", report.piece.window.as_text(), what)
+            _collect(collector, Metrics(settings.metrics.textfile, self.name, system=args.system), args)
         return EXIT_DONE
+
+
+def _collect(collector: Collector, metrics: Metrics, args: argparse.Namespace) -> None:
+    lines = metrics.counter("apel_collect_lines_total", "Lines that were written to logs.")
+    well = False
+    try:
+        for report in collector.run(args.since, args.until):
+            what = "%d lines in %s" % (report.lines, report.piece.path) if report.lines else "no job ended"
+            log.info("%s: %s", report.piece.window.as_text(), what)
+            lines.add(report.lines)
+        well = True
+    finally:
+        metrics.ended(well)
 
 
 def moment(text: str) -> int:

@@ -11,11 +11,13 @@ from apel.commands import checking
 from apel.db import open_database
 from apel.ingest import DatabaseLedger, DryRun, Ledger, ParseReport, Source, replay, run
 from apel.ingest.explain import explain, shown_line, shown_lines
+from apel.ingest.figures import set_figures
 from apel.ingest.options import TABLE
 from apel.ingest.qhost import HostFactors, host_factors
 from apel.ingest.status import status
 from apel.logfiles import Choice
 from apel.parsers import BATCH_PARSERS, BlahParser, LsfParser, Parser, ParserOptions, SGEParser
+from apel.runs import note_run
 from apelcommon import __version__, checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
@@ -23,6 +25,7 @@ from apelcommon.config import Settings
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 from apelcommon.files import Lock
 from apelcommon.files import lock_path as usual_lock
+from apelcommon.metrics import Metrics
 
 log = logging.getLogger("parser")
 
@@ -87,12 +90,7 @@ class ParserCommand(Command):
         if args.dry_run:
             return _finish(_parse(settings, DryRun()), show=not settings.logging.console)
         with Lock(lock_path(settings), self.name):
-            db = open_database(settings.db, schema="client")
-            try:
-                ledger = DatabaseLedger(db, settings.site_info.lrms_server)
-                reports = _parse(settings, ledger, replay if args.replay_rejects else run)
-            finally:
-                db.close()
+            reports = _parse_into_database(settings, replay if args.replay_rejects else run)
         return _finish(reports, show=args.replay_rejects and not settings.logging.console)
 
 
@@ -127,6 +125,23 @@ def _status(settings: Settings, as_json: bool) -> int:
         db.close()
     print(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.as_text()))
     return EXIT_DONE
+
+
+def _parse_into_database(settings: Settings, work: Any) -> List[ParseReport]:
+    """Parse, and remember when and how the run ended: in the database and among the figures."""
+    host = settings.site_info.lrms_server
+    metrics = Metrics(settings.metrics.textfile, "apelparser", lrms_server=host)
+    db = open_database(settings.db, schema="client")
+    well = False
+    try:
+        reports = _parse(settings, DatabaseLedger(db, host), work)
+        well = not any(report.failed for report in reports)
+        set_figures(metrics, reports)
+        return reports
+    finally:
+        note_run(db, "apelparser", well, host)
+        db.close()
+        metrics.ended(well)
 
 
 def _parse(settings: Settings, ledger: Ledger, work: Any = run) -> List[ParseReport]:

@@ -6,6 +6,7 @@ from apel.db.options import DATABASE_OPTIONS
 from apel.identity_file import identity_option
 from apel.parsers import BATCH_PARSERS, BATCH_TYPES
 from apelcommon.config import LOGGING, REQUIRED, Option, OptionTable, Settings
+from apelcommon.metrics import METRICS
 
 INTRODUCTION = """What apelparser reads, and where it stores it. docs/parsers.md tells how the logs are made.
 The file holds a password: keep it readable by its owner only.
@@ -149,7 +150,7 @@ class ParserTable(OptionTable):
 
 TABLE = ParserTable(
     "apelparser",
-    [*DATABASE_OPTIONS, *SITE, *BLAH, *BATCH, *RUN, *LOGGING("/var/log/apelparser.log")],
+    [*DATABASE_OPTIONS, *SITE, *BLAH, *BATCH, *RUN, *METRICS, *LOGGING("/var/log/apelparser.log")],
     {("blah", "parallel"): "has no effect; remove it."},
     introduction=INTRODUCTION,
     check=check,

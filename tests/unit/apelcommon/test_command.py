@@ -1,6 +1,9 @@
 """The frame of commands: exit statuses, and what the operator is told."""
 
+import json
 import logging
+import os
+import re
 import subprocess
 import sys
 
@@ -138,3 +141,31 @@ def test_log_file_that_cannot_be_written_is_a_config_error(tmp_path, capsys):
     config.write_text("[logging]\nlogfile = %s/none/example.log\n" % tmp_path)
     assert run(0, ["-c", str(config)]) == 2
     assert "[logging] logfile: cannot write" in capsys.readouterr().err
+
+
+def test_log_as_json_has_stable_words_beside_the_message(tmp_path):
+    """Whatever strangers put into it: a line is an object, and `event` is the same for all of its kind."""
+    log_file = tmp_path / "example.log"
+    settings = (
+        OptionTable("example", LOGGING(str(log_file), False)).parse("[logging]\nformat = JSON\n").logging
+    )
+    settings.logfile, settings.console = str(log_file), False
+    logs.set_up(settings)
+    try:
+        logging.getLogger("example").warning("id %s stored", '5f\n"x": 1')
+        try:
+            raise ValueError("why")
+        except ValueError:
+            logging.getLogger("example").error("it failed", exc_info=True)
+    finally:
+        logs.close()
+    first, second = [json.loads(line) for line in log_file.read_text().splitlines()]
+    assert re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", first.pop("time"))
+    assert first.pop("process") == os.getpid()
+    assert first == {
+        "logger": "example",
+        "level": "WARNING",
+        "message": 'id 5f\n"x": 1 stored',
+        "event": "id %s stored",
+    }
+    assert "ValueError: why" in second["trace"]

@@ -1,0 +1,81 @@
+"""What a site's pipeline did last, what waits in its database and for what: read, nothing changed."""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from apel import times
+from apel.client.choice import NEW, WAITS_FOR_BENCHMARK, WAITS_FOR_GRID_RECORD
+from apel.db import Database
+from apel.runs import LastRuns, last_runs
+from apel.unloader import SENT, SENT_SUMS
+
+
+class Waiting(NamedTuple):
+    """Jobs that are not accounted yet, and why; `oldest`: when the first of them ended (epoch)."""
+
+    jobs: int
+    reason: str
+    oldest: Optional[int]
+
+
+class SiteStatus(NamedTuple):
+    """The state of a site's database. Times are epoch seconds; None: never."""
+
+    parser: Dict[str, LastRuns]
+    client: LastRuns
+    newest_job: Optional[int]
+    jobs: int
+    waiting: List[Waiting]
+    months: int
+    sent: Optional[int]
+    rejected_lines: int
+
+
+def site_status(db: Database) -> SiteStatus:
+    """Ask a site's database. Raises Transient when it can't be asked."""
+    found = db.run(lambda tx: _read(tx, db.sql.epoch))
+    runs = last_runs(db, "apelclient").get("", LastRuns(None, None))
+    return SiteStatus(parser=last_runs(db, "apelparser"), client=runs, **found)
+
+
+def _read(tx: Any, epoch: Any) -> Dict[str, Any]:
+    sent = "SELECT MAX(%s) FROM LastUpdated WHERE Type IN (%%s, %%s)" % epoch("UpdateTime")
+    months = "SELECT COUNT(*) FROM (SELECT DISTINCT SiteID, Year, Month FROM ChangedMonths) M"
+    newest = "SELECT MAX(%s) FROM EventRecords" % epoch("EndTime")
+    return {
+        "newest_job": _whole(tx.value(newest)),
+        "jobs": _whole(tx.value("SELECT COUNT(*) FROM EventRecords")) or 0,
+        "waiting": _waiting(tx, epoch),
+        "months": _whole(tx.value(months)) or 0,
+        "sent": _whole(tx.value(sent, (SENT, SENT_SUMS))),
+        "rejected_lines": _whole(tx.value("SELECT COUNT(*) FROM RejectedLines")) or 0,
+    }
+
+
+def _waiting(tx: Any, epoch: Any) -> List[Waiting]:
+    reasons: Tuple[Tuple[int, str], ...] = (
+        (NEW, "apelclient has not run since they were parsed"),
+        (WAITS_FOR_GRID_RECORD, "no grid record (BLAH log) of theirs was parsed, and they are not local"),
+        (WAITS_FOR_BENCHMARK, "their compute element has no benchmark"),
+    )
+    query = "SELECT COUNT(*), MIN(%s) FROM EventRecords WHERE Status = %%s" % epoch("EndTime")
+    found = []
+    for status, reason in reasons:
+        count, oldest = tx.row(query, (status,))
+        if count:
+            found.append(Waiting(int(count), reason, _whole(oldest)))
+    return found
+
+
+def _whole(value: Any) -> Optional[int]:
+    return None if value is None else int(value)
+
+
+def age(epoch: Optional[int]) -> str:
+    """'3 hours ago', or 'never'."""
+    if epoch is None:
+        return "never"
+    seconds = max(0, times.now() - epoch)
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return "%d %s ago" % (seconds // size, unit)
+    return "%d seconds ago" % seconds
