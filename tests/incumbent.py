@@ -309,6 +309,120 @@ def awkward_server(server: Any, version: str = "2.5.0", charset: str = "latin1")
     return old
 
 
+VM: Dict[str, Any] = {
+    "UpdateTime": "2025-03-20 01:00:00",
+    "RecordCreateTime": "2025-03-19 00:00:00",
+    "VMUUID": "vm1",
+    "SiteID": 1,
+    "CloudComputeServiceID": 1,
+    "GlobalUserNameID": 1,
+    "VOID": 1,
+    "VOGroupID": 1,
+    "VORoleID": 1,
+    "Status": "started",
+    "StartTime": "2025-01-01 00:00:00",
+    "MeasurementTime": "2025-03-19 00:00:00",
+    "MeasurementMonth": 3,
+    "MeasurementYear": 2025,
+    "SuspendDuration": 0,
+    "WallDuration": 1000,
+    "CpuDuration": 900,
+    "CpuCount": 2,
+    "NetworkInbound": 1,
+    "Memory": 2048,
+    "BenchmarkType": "HEPSPEC",
+    "Benchmark": 10,
+    "ImageId": "image",
+    "PublisherDNID": 1,
+}
+VM_SUM: Dict[str, Any] = {
+    "UpdateTime": "2025-03-20 01:00:00",
+    "SiteID": 1,
+    "CloudComputeServiceID": 1,
+    "Month": 3,
+    "Year": 2025,
+    "GlobalUserNameID": 1,
+    "VOID": 1,
+    "VOGroupID": 1,
+    "VORoleID": 1,
+    "Status": "started",
+    "ImageId": "image",
+    "WallDuration": 1000,
+    "CpuDuration": 900,
+    "CpuCount": 2,
+    "BenchmarkType": "HEPSPEC",
+    "Benchmark": 10,
+    "NumberOfVMs": 1,
+    "PublisherDNID": "summariser",
+}
+
+
+def awkward_cloud(server: Any, version: str = "2.5.0", charset: str = "utf8mb4") -> Incumbent:
+    """A database of virtual machines."""
+    old = Incumbent(server, "cloud", charset=charset)
+    if version < "2.3":
+        old.load("cloud-to-2.2.0")
+    old.names("Sites", ["EXAMPLE-CLOUD", "Example-Cloud", "EXAMPLE-CLOUD"])
+    for table in ("DNs", "VOs", "VOGroups", "VORoles", "CloudComputeServices"):
+        old.names(table, ["first", "second"])
+    never = {"MeasurementTime": "0000-00-00 00:00:00", "MeasurementMonth": 0, "MeasurementYear": 0}
+    old.insert(
+        "CloudRecords",
+        [
+            VM,
+            dict(VM, VMUUID="vm2", SiteID=3, WallDuration=-5),
+            dict(VM, VMUUID="vm3", SiteID=2),
+            dict(VM, VMUUID="vm4", Status="completed", RecordCreateTime="0000-00-00 00:00:00", **never),
+        ],
+    )
+    old.insert(
+        "CloudSummaries",
+        [
+            dict(VM_SUM, NumberOfVMs=2),
+            dict(VM_SUM, SiteID=3, WallDuration=-70),
+            # The records of this month were removed.
+            dict(VM_SUM, Month=1, Year=2020, NumberOfVMs=50),
+            dict(VM_SUM, SiteID=2, Month=2, PublisherDNID="2"),
+        ],
+    )
+    old.insert("LastUpdated", [{"UpdateTime": "2025-03-20 03:00:00", "Type": "sent"}])
+    return old
+
+
+def awkward_storage(server: Any, charset: str = "latin1") -> Incumbent:
+    """A database of storage, with a new nameless row for each record without, say, a role."""
+    old = Incumbent(server, "storage", charset=charset)
+    old.names("Sites", ["EXAMPLE-STORE"])
+    for table in ("StorageSystems", "StorageShares", "StorageMedia", "StorageClasses", "UserIdentities"):
+        old.names(table, ["first", "second"])
+    for table in ("Groups", "SubGroups", "Roles"):
+        old.insert(table, [{"id": 1, "name": "atlas"}, {"id": 2, "name": None}, {"id": 3, "name": None}])
+    record = {
+        "RecordId": "r1",
+        "CreateTime": "2025-03-20 01:00:00",
+        "StartTime": "2025-03-19 00:00:00",
+        "EndTime": "2025-03-20 00:00:00",
+        "ResourceCapacityUsed": 1000,
+        "FileCount": 3,
+        **dict.fromkeys(
+            ["SiteID", "StorageSystemID", "StorageShareID", "StorageMediaID", "StorageClassID"], 1
+        ),
+        **dict.fromkeys(["UserIdentityID", "GroupID", "SubGroupID", "RoleID"], 1),
+    }
+    old.insert(
+        "StarRecords",
+        [
+            record,
+            dict(record, RecordId="r2", SubGroupID=2, RoleID=2, FileCount=-1),
+            dict(record, RecordId="r3", SubGroupID=3, RoleID=3, CreateTime="0000-00-00 00:00:00"),
+        ],
+    )
+    old.insert(
+        "GroupAttributes", [{"StarRecordID": "r1", "AttributeType": "authority", "AttributeValue": "x"}]
+    )
+    return old
+
+
 def as_it_would_have_been(server: Any, schema: str, db: Any) -> Incumbent:
     """What the old software would hold, had it done the work that a database of ours shows.
 

@@ -60,16 +60,28 @@ KEEP_NORMALISED = (
     " WHERE ServiceLevel = 0 AND SiteID = %s AND Year = %s AND Month = %s"
 ).format(_SHARED)
 
+#: Who made the cloud's sums.
+OURS = "summariser"
+CLOUD_ORPHANS = """
+SELECT DISTINCT S.SiteID, S.Year, S.Month FROM CloudSummaries S WHERE S.PublisherDNID = %s AND NOT EXISTS (
+    SELECT 1 FROM CloudRecords R
+    WHERE R.SiteID = S.SiteID AND R.MeasurementYear = S.Year AND R.MeasurementMonth = S.Month)
+"""
+KEEP_CLOUD = (
+    "UPDATE CloudSummaries SET PublisherDNID = %s, UpdateTime = UpdateTime"
+    " WHERE PublisherDNID = %s AND SiteID = %s AND Year = %s AND Month = %s"
+)
+
 #: Site id, year, month.
 Month = Tuple[int, int, int]
 
 
 def carry_over(journal: Journal, schema: str) -> None:
     """Set up what a schema's programs look at, in one transaction that is noted in the journal."""
-    work = {"client": _client, "server": _server}.get(schema)
+    work = {"client": _client, "server": _server, "cloud": _cloud, "storage": _storage}[schema]
 
     def once(tx: Any) -> None:
-        marked = work(tx) if work else []
+        marked = work(tx)
         note(tx, CARRIED, {"months to sum up again": len(marked)})
 
     journal.run(once)
@@ -100,6 +112,25 @@ def _server(tx: Any) -> List[Month]:
     return _mark(tx, sources, made, set())
 
 
+def _cloud(tx: Any) -> List[Month]:
+    """Sums whose records are gone count as received: or else the summariser would remove them."""
+    publisher = str(_publisher(tx))
+    for month in tx.rows(CLOUD_ORPHANS, (OURS,)):
+        tx.execute(KEEP_CLOUD, (publisher, OURS, *month))
+    return []
+
+
+def _storage(tx: Any) -> List[Month]:
+    """All records were given the DN with the id 1, since nobody knows who sent them."""
+    tx.execute("INSERT INTO DNs (id, name) VALUES (1, %s) ON DUPLICATE KEY UPDATE id = id", (PUBLISHER,))
+    return []
+
+
+def _publisher(tx: Any) -> int:
+    tx.execute("INSERT INTO DNs (name) VALUES (%s) ON DUPLICATE KEY UPDATE name = name", (PUBLISHER,))
+    return int(tx.value("SELECT id FROM DNs WHERE name = %s", (PUBLISHER,)))
+
+
 def _keep_orphans(tx: Any, months: List[Month]) -> None:
     """Sums without a source, as after jobs were dropped by partition, become one: or else they would go."""
     if not months:
@@ -107,8 +138,7 @@ def _keep_orphans(tx: Any, months: List[Month]) -> None:
     log.info(
         "%d site-months of sums have no records any more: they are kept as received summaries", len(months)
     )
-    tx.execute("INSERT INTO DNs (name) VALUES (%s) ON DUPLICATE KEY UPDATE name = name", (PUBLISHER,))
-    publisher = tx.value("SELECT id FROM DNs WHERE name = %s", (PUBLISHER,))
+    publisher = _publisher(tx)
     for month in months:
         for statement in (KEEP_SUMS, KEEP_NORMALISED):
             tx.execute(statement, (publisher, *month))

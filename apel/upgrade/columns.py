@@ -41,6 +41,14 @@ FALLBACKS = {
 FIRST_DATE, FIRST_STAMP = "'1970-01-01 00:00:00'", "'1970-01-01 00:00:01'"
 
 
+#: What there is to say of a column that old tables don't have; the DN with this id is made by carry_over.
+FILLS = {
+    ("StarRecords", "UpdateTime"): "GREATEST(COALESCE(%s, {0}), {0})".format(FIRST_STAMP)
+    % "IF(DAYOFMONTH(o.CreateTime) = 0, NULL, o.CreateTime)",
+    ("StarRecords", "PublisherDNID"): "1",
+}
+
+
 class Fold(NamedTuple):
     """Which of two rows with one key stays: the one read later where `wins` is true, or else the other.
 
@@ -100,6 +108,9 @@ def mapping(table: str, old: Shape, new: Shape, merged: Sequence[str]) -> Mappin
     for column in new.columns:
         source = old.column(column.name)
         if source is None:
+            if (table, column.name) in FILLS:
+                found.columns.append(column.name)
+                found.expressions.append(FILLS[table, column.name])
             continue
         lookup = LOOKUPS.get(column.name)
         if lookup in merged and not source.is_text:
@@ -121,14 +132,22 @@ def _expression(table: str, old: Column, new: Column) -> str:
     value = "o.`%s`" % old.name
     if old.is_time:
         value = "IF(DAYOFMONTH({0}) = 0 OR MONTH({0}) = 0, NULL, {0})".format(value)
+    elif is_clipped(old, new):
+        # An absurd number of an old table, which would be refused.
+        value = "IF({0} < 0, {1}, {0})".format(value, "NULL" if new.null else "0")
     elif new.is_text and not new.null and new.default == NONE:
         # An empty key column is how the server stored what was absent, where it was not strict.
         value = "NULLIF(%s, '')" % value
     if new.null:
         return value
-    if not (old.null or value.startswith(("IF", "NULLIF"))):
+    if not (old.null or value.startswith(("IF(DAY", "NULLIF"))):
         return value
     return "COALESCE(%s)" % ", ".join([value, *_substitutes(table, new)])
+
+
+def is_clipped(old: Column, new: Column) -> bool:
+    """Whether numbers below zero could be kept and now can't."""
+    return new.type.endswith("unsigned") and not old.type.endswith("unsigned")
 
 
 def _substitutes(table: str, new: Column) -> List[str]:

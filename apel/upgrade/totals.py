@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from apel.upgrade.columns import SUMMED, fold, mapping
+from apel.upgrade.columns import SUMMED, fold, is_clipped, mapping
 from apel.upgrade.journal import Journal
 from apel.upgrade.tables import Shape
 
@@ -14,25 +14,28 @@ Totals = Dict[Tuple[Any, ...], List[int]]
 
 
 class Query(NamedTuple):
-    """What is asked of a table: columns of the sums, and of the groups."""
+    """What is asked of a table: columns of sums, and of groups; `clipped`: negative numbers count as 0."""
 
     sums: List[str]
     month: Optional[Tuple[str, str]]
     site: bool
+    clipped: List[str]
 
 
-def query_for(shape: Shape, other: Shape) -> Query:
+def query_for(old: Shape, new: Shape) -> Query:
     """What both an old and a new table can tell."""
-    both = [name for name in shape.names if other.column(name) is not None]
+    pairs = [(column, new.column(column.name)) for column in old.columns]
+    both = [column.name for column, other in pairs if other is not None]
+    clipped = [column.name for column, other in pairs if other is not None and is_clipped(column, other)]
     month = next((pair for pair in MONTHS if set(pair) <= set(both)), None)
-    return Query([name for name in SUMMED if name in both], month, "SiteID" in both)
+    return Query([name for name in SUMMED if name in both], month, "SiteID" in both, clipped)
 
 
 def totals(journal: Journal, table: str, query: Query, sites: str, source: str = "") -> Totals:
     """The totals of a table, by the names in the table `sites`; `source` is read in the table's place."""
     groups = ["CAST(s.name AS BINARY)"] if query.site else []
     groups += ["t.`%s`" % name for name in query.month or ()]
-    sums = ["COUNT(*)"] + ["COALESCE(SUM(t.`%s`), 0)" % name for name in query.sums]
+    sums = ["COUNT(*)"] + ["COALESCE(SUM(%s), 0)" % _summed(name, query) for name in query.sums]
     text = "SELECT %s FROM %s t" % (", ".join([*groups, *sums]), source or "`%s`" % table)
     if query.site:
         text += " LEFT JOIN `%s` s ON s.id = t.SiteID" % sites
@@ -41,6 +44,10 @@ def totals(journal: Journal, table: str, query: Query, sites: str, source: str =
     found = journal.rows(text.replace("%", "%%"))
     width = len(groups)
     return {tuple(row[:width]): [int(value) for value in row[width:]] for row in found}
+
+
+def _summed(name: str, query: Query) -> str:
+    return ("IF(t.`{0}` < 0, 0, t.`{0}`)" if name in query.clipped else "t.`{0}`").format(name)
 
 
 def kept_rows(table: str, old: Shape, new: Shape, merged: Sequence[str]) -> str:

@@ -7,14 +7,16 @@ import sys
 from typing import Any, Dict
 
 import pytest
-from incumbent import OLDER, awkward_client, awkward_server
+from incumbent import OLDER, awkward_client, awkward_cloud, awkward_server, awkward_storage
 from olddatabases import look, rows_of_all
 
 from apel.db import Unusable, open_database
+from apel.server.summarise import CLOUD, Summariser
 from apel.upgrade.run import Changed
 from servers.databases import mariadb_settings
 
 MAKERS: Dict[str, Any] = {"client": awkward_client, "server": awkward_server}
+ALL: Dict[str, Any] = dict(MAKERS, cloud=awkward_cloud, storage=awkward_storage)
 TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ROOT = os.path.dirname(TESTS)
 #: Clocks and marks drawn by lot.
@@ -25,13 +27,14 @@ pytestmark = pytest.mark.server
 @pytest.mark.parametrize(
     "schema, charset, version",
     [("client", "latin1", "2.5.0"), ("client", "utf8mb4", "2.5.0"), ("server", "utf8mb4", "2.5.0")]
-    + [("server", "latin1", version) for version in OLDER],
+    + [("server", "latin1", version) for version in OLDER]
+    + [("cloud", "utf8mb4", "2.5.0"), ("cloud", "latin1", "2.2.0"), ("storage", "latin1", "2.5.0")],
 )
 def test_fresh_and_upgraded_are_equal(
     old: Any, upgrade_of: Any, fresh: Any, schema: str, charset: str, version: str
 ) -> None:
-    options = {"version": version} if schema == "server" else {}
-    database = old(MAKERS[schema], charset=charset, **options)
+    options = {"version": version} if schema in ("server", "cloud") else {}
+    database = old(ALL[schema], charset=charset, **options)
     work = upgrade_of(database, schema)
     work.run()
     work.drop_old()
@@ -104,3 +107,31 @@ def test_killed_after_any_statement_it_goes_on_and_ends_as_if_nothing_had_been(
             assert found[table] == wanted[table], table
     assert look(killed.server, killed.database) == look(whole.server, whole.database)
     assert upgrade_of(killed, schema).differences() == []
+
+
+def test_cloud_sums_outlive_their_records_and_negative_figures_go(old: Any, upgrade_of: Any) -> None:
+    database = old(awkward_cloud)
+    upgrade_of(database, "cloud").run()
+    db = open_database(mariadb_settings(database.server, database.database), "cloud")
+    summariser = Summariser(db, sums=CLOUD)
+    summariser.mark(summariser.all_months())
+    summariser.run()
+    db.close()
+    assert database.rows("SELECT NumberOfVMs FROM CloudSummaries WHERE Year = 2020") == [(50,)]
+    assert database.rows("SELECT SiteID, WallDuration FROM CloudRecords WHERE VMUUID = 'vm2'") == [(1, None)]
+    sums = "SELECT NumberOfVMs, WallDuration FROM CloudSummaries WHERE SiteID = 1 AND Year = 2025"
+    assert database.rows(sums) == [(2, 1000)]
+    assert database.rows("SELECT COUNT(*) FROM CloudSummaries WHERE PublisherDNID = '2'") == [(1,)]
+
+
+def test_nameless_groups_of_storage_become_one(old: Any, upgrade_of: Any) -> None:
+    database = old(awkward_storage)
+    upgrade_of(database, "storage").run()
+    assert database.rows("SELECT id, name FROM `Groups` ORDER BY id") == [(1, "atlas"), (2, "None")]
+    rows = database.rows("SELECT RecordId, Role, SubGroup, FileCount FROM VStarRecords ORDER BY RecordId")
+    assert rows == [("r1", "atlas", "atlas", 3), ("r2", "None", "None", None), ("r3", "None", "None", 3)]
+    stamps = "SELECT CAST(CreateTime AS CHAR), UNIX_TIMESTAMP(UpdateTime) FROM StarRecords ORDER BY RecordId"
+    assert database.rows(stamps)[0][1] == 1742432400
+    assert database.rows(stamps)[2] == ("1970-01-01 00:00:00", 1)
+    publisher = "SELECT DISTINCT DNs.name FROM StarRecords JOIN DNs ON DNs.id = PublisherDNID"
+    assert database.rows(publisher) == [("apeldb upgrade",)]

@@ -7,7 +7,7 @@ from incumbent import Incumbent, awkward_client, awkward_server
 from olddatabases import look, rows_of_all
 
 from apel.db import Unusable, open_backend, open_database
-from apel.db.schema import expected
+from apel.db.schema import VERSIONS, expected
 from apel.server.summarise import Summariser
 from apel.upgrade.columns import LOOKUPS
 from apel.upgrade.run import Changed, TableReport, Upgrade
@@ -181,18 +181,24 @@ def test_a_writer_during_the_copy_is_noticed_and_the_next_run_copies_again(
 
 def test_every_id_of_ours_has_its_lookup_table() -> None:
     """Or else merged names would leave rows behind that point at nothing."""
-    for schema in ("client", "server"):
+    texts = {
+        *(
+            "id",
+            "LocalUserID",
+            "LocalUserId",
+            "LocalGroupId",
+            "LocalJobId",
+            "GlobalJobId",
+            "LrmsId",
+            "VMUUID",
+        ),
+        *("ImageId", "StorageRecordId", "RecordId", "StarRecordID"),
+    }
+    for schema in VERSIONS:
         tables = expected(schema)[0]
-        for columns in tables.values():
-            assert {name for name in columns if name.lower().endswith("id") and name in LOOKUPS} == {
-                name
-                for name in columns
-                if name.lower().endswith("id")
-                and name not in ("id", "LocalUserID", "LocalUserId", "LocalJobId", "GlobalJobId", "LrmsId")
-            }
-        assert set(tables) >= {
-            LOOKUPS[name] for columns in tables.values() for name in columns if name in LOOKUPS
-        }
+        ids = {name for columns in tables.values() for name in columns if name.lower().endswith("id")}
+        assert ids - texts <= set(LOOKUPS)
+        assert {LOOKUPS[name] for name in ids - texts} <= set(tables)
 
 
 def test_columns_that_would_be_lost_stop_it(old: Any, upgrade_of: Any) -> None:
