@@ -51,7 +51,7 @@ PACKAGES: Dict[str, Package] = {
         scripts=("slurm_acc.sh", "htcondor_acc.sh"),
     ),
     CLIENT: Package(
-        commands=("apelclient",),
+        commands=("apelclient", "apel"),
         configs=(Config("client.cfg", secret=True),),
         units=("apelclient.service", "apelclient.timer", "apelclient-daemon.service"),
         logrotate="apel-client",
