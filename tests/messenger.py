@@ -68,7 +68,7 @@ class Ends:
         return receive(self.receiver(**changes), DnList(self.dns), Stop(), idle)
 
     def fill(self, count, size=200):
-        texts = ["message %d of %d é\n%s" % (number, count, "x" * size) for number in range(count)]
+        texts = ["message %d of %d é\n%s" % (next(numbers), count, "x" * size) for _ in range(count)]
         for text in texts:
             self.outgoing.add(text)
         return texts

@@ -37,7 +37,7 @@ class AmsTransport(Transport):
     def __init__(self, settings: Any) -> None:
         self.settings = settings
         self.destination = settings.messaging.destination
-        self.most_pulled = getattr(settings.messaging, "prefetch", 1)
+        self.prefetch = self.most_pulled = getattr(settings.messaging, "prefetch", 1)
         self.wanted_deadline = getattr(settings.messaging, "ack_deadline", 0)
         self._apis = collections.deque(
             Api(settings, address) for address in broker_addresses(settings.broker, DEFAULT_PORTS[AMS])
@@ -180,15 +180,23 @@ class AmsTransport(Transport):
             return
         try:
             self._post("subscriptions/%s:acknowledge" % self.destination, {"ackIds": [done]})
+            self.most_pulled = min(self.prefetch, self.most_pulled + 1)
         except AmsRefused as err:
             if err.status not in (400, 408):
                 raise
-            log.warning("%s These messages will come again.", err)
-            self._go_slower()
+            self._refused_acknowledgement(err)
 
-    def _go_slower(self) -> None:
+    def _refused_acknowledgement(self, err: AmsRefused) -> None:
+        """What was stored comes again: the deadline was over, or somebody else uses the subscription."""
+        seconds = time.monotonic() - self._pulled
+        if seconds < self._deadline:
+            log.warning(
+                "%s Does another receiver pull from %s? Messages may come again.", err, self.destination
+            )
+            return
+        log.warning("%s It came after %.0f seconds; these messages will come again.", err, seconds)
         self.most_pulled = max(1, self.most_pulled // 2)
-        self._set_deadline(min(MOST_DEADLINE, int(self._deadline * 2)))
+        self._set_deadline(min(MOST_DEADLINE, max(1, int(seconds * 2))))
 
     def _agree_on_deadline(self) -> None:
         """Learn within which time to acknowledge, and have it set as wanted if we may."""

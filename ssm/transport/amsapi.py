@@ -59,7 +59,8 @@ class Api:
     def post(self, path: str, body: Any, tries: int = TRIES) -> Dict[str, Any]:
         """POST below the project: the answer's JSON object. Raises AmsRefused or AmsUnreachable.
 
-        What may pass (no answer, 408, 429, 5xx) is tried `tries` times, with growing waits.
+        What may pass (no answer, 429, 5xx, 408 but of an acknowledgement) is tried `tries` times, with
+        growing waits.
         """
         return self._insist("POST", self._path(path), body, tries)
 
@@ -77,7 +78,8 @@ class Api:
             try:
                 return self._with_token(method, path, body)
             except AmsRefused as err:
-                if not remaining or err.status not in TRY_AGAIN:
+                too_late = err.status == 408 and path.endswith(":acknowledge")
+                if not remaining or too_late or err.status not in TRY_AGAIN:
                     raise
                 wait = max(wait, getattr(err, "retry_after", 0.0))
                 log.info("%s Trying again.", err)

@@ -299,22 +299,39 @@ def test_deadline_is_set_as_wanted(ends, server):
     assert server.subscriptions[ends.destination].deadline == 77
 
 
-def test_acknowledgement_too_late_lets_them_come_again(ends, server, caplog):
-    """The deadline is over: at least once, and slower from then on."""
+def test_acknowledgement_too_late_lets_them_come_again(ends, server, caplog, monkeypatch):
+    """The deadline is over: at least once, with a longer deadline and smaller pulls from then on."""
     caplog.set_level(logging.INFO)
-    server.subscriptions[ends.destination].deadline = 0
+    server.subscriptions[ends.destination].deadline = 1
     texts = ends.fill(3)
     ends.send()
     transport = AmsTransport(ends.receiver(messaging__ack_deadline=0))
     transport.connect()
-    transport._deadline = 5.0
     deliveries = [transport.receive(0.5) for _ in texts]
+    time.sleep(1.1)
     transport.acknowledge(deliveries[-1])
     assert transport.receive(0.5).id == deliveries[0].id
-    assert "These messages will come again" in caplog.text
-    assert server.subscriptions[ends.destination].deadline == 10
+    assert "these messages will come again" in caplog.text
+    assert kinds(server, "acknowledge") == [408], "it is not tried again"
+    assert server.subscriptions[ends.destination].deadline >= 2
     assert transport.most_pulled == 5
+    transport.acknowledge(deliveries[0])
     transport.close()
+    assert transport.most_pulled == 6
+
+
+def test_second_receiver_is_suspected(ends, server, caplog):
+    """Its acknowledgement took ours away: nothing is lost, and nothing slowed down."""
+    ends.fill(3)
+    ends.send()
+    transport = AmsTransport(ends.receiver())
+    transport.connect()
+    delivery = transport.receive(0.5)
+    ends.receive(idle=0.3)
+    transport.acknowledge(delivery)
+    transport.close()
+    assert "another receiver" in caplog.text
+    assert transport.most_pulled == 10
 
 
 @pytest.mark.parametrize("attributes", [{"empaid": "a/b"}, [{"key": "empaid", "value": "a/b"}]])
