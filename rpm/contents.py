@@ -38,7 +38,7 @@ PACKAGES: Dict[str, Package] = {
     LIB: Package(modules=("apel",), commands=("apeldb",)),
     SSM: Package(
         modules=("ssm",),
-        commands=("ssmsend", "ssmreceive"),
+        commands=("ssmsend", "ssmreceive", "ssmqueue"),
         configs=(Config("sender.cfg", secret=True), Config("receiver.cfg", secret=True), Config("dns")),
         logrotate="apel-ssm",
     ),

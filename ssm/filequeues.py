@@ -59,6 +59,14 @@ class Queue(abc.ABC):
         """How many elements there are, locked or not."""
         return sum(1 for _ in self.ids())
 
+    def is_locked(self, element: str) -> bool:
+        """Whether some process works on an element, or worked on it when it died."""
+        return False
+
+    @abc.abstractmethod
+    def unlock(self, element: str) -> None:
+        """Give a locked element back."""
+
     def oldest(self) -> Optional[float]:
         """When the oldest element was made (epoch seconds); None for an empty queue."""
         return next((self.made(element) for element in self.ids()), None)
@@ -85,10 +93,6 @@ class FileQueue(Queue):
     @abc.abstractmethod
     def lock(self, element: str) -> bool:
         """Lock an element against other processes; False if another has it, or took it away."""
-
-    @abc.abstractmethod
-    def unlock(self, element: str) -> None:
-        """Give a locked element back."""
 
     @abc.abstractmethod
     def remove(self, element: str) -> None:
@@ -179,6 +183,10 @@ class OutgoingQueue(FileQueue):
             self._claims.release(element)
             raise
         return True
+
+    def is_locked(self, element: str) -> bool:
+        """Whether some process works on an element, or worked on it when it died."""
+        return os.path.lexists(self._at(element) + ".lck")
 
     @staticmethod
     def _date_lock(path: str) -> None:

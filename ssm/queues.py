@@ -173,6 +173,10 @@ class MessageQueue(Queue):
                 self._claims.release(element)
         return locked
 
+    def is_locked(self, element: str) -> bool:
+        """Whether some process works on an element, or worked on it when it died."""
+        return os.path.isdir(self._at(element) + "/locked")
+
     def unlock(self, element: str) -> None:
         """Give a locked element back."""
         remove_folder(self._at(element) + "/locked")

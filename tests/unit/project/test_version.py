@@ -22,6 +22,7 @@ VERSION_LINES = {
     "apelauth": "APEL auth %s",
     "ssmsend": "SSM %s",
     "ssmreceive": "SSM %s",
+    "ssmqueue": "SSM %s",
 }
 
 
