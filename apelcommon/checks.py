@@ -75,6 +75,14 @@ def writable(subject: str, path: str) -> Check:
     return Check(OK, subject, "%s%s, %d MB free" % (path, made, free // 1000000))
 
 
+def executable(subject: str, name: str) -> Check:
+    """Whether a command is found, by its path or in PATH."""
+    found = shutil.which(name)
+    if found is None:
+        return Check(FAILED, subject, "%s is not found: give its path" % name)
+    return Check(OK, subject, found)
+
+
 def readable(subject: str, path: str) -> Check:
     """Whether this user can list a folder."""
     if not os.path.isdir(path):

@@ -7,8 +7,10 @@ from typing import List, Optional
 from apel.collect import SOURCES, Collector
 from apel.collect.options import TABLE
 from apel.collect.place import place
+from apel.commands.checking import add_check_argument, say
 from apel.times import epoch_from_text
 from apelcommon import __version__
+from apelcommon.checks import executable, writable
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE
@@ -56,12 +58,17 @@ class CollectCommand(Command):
             action="store_true",
             help="print the period, the command and the log that it would make; ask and write nothing",
         )
+        add_check_argument(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Collect, or say what would be."""
-        settings = TABLE.read(args.config) if args.dry_run else self.settings(args)
+        quiet = args.dry_run or args.check_config
+        settings = TABLE.read(args.config) if quiet else self.settings(args)
         source = SOURCES[args.system]
         collector = Collector(source, settings.collect, place(settings.collect, source, args.output))
+        if args.check_config:
+            command = collector.plan(args.since, args.until)[0].words[0]
+            return say([settings], [writable("logs", collector.place.folder), executable("command", command)])
         if args.dry_run:
             for piece in collector.plan(args.since, args.until):
                 print("period:  %s" % piece.window.as_text())

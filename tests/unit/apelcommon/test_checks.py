@@ -52,6 +52,13 @@ def test_a_spool_that_this_user_cant_write(tmp_path: Any, monkeypatch: Any) -> N
     assert "can't be read by user id" in checks.readable("logs", str(tmp_path)).text
 
 
+def test_a_command_that_is_not_found() -> None:
+    assert checks.executable("command", "sh").outcome == OK
+    assert checks.executable("command", "/no/sacct") == Check(
+        FAILED, "command", "/no/sacct is not found: give its path"
+    )
+
+
 def test_a_folder_of_logs_that_is_not_there(tmp_path: Any) -> None:
     assert checks.readable("logs", str(tmp_path)) == Check(OK, "logs", str(tmp_path))
     assert checks.readable("logs", str(tmp_path / "no")).outcome == FAILED

@@ -389,3 +389,13 @@ def test_what_a_killed_run_left_is_deleted(collected):
         (collected.logs / name).write_text("half a li")
     assert collected.run("slurm") == EXIT_DONE
     assert collected.hidden == [".apelcollect.slurm_acc.json", ".hidden", ".slurm_acc.swp"]
+
+
+def test_check_config_looks_for_the_command_and_asks_nothing(place, capsys):
+    place.prints("sacct", SACCT)
+    assert place.run("slurm", "--check-config") == EXIT_DONE
+    assert "ok       command: " in capsys.readouterr().out
+    assert place.files == []
+    place.config(sacct="/no/such/sacct")
+    assert place.run("slurm", "--check-config") == EXIT_FAILED
+    assert "failed   command: /no/such/sacct is not found: give its path" in capsys.readouterr().out

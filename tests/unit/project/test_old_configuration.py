@@ -5,6 +5,7 @@ from typing import Any, Dict
 
 import pytest
 
+from apel.auth.options import TABLE as AUTH
 from apel.client.options import TABLE as CLIENT
 from apel.commands import apeldbloader, apelsummariser
 from apel.commands.server_config import DB_TABLE
@@ -14,6 +15,7 @@ from ssm.options import RECEIVER, SENDER
 HERE = os.path.dirname(os.path.abspath(__file__))
 OLD = os.path.join(HERE, "..", "..", "data", "incumbent", "conf")
 TABLES: Dict[str, Any] = {
+    "auth.cfg": AUTH,
     "parser.cfg": PARSER,
     "client.cfg": CLIENT,
     "db.cfg": DB_TABLE,
