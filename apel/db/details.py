@@ -32,6 +32,10 @@ class Detail:
 
     def write(self, tx: "Transaction", columns: Sequence[str], pairs: Sequence[Pair]) -> None:
         """Make the rows of these records what they hold. columns: those of the records' own rows."""
+        if not any(getattr(record, self.field) for record, _ in pairs) and not self._may_hold(
+            tx, columns, pairs
+        ):
+            return
         places = [columns.index(name) for name in self.key]
         rows: List[Key] = []
         keys: Dict[Key, Key] = {}
@@ -45,6 +49,14 @@ class Detail:
             if folded[:-1] in keys and folded not in wanted:
                 self._delete(tx, old)
         tx.insert(self.name, (*self.key, *self.values), rows, "update")
+
+    def _may_hold(self, tx: "Transaction", columns: Sequence[str], pairs: Sequence[Pair]) -> bool:
+        """Whether there can be rows of these records: quickly, since of most sites there are none at all."""
+        *heads, _ = self.within
+        if not heads:
+            return True
+        place = columns.index(heads[0])
+        return any(self._has_any(tx, heads[0], value) for value in {row[place] for _, row in pairs})
 
     def _folded(self, key: Key) -> Key:
         names = (*self.key, self.values[0])

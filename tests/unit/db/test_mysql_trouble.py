@@ -21,6 +21,12 @@ from servers.process import free_port
 pytestmark = pytest.mark.server
 
 COUNT = "SELECT COUNT(*) FROM DNs"
+#: The defaults of MariaDB 10.5 to 11, and of MySQL 8 and 9.
+MARIADB_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER,NO_ENGINE_SUBSTITUTION"
+MYSQL_MODE = (
+    "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
+    "NO_ENGINE_SUBSTITUTION"
+)
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +300,14 @@ def test_our_sessions_are_strict_in_utc_and_read_committed(mariadb: Any, maria_d
 
 
 @pytest.mark.parametrize(
-    "mode", ["", "ANSI,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT", "TRADITIONAL,ONLY_FULL_GROUP_BY"]
+    "mode",
+    [
+        "",
+        MARIADB_MODE,
+        MYSQL_MODE,
+        "ANSI,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT",
+        "TRADITIONAL,ONLY_FULL_GROUP_BY",
+    ],
 )
 def test_any_default_sql_mode_will_do(own_server: MariaDB, mode: str) -> None:
     """D12: schemas and statements work without the server being changed."""
