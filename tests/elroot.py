@@ -183,6 +183,10 @@ class ElRoot:
         os.makedirs(self.path(prefix + "/bin"), exist_ok=True)
         shutil.copy(os.path.realpath(self.python), self.path(prefix + "/bin/python"))
         self._copy_libraries([os.path.realpath(self.python), *glob.glob(library + "/lib-dynload/*.so")])
+        # Of every distribution; a thread that ends looks for it then only.
+        for shared in glob.glob("/lib/*/libgcc_s.so.1") + glob.glob("/lib64/libgcc_s.so.1"):
+            os.makedirs(os.path.dirname(self.path(shared)), exist_ok=True)
+            shutil.copy(shared, self.path(shared))
         for name in {"/usr/bin/python3", self.release.python}:
             os.symlink(prefix + "/bin/python", self.path(name))
         self.write(library + "/site-packages/el.pth", self.release.site_packages + "\n" + self.modules + "\n")
