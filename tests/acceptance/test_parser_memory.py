@@ -59,12 +59,13 @@ def block(system):
 def write_log(path, system, size):
     """At least `size` bytes, in which no two jobs and users have one name; the number of lines."""
     one = block(system)
-    times = -(-size // len(one))
+    number = written = 0
     with open(path, "wb") as stream:
-        for number in range(times):
+        while written < size:
             other = one.replace(MARK.encode(), b"%06d" % (100000 + number))
-            stream.write(other.replace(b"somebody", b"u%d-" % number))
-    return 5000 * times
+            written += stream.write(other.replace(b"somebody", b"u%d-" % number))
+            number += 1
+    return 5000 * number
 
 
 def parse(folder, system, *words):
