@@ -154,8 +154,6 @@ def find_problems(status: SiteStatus, spool: Spool, warning: float, critical: fl
     for waiting in status.waiting:
         if "benchmark" in waiting.reason:
             yield Problem(WARNING, "%d jobs wait: %s" % (waiting.jobs, waiting.reason))
-    if status.rejected_lines:
-        yield Problem(WARNING, "%d lines could not be parsed (apelparser --status)" % status.rejected_lines)
 
 
 def _spool_problems(spool: Spool, warning: float, critical: float) -> Iterator[Problem]:
@@ -195,6 +193,10 @@ def _page(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Iterator
     for host, last in status.parser.items() or [("", LastRuns(None, None))]:
         yield "parser   %s%s" % (_run(last), " (%s)" % host if host else "")
     yield "         %d jobs stored, the newest ended %s" % (status.jobs, age(status.newest_job))
+    if status.rejected_lines:
+        yield (
+            "         %d lines could not be parsed and are kept (apelparser --status)" % status.rejected_lines
+        )
     yield "client   %s" % _run(status.client)
     yield "         last unloaded %s; %d months to sum up" % (age(status.sent), status.months)
     waits = ", the oldest written %s" % age(spool.oldest) if spool.messages else ""

@@ -20,8 +20,7 @@ UPDATE EventRecords E JOIN JobRecords J
 SET E.Status = 1 WHERE E.Status = 2 AND J.InfrastructureType = 'local'
 """
 
-#: All grid records have been looked at by the old joiner, but that a local job may still become a grid job.
-ALL_PROCESSED = "UPDATE BlahdRecords SET Processed = 1 WHERE Processed <> 1"
+#: The copied grid records count as looked at; but a local job may still become a grid job.
 LOOK_AGAIN = """
 UPDATE BlahdRecords B JOIN EventRecords E ON E.SiteID = B.SiteID AND E.JobName = B.LrmsId
 SET B.Processed = 0 WHERE E.Status = 1
@@ -89,7 +88,6 @@ def carry_over(journal: Journal, schema: str) -> None:
 
 def _client(tx: Any) -> List[Month]:
     tx.execute(LOCAL_AFTER_ALL)
-    tx.execute(ALL_PROCESSED)
     tx.execute(LOOK_AGAIN)
     # What was sent is known for jobs. Of sums, the recent months are sent anyway, and the older ones that
     # change from now on: those that are made again because they were wrong.

@@ -3,7 +3,7 @@
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.upgrade.columns import Mapping, mapping, on_duplicate
-from apel.upgrade.journal import IDS_TABLE, Journal, locked_detail, note
+from apel.upgrade.journal import IDS_TABLE, Journal, begin_step, locked_detail, note
 from apel.upgrade.tables import NEW, Shape
 
 CHUNK = 5000
@@ -56,6 +56,8 @@ class TableCopy:
 
     def run(self, advance: Callable[[int], None]) -> int:
         """Copy what has not been copied; how many old rows have been read in all."""
+        # A row that isn't there can't be locked.
+        self.journal.run(lambda tx: begin_step(tx, self.step))
         while True:
             rows = self.journal.run(self._copy_chunk)
             if not rows:

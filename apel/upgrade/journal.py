@@ -115,6 +115,11 @@ def note(tx: Any, step: str, detail: Any = None, done: bool = True) -> None:
     tx.insert(UPGRADE_TABLE, ("Step", "Done", "Detail"), [row], conflict="update")
 
 
+def begin_step(tx: Any, step: str) -> None:
+    """Make a step's row, if it isn't there."""
+    tx.insert(UPGRADE_TABLE, ("Step", "Done", "Detail"), [(step, 0, "null")], conflict="ignore")
+
+
 def locked_detail(tx: Any, step: str) -> Any:
     """What a step remembers, its row locked until the transaction ends: of two upgrades one waits here."""
     found = tx.value("SELECT Detail FROM %s WHERE Step = %%s FOR UPDATE" % UPGRADE_TABLE, (step,))

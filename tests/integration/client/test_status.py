@@ -208,3 +208,10 @@ def test_parser_and_client_write_figures(host: Host) -> None:
         'apel_last_success_timestamp_seconds{program="apelclient"} ',
     ):
         assert line in figures
+
+
+def test_lines_that_could_not_be_parsed_are_on_the_page(host: Host) -> None:
+    (host.folder / "logs" / "slurm.log").write_text("garbage\n")
+    assert (host.parser(), host.client()) == (0, 0)
+    assert "1 lines could not be parsed and are kept (apelparser --status)" in host.status()[1]
+    assert host.status("--check")[1].endswith("rejected_lines=1\n")
