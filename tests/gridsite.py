@@ -38,6 +38,8 @@ dir_location = {folder}/spool
 enabled = false
 [client]
 lockfile = {folder}/lock
+[metrics]
+textfile = {folder}/apel.prom
 [logging]
 logfile = {folder}/client.log
 console = false

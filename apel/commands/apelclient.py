@@ -247,6 +247,9 @@ def publish_again(settings: Settings, args: argparse.Namespace, stop: Stop) -> i
         done = again.republish(db, settings, _outgoing(settings), request)
     finally:
         db.close()
+    metrics = Metrics(settings.metrics.textfile, "apelclient")
+    add_unloaded(metrics, done)
+    metrics.write()
     log.info("Published again: %d records in %d messages (with sync)", done.records, done.messages)
     _send(settings, args.ssm_config, stop)
     _check_invalid(done)

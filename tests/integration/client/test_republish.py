@@ -95,6 +95,13 @@ def test_sums_go_as_whole_months(client):
     assert client.sent("job") == []
 
 
+def test_what_goes_again_is_counted(client):
+    for _ in range(2):
+        client.run("--month", "2026-01")
+    with open(os.path.join(client.folder, "apel.prom"), encoding="utf-8") as stream:
+        assert 'apel_client_records_total{program="apelclient"} 4' in stream.read()
+
+
 def test_what_latest_sends_is_not_changed(client):
     client.run("--month", "2026-01")
     assert client.site.rows("SELECT COUNT(*) FROM LastUpdated WHERE Type LIKE 'sent%%'") == [(0,)]
