@@ -162,6 +162,20 @@ def test_daemons_are_watched_and_started_again(contents, root):
             assert parser.get("Timer", "RandomizedDelaySec")
 
 
+def test_every_service_is_shut_in_alike(contents, root):
+    """A directive that one unit has been given, and another not, was forgotten there."""
+    services = [unit for _, unit in contents.all_of("units") if unit.endswith(".service")]
+    sandboxes = {}
+    for unit in services:
+        names = [name for name, _ in directives(read(root, "rpm", "systemd", unit))]
+        sandboxes[unit] = set(names[names.index("NoNewPrivileges") :]) - {
+            "AmbientCapabilities",
+            "WantedBy",
+            "Alias",
+        }
+    assert {unit: sandboxes[unit] for unit in services if sandboxes[unit] != sandboxes[services[0]]} == {}
+
+
 def test_bundled_wheels_are_pinned_by_hash(releases, root):
     for el, release in releases.items():
         lines = read(root, "rpm", "bundled", "el%s.txt" % el).splitlines()
