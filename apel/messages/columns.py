@@ -40,6 +40,8 @@ def read_column(field: Field, raws: Sequence[Optional[str]], canonical: bool) ->
         values = [None if raw is None or raw == "None" else int(raw) for raw in raws]
         if _in_bounds(field, values):
             return values  # type: ignore[return-value]
+    if isinstance(field, Text) and _mostly_distinct(raws) and _clean_already(field, raws):
+        return [*raws]
     return each_once(field.read, raws)
 
 
@@ -65,7 +67,7 @@ def _mostly_distinct(values: Sequence[Any]) -> bool:
 
 
 def _clean_already(field: Text, values: Sequence[Any]) -> bool:
-    """Whether every text is as it should be, seen at once; False where that takes a closer look."""
+    """Whether every text, read or to be written, is as it should be; False where that takes a closer look."""
     if set(map(type, values)) != {str}:
         return False
     together = "".join(values)

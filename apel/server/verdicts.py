@@ -21,7 +21,9 @@ def without(message: Message, refused: Sequence[Tuple[Any, str]]) -> Message:
 
 
 def as_rejected(message: Message, refused: Sequence[Tuple[Record, str]]) -> List[Rejected]:
-    """The records that the database refused, each as a message of its own."""
+    """The records that are refused, each as a message of its own."""
+    if not refused:
+        return []
     others = {one.number for one in message.rejected}
     free = (number for number in itertools.count(1) if number not in others)
     # By identity: looking for an equal one takes hours if a large message is refused whole.
