@@ -7,6 +7,8 @@ import logging
 from typing import Any, Dict, List, Set, Tuple
 
 from apel.db.tables import mark_months
+from apel.server.closed import PURGED
+from apel.server.retention import COLUMNS as CLOSED_COLUMNS
 from apel.upgrade.journal import Journal, note
 
 log = logging.getLogger(__name__)
@@ -38,26 +40,8 @@ SELECT SiteID, Year, Month, COALESCE(SUM(NumberOfJobs), 0), COALESCE(SUM(WallDur
 FROM %s GROUP BY SiteID, Year, Month
 """
 
-#: Who is named as the sender of sums whose records are gone.
+#: Who is named as the sender of what nobody knows the sender of.
 PUBLISHER = "apeldb upgrade"
-
-_SHARED = (
-    "UpdateTime, SiteID, Month, Year, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostId,"
-    " InfrastructureDescription, ServiceLevelType, NodeCount, Processors, EarliestEndTime, LatestEndTime,"
-    " WallDuration, CpuDuration, NumberOfJobs"
-)
-#: Sums that came normalised have no benchmark. Parameters: publisher id, site id, year, month.
-KEEP_SUMS = (
-    "INSERT INTO Summaries ({0}, InfrastructureType, ServiceLevel, PublisherDNID)"
-    " SELECT {0}, Infrastructure, ServiceLevel, %s FROM HybridSuperSummaries"
-    " WHERE ServiceLevel <> 0 AND SiteID = %s AND Year = %s AND Month = %s"
-).format(_SHARED)
-KEEP_NORMALISED = (
-    "INSERT INTO NormalisedSummaries"
-    " ({0}, Infrastructure, NormalisedWallDuration, NormalisedCpuDuration, PublisherDNID)"
-    " SELECT {0}, Infrastructure, NormalisedWallDuration, NormalisedCpuDuration, %s FROM HybridSuperSummaries"
-    " WHERE ServiceLevel = 0 AND SiteID = %s AND Year = %s AND Month = %s"
-).format(_SHARED)
 
 #: Who made the cloud's sums.
 OURS = "summariser"
@@ -106,7 +90,7 @@ def _server(tx: Any) -> List[Month]:
             before = sources.get(month, (0, 0, 0))
             sources[month] = tuple(one + other for one, other in zip(before, sums))
     made = _by_month(tx, SUMS_BY_MONTH % "HybridSuperSummaries")
-    _keep_orphans(tx, sorted(made.keys() - sources.keys()))
+    _keep_orphans(tx, {month: made[month] for month in made.keys() - sources.keys()})
     return _mark(tx, sources, made, set())
 
 
@@ -129,17 +113,13 @@ def _publisher(tx: Any) -> int:
     return int(tx.value("SELECT id FROM DNs WHERE name = %s", (PUBLISHER,)))
 
 
-def _keep_orphans(tx: Any, months: List[Month]) -> None:
-    """Sums without a source, as after jobs were dropped by partition, become one: or else they would go."""
-    if not months:
-        return
-    log.info(
-        "%d site-months of sums have no records any more: they are kept as received summaries", len(months)
-    )
-    publisher = _publisher(tx)
-    for month in months:
-        for statement in (KEEP_SUMS, KEEP_NORMALISED):
-            tx.execute(statement, (publisher, *month))
+def _keep_orphans(tx: Any, months: Dict[Month, Any]) -> None:
+    """Sums without a source, as after jobs were dropped by partition, stand as those of purged months do."""
+    now = tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)")
+    rows = [(*month, PURGED, sums[0], now, 0) for month, sums in sorted(months.items())]
+    tx.insert("ClosedMonths", CLOSED_COLUMNS, rows, conflict="ignore")
+    if rows:
+        log.info("%d site-months of sums have no records any more, and stand as they are", len(rows))
 
 
 def _by_month(tx: Any, query: str) -> Dict[Month, Any]:

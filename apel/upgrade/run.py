@@ -117,7 +117,13 @@ class Upgrade:
             for table in others:
                 new = self.blueprint.shapes[table]
                 TableCopy(self.journal, table, shapes[table], new, merged).run(progress.advance)
-        self._step(CHECKED, lambda: self._check(others, shapes, merged))
+        try:
+            self._step(CHECKED, lambda: self._check(others, shapes, merged))
+        except Changed:
+            # The rows that came may have brought new names.
+            for table in lookups:
+                self._forget_copy(table)
+            raise
 
     def _make_new(self, table: str) -> None:
         self.journal.execute(self.blueprint.create(table, NEW % table))

@@ -140,6 +140,9 @@ def test_sums_whose_jobs_went_with_their_partition_outlive_the_summariser(server
     db.close()
     kept = "SELECT NumberOfJobs, NormalisedWallDuration FROM HybridSuperSummaries WHERE Year = 2020"
     assert server.rows(kept) == [(1000, 37800)]
+    assert server.rows("SELECT SiteID, Year, Month, State, Jobs FROM ClosedMonths") == [
+        (1, 2020, 11, "purged", 1000)
+    ]
     # And the stale sum of another benchmark is gone.
     assert server.rows("SELECT COUNT(*) FROM HybridSuperSummaries WHERE ServiceLevel = 9") == [(0,)]
 
@@ -167,7 +170,8 @@ def test_a_writer_during_the_copy_is_noticed_and_the_next_run_copies_again(
     check = work._check
 
     def write_first(*args: Any) -> Any:
-        database.do("UPDATE JobRecords SET WallDuration = 5 WHERE LocalJobId = '7'")
+        database.do("INSERT INTO VOs (id, name) VALUES (77, 'new')")
+        database.do("UPDATE JobRecords SET WallDuration = 5, VOID = 77 WHERE LocalJobId = '7'")
         return check(*args)
 
     monkeypatch.setattr(work, "_check", write_first)
@@ -176,7 +180,7 @@ def test_a_writer_during_the_copy_is_noticed_and_the_next_run_copies_again(
     assert database.rows("SELECT COUNT(*) FROM JobRecords") == [(48,)]
     again = upgrade_of(database, "client")
     again.run()
-    assert database.rows("SELECT WallDuration FROM JobRecords WHERE LocalJobId = '7'") == [(5,)]
+    assert database.rows("SELECT WallDuration, VO FROM VJobRecords WHERE LocalJobId = '7'") == [(5, "new")]
 
 
 def test_every_id_of_ours_has_its_lookup_table() -> None:
