@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
+from apel.db.details import Detail
 from apel.db.tables import (
     LEVEL_DECIMALS,
     Batch,
@@ -14,7 +15,7 @@ from apel.db.tables import (
     name,
     time,
 )
-from apel.records import CloudRecord, CloudSummaryRecord
+from apel.records import CloudRecord, CloudSummaryRecord, StorageRecord
 from apel.records.cloud import creation_time, measurement_time
 from apel.times import month_of, utc_text
 
@@ -120,4 +121,43 @@ CLOUD_SUMMARIES = Table(
         ("PublisherDNID", publisher_text),
     ],
     schema="cloud",
+)
+
+#: Extra: PublisherDN.
+STORAGE = Table(
+    "StarRecords",
+    StorageRecord,
+    [
+        ("RecordId", as_is("RecordId")),
+        ("CreateTime", time("CreateTime")),
+        ("StorageSystemID", id_of("StorageSystem", "StorageSystems")),
+        ("SiteID", id_of("Site", "Sites")),
+        ("StorageShareID", id_of("StorageShare", "StorageShares")),
+        ("StorageMediaID", id_of("StorageMedia", "StorageMedia")),
+        ("StorageClassID", id_of("StorageClass", "StorageClasses")),
+        ("FileCount", as_is("FileCount")),
+        ("DirectoryPath", name("DirectoryPath")),
+        ("LocalUser", name("LocalUser")),
+        ("LocalGroup", name("LocalGroup")),
+        ("UserIdentityID", id_of("UserIdentity", "UserIdentities")),
+        ("GroupID", id_of("Group", "Groups")),
+        ("SubGroupID", id_of("SubGroup", "SubGroups")),
+        ("RoleID", id_of("Role", "Roles")),
+        ("StartTime", time("StartTime")),
+        ("EndTime", time("EndTime")),
+        ("ResourceCapacityUsed", as_is("ResourceCapacityUsed")),
+        ("LogicalCapacityUsed", as_is("LogicalCapacityUsed")),
+        ("ResourceCapacityAllocated", as_is("ResourceCapacityAllocated")),
+        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+    ],
+    [
+        Detail(
+            "GroupAttributes",
+            "GroupAttributes",
+            ("StarRecordID",),
+            ("AttributeType", "AttributeValue"),
+            ("StarRecordID",),
+        )
+    ],
+    schema="storage",
 )

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence, Set, Tuple
 
+from apel.db.backend import VERSION_COLUMNS
+
 if TYPE_CHECKING:
     from apel.db.database import Transaction
 
@@ -12,13 +14,16 @@ Key = Tuple[Any, ...]
 VALUES_PER_QUERY = 500
 #: Columns whose text is compared without regard to case.
 FOLDED = frozenset(["ServiceLevelType", "BenchmarkType"])
+#: Columns of keys that have another name in the record's own table.
+RENAMED = {"StarRecordID": "RecordId"}
 
 
 class Detail:
     """A table with a row for each tuple in a field of a record, as the record that was stored last has it.
 
-    key: columns of the record's own table, which name it here, too. values: the columns of a tuple, the first
-    of which completes the key. within: the columns at the head of the key by which rows are found.
+    key: columns that name the record here and (but for RENAMED) in its own table. values: the columns of a
+    tuple, the first of which completes the key. within: the columns at the head of the key by which rows are
+    found.
     """
 
     def __init__(
@@ -26,23 +31,29 @@ class Detail:
     ) -> None:
         self.name = table
         self.field = field
+        self.source = tuple(RENAMED.get(name, name) for name in key)
         self.key = tuple(key)
         self.values = tuple(values)
         self.within = tuple(within)
 
     def write(self, tx: "Transaction", columns: Sequence[str], pairs: Sequence[Pair]) -> None:
-        """Make the rows of these records what they hold. columns: those of the records' own rows."""
+        """Make the rows of these records what they hold. columns: those of the records' own rows.
+
+        Of several records with one key the last counts.
+        """
         if not any(getattr(record, self.field) for record, _ in pairs) and not self._may_hold(
             tx, columns, pairs
         ):
             return
-        places = [columns.index(name) for name in self.key]
-        rows: List[Key] = []
+        places = [columns.index(name) for name in self.source]
         keys: Dict[Key, Key] = {}
+        last: Dict[Key, Any] = {}
         for record, row in pairs:
             key = tuple(row[place] for place in places)
-            keys[self._folded(key)] = key
-            rows += [(*key, *values) for values in getattr(record, self.field) or ()]
+            folded = self._folded(key)
+            keys[folded] = key
+            last[folded] = getattr(record, self.field) or ()
+        rows = [(*key, *values) for folded, key in keys.items() for values in last[folded]]
         wanted = {self._folded(row[: len(self.key) + 1]) for row in rows}
         for old in self._old(tx, list(keys.values())):
             folded = self._folded(old)
@@ -95,3 +106,20 @@ class Detail:
     def _delete(self, tx: "Transaction", key: Key) -> None:
         conditions = " AND ".join("%s = %%s" % name for name in (*self.key, self.values[0]))
         tx.execute("DELETE FROM %s WHERE %s" % (self.name, conditions), key)
+
+
+def newest(tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequence[Pair]) -> List[Pair]:
+    """The records whose rows have just been stored, without those that a newer row kept out.
+
+    Of a table in VERSION_COLUMNS, with its key in the first column.
+    """
+    key, version = columns[0], VERSION_COLUMNS[table]
+    place = columns.index(version)
+    stored: Dict[Any, Any] = {}
+    names = sorted({row[0] for _, row in pairs})
+    for start in range(0, len(names), VALUES_PER_QUERY):
+        some = names[start : start + VALUES_PER_QUERY]
+        query = "SELECT %s, %s FROM %s WHERE %s IN (%s)"
+        holders = ", ".join(["%s"] * len(some))
+        stored.update(tx.rows(query % (key, version, table, key, holders), some))
+    return [(record, row) for record, row in pairs if stored.get(row[0]) == row[place]]

@@ -15,7 +15,8 @@ from typing import (
     Type,
 )
 
-from apel.db.details import Detail
+from apel.db.backend import VERSION_COLUMNS
+from apel.db.details import Detail, Pair, newest
 from apel.db.lookups import NONE
 from apel.db.store import Stored, store
 from apel.records import (
@@ -187,8 +188,12 @@ class Table:
     ) -> int:
         """Write records with the rows that `rows` has made of them; see Transaction.insert."""
         count = tx.insert(self.name, self.columns, rows, conflict)
-        for detail in self.details:
-            detail.write(tx, self.columns, list(zip(records, rows)))
+        if self.details:
+            pairs: Sequence[Pair] = list(zip(records, rows))
+            if self.name in VERSION_COLUMNS:
+                pairs = newest(tx, self.name, self.columns, pairs)
+            for detail in self.details:
+                detail.write(tx, self.columns, pairs)
         return count
 
 

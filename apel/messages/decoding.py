@@ -5,10 +5,13 @@ from typing import Dict, List, Optional, Sequence
 
 from apel import times
 from apel.errors import RecordError, shown
+from apel.messages.aur import AUR
 from apel.messages.base import Message, Rejected
-from apel.messages.car_reading import decode_xml
+from apel.messages.car_reading import CAR
 from apel.messages.formats import FORMATS, TextFormat, format_of
 from apel.messages.rows import Outcome, Raws, Row, Rows
+from apel.messages.star import STAR
+from apel.messages.xml_reading import decode_document
 from apel.records.fields import is_null
 
 _SEPARATOR_LINE = re.compile(r"^[ \t]*%%[ \t]*\n", re.MULTILINE)
@@ -25,7 +28,7 @@ def decode(text: str, now: Optional[int] = None) -> Message:
     if not text:
         raise RecordError("", "The message is empty.")
     if text[0] == "<":
-        return decode_xml(text, now)
+        return decode_document(text, now, (CAR, STAR, AUR))
     if text[0] == "{":
         raise RecordError("", "Message type not recognised: it is JSON, not APEL text or XML.")
     if "\r" in text:

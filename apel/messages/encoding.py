@@ -5,11 +5,15 @@ from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Set, Tup
 
 from apel import times
 from apel.errors import RecordError
-from apel.messages import car
+from apel.messages import aur, car, star
 from apel.messages.benchmarks import as_written, written
 from apel.messages.columns import each_once, write_column
 from apel.messages.formats import FORMATS, TextFormat, may_be_left_out
-from apel.records import CloudRecord, Field, JobRecord, Record
+from apel.messages.xml_writing import XmlWriter
+from apel.records import CloudRecord, Field, Record
+
+#: The formats in XML, by name.
+XML_WRITERS: Dict[str, XmlWriter] = {car.NAME: car.WRITER, star.NAME: star.WRITER, **aur.WRITERS}
 
 
 def encode(
@@ -19,19 +23,19 @@ def encode(
     now: Optional[int] = None,
     whole_cpu_count: bool = False,
 ) -> str:
-    """The message of these records in one of FORMATS, or in 'job car', which needs at least one.
+    """The message of these records in one of FORMATS or of XML_WRITERS, which need at least one.
 
-    include_infrastructure_description: for summaries and CAR; job records in text always have it.
+    include_infrastructure_description: for summaries and XML; job records in text always have it.
     whole_cpu_count: write the CPUs of a virtual machine without decimals, as older readers want it.
     Raises RecordError, with the number of the record from 1, for the first that breaks a rule.
     """
     now = times.now() if now is None else now
-    if format == car.NAME:
-        _check_class(records, JobRecord, car.NAME)
-        write = functools.partial(
-            car.write_records, with_description=include_infrastructure_description, now=now
-        )
-        return car.document(_written(records, write, now))
+    if format in XML_WRITERS:
+        writer = XML_WRITERS[format]
+        _check_class(records, writer.record_class, format)
+        description = include_infrastructure_description
+        texts = _written(records, lambda some: writer.write(some, description, now or 0), now)
+        return writer.frame.document(texts)
     text_format = FORMATS[format]
     _check_class(records, text_format.record_class, text_format.header)
     leave_out = frozenset() if include_infrastructure_description else text_format.extra
@@ -47,8 +51,8 @@ def _whole_cpus(text: str) -> str:
 
 def join(messages: Sequence[str], format: str) -> str:
     """The records of several messages of one format, each as `encode` or a Rejected has it, in one."""
-    if format == car.NAME:
-        return car.joined(messages)
+    if format in XML_WRITERS:
+        return XML_WRITERS[format].frame.joined(messages)
     header = messages[0].partition("\n")[0]
     return header + "\n" + "".join(one.partition("\n")[2] for one in messages)
 

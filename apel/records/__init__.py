@@ -5,6 +5,7 @@ from apel.records.cloud import CloudRecord, CloudSummaryRecord
 from apel.records.fields import Field, Value
 from apel.records.jobs import JobRecord
 from apel.records.site import BlahdRecord, EventRecord, ProcessedFile
+from apel.records.storage import StorageRecord
 from apel.records.summaries import NormalisedSummaryRecord, SummaryRecord, SyncRecord
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "NormalisedSummaryRecord",
     "ProcessedFile",
     "Record",
+    "StorageRecord",
     "SummaryRecord",
     "SyncRecord",
     "Value",

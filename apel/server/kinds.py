@@ -3,7 +3,7 @@
 from operator import attrgetter
 from typing import Any, Callable, Dict, Set, Tuple
 
-from apel.db.central_tables import CLOUD, CLOUD_SUMMARIES
+from apel.db.central_tables import CLOUD, CLOUD_SUMMARIES, STORAGE
 from apel.db.tables import NORMALISED_SUMMARIES, SERVER_JOBS, SUMMARIES, SYNC, Table
 from apel.messages import Message
 from apel.records import (
@@ -11,6 +11,7 @@ from apel.records import (
     CloudSummaryRecord,
     JobRecord,
     NormalisedSummaryRecord,
+    StorageRecord,
     SummaryRecord,
     SyncRecord,
 )
@@ -24,6 +25,7 @@ TABLES: Dict[type, Table] = {
     SyncRecord: SYNC,
     CloudRecord: CLOUD,
     CloudSummaryRecord: CLOUD_SUMMARIES,
+    StorageRecord: STORAGE,
 }
 #: Site, year and month of each kind of record that is summarised.
 MONTHS: Dict[type, Callable[[Any], Tuple[str, int, int]]] = {

@@ -62,8 +62,9 @@ def reason(record):
 @pytest.mark.parametrize(
     "namespace, told",
     [
-        ("http://eu-emi.eu/namespaces/2012/11/aggregatedcomputerecord", "Aggregated usage record not yet "),
-        ("http://eu-emi.eu/namespaces/2011/02/storagerecord", "XML format not recognised."),
+        ("http://eu-emi.eu/namespaces/2012/11/aggregatedcomputerecord", "File does not contain AUR records!"),
+        ("http://eu-emi.eu/namespaces/2011/02/storagerecord", "File does not contain StAR records!"),
+        ("http://eu-emi.eu/namespaces/2011/02/another", "XML format not recognised."),
         ("http://eu-emi.eu/namespaces/2012/10/computerecord", "XML format not recognised."),
         ("http://schema.ogf.org/urf/2003/09/urf", "XML format not recognised."),
     ],

@@ -1,0 +1,98 @@
+"""Storage records at the centre."""
+
+import pathlib
+from typing import Any, Iterator
+
+import pytest
+from centre import SIGNER, Centre
+from golden import comparable, golden_view
+
+from apel.messages import decode, encode
+from apel.records import StorageRecord
+from servers.databases import BACKENDS, fresh_database
+
+DATA = pathlib.Path(__file__).parents[2] / "data"
+GOLDEN = DATA / "golden" / "storage"
+
+
+@pytest.fixture(params=BACKENDS)
+def centre(request: Any, tmp_path: Any) -> Iterator[Centre]:
+    """A centre with a storage database, on each back end in turn."""
+    server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
+    for db in fresh_database("storage", tmp_path, server):
+        yield Centre(tmp_path / "spool", db)
+
+
+def record(**changes: Any) -> StorageRecord:
+    """The sample, but for the changes."""
+    (found,) = decode((DATA / "messages" / "star.xml").read_text(encoding="utf-8")).records
+    return found.replace(**changes).check()  # type: ignore[return-value]
+
+
+def star(*records: StorageRecord) -> str:
+    return encode(records, "storage star")
+
+
+def attributes(centre: Centre) -> Any:
+    return centre.rows("SELECT AttributeType, AttributeValue FROM GroupAttributes ORDER BY 1")
+
+
+@pytest.mark.parametrize("view", ["VStarRecords", "GroupAttributes"])
+def test_golden_storage_views(centre: Centre, view: str) -> None:
+    centre.load((GOLDEN / "messages" / "1.txt").read_text(encoding="utf-8"))
+    assert centre.rejected() == []
+    columns, expected = golden_view(GOLDEN / (view + ".tsv"))
+    selected = ", ".join("`%s`" % name for name in columns)
+    assert comparable(centre.rows("SELECT %s FROM %s" % (selected, view))) == comparable(expected)
+
+
+def test_absent_names_are_one_row_and_the_signer_is_kept(centre: Centre) -> None:
+    body = star(*(record(RecordId=each, StorageShare=None, Site=None) for each in "abc"))
+    centre.load(body)
+    assert centre.rows("SELECT name FROM StorageShares") == [("None",)]
+    query = "SELECT DISTINCT name FROM StarRecords JOIN DNs ON DNs.id = PublisherDNID"
+    assert centre.rows(query) == [(SIGNER,)]
+
+
+def test_same_storage_records_twice_or_out_of_order_give_the_same(centre: Centre) -> None:
+    """D6: the record that was made later stays, with its attributes."""
+    old = record(FileCount=1, GroupAttributes=(("a", "old"), ("b", "old")))
+    new = record(FileCount=2, GroupAttributes=(("b", "new"), ("c", None)), CreateTime=old.CreateTime + 1)
+    for order in ((old, new), (new, old), (new, new, old), (old, old, new)):
+        for each in order:
+            centre.load(star(each))
+        assert centre.rows("SELECT FileCount FROM StarRecords") == [(2,)]
+        assert attributes(centre) == [("b", "new"), ("c", None)]
+        centre.execute("DELETE FROM StarRecords")
+        centre.execute("DELETE FROM GroupAttributes")
+    centre.load(star(new, old))
+    assert centre.rows("SELECT FileCount FROM StarRecords") == [(2,)]
+    assert attributes(centre) == [("b", "new"), ("c", None)]
+
+
+def test_corrected_storage_record_replaces_its_attributes(centre: Centre) -> None:
+    """D8."""
+    centre.load(star(record()), star(record(GroupAttributes=None)))
+    assert attributes(centre) == []
+
+
+def test_names_of_storage_that_differ_in_case_are_kept_apart(centre: Centre) -> None:
+    """D5."""
+    names = ["disk", "Disk", "dïsk"]
+    centre.load(star(*(record(RecordId=each, StorageMedia=each) for each in names)))
+    assert centre.rejected() == []
+    assert sorted(name for (name,) in centre.rows("SELECT StorageMedia FROM VStarRecords")) == sorted(names)
+
+
+def test_one_bad_storage_record_rejects_itself_alone(centre: Centre) -> None:
+    """D3."""
+    centre.load(star(record(), record(RecordId="bad")).replace("4200", "4.2", 1))
+    (rejected,) = centre.rejected()
+    assert "record 1: FileCount: Invalid int value" in rejected["error"]
+    assert centre.rows("SELECT RecordId FROM StarRecords") == [("bad",)]
+
+
+def test_large_counts_and_capacities_are_stored(centre: Centre) -> None:
+    """P22: the incumbent has 32 bits for files."""
+    centre.load(star(record(FileCount=2**40, ResourceCapacityUsed=2**62)))
+    assert centre.rows("SELECT FileCount, ResourceCapacityUsed FROM VStarRecords") == [(2**40, 2**62)]
