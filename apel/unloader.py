@@ -27,15 +27,15 @@ import functools
 import itertools
 import logging
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 from apel import times
 from apel.db import Database
 from apel.db.backend import Expressions
 from apel.errors import RecordError
-from apel.messages import FORMATS, encode
+from apel.messages import encode
 from apel.records import Record
-from apel.views import SITE_VIEWS, Condition, Selection, View, query, since_last_month
+from apel.views import SITE_VIEWS, Condition, Selection, View, is_added_up, query, since_last_month
 from apelcommon.errors import ConfigError, Transient
 from apelcommon.progress import Progress
 
@@ -94,23 +94,47 @@ def prepare_writers(db: Database) -> None:
     db.run(lambda tx: tx.insert("LastUpdated", ("Type",), [(WRITERS,)], conflict="ignore"))
 
 
+class Receiver(NamedTuple):
+    """Who messages are for: the name of its watermark in LastUpdated, and how large a message may be.
+
+    most_bytes: 0 for no limit.
+    """
+
+    watermark: str
+    most_bytes: int = 0
+
+
+SITE_RECEIVER = Receiver(SENT)
+
+
 class Unloader:
     """Writes selections of a database to a queue, an object with add(text)."""
 
-    def __init__(self, db: Database, queue: Any, selection: Selection, size: int = USUAL_RECORDS) -> None:
+    def __init__(
+        self,
+        db: Database,
+        queue: Any,
+        selection: Selection,
+        size: int = USUAL_RECORDS,
+        views: Mapping[str, View] = SITE_VIEWS,
+        receiver: Receiver = SITE_RECEIVER,
+    ) -> None:
         self.db = db
         self.queue = queue
         self.selection = selection
         self.size = records_per_message(size)
+        self.views = views
+        self.sent = receiver.watermark
+        self.most_bytes = receiver.most_bytes
 
     def unload(self, name: str) -> Unloaded:
         """Write the selected rows of a view. Raises what queue.add raises; then nothing counts as sent."""
-        view = _view(name)
+        view = self._view(name)
         interval = self.selection.interval
         if view.table and interval != "gap":
             watermark, rows = self._open_snapshot(view, interval == "latest")
             done = self._write(view, self.selection, rows)
-            self.db.run(lambda tx: _set_watermark(tx, SENT, watermark))
+            self.db.run(lambda tx: _set_watermark(tx, self.sent, watermark))
             return done
         if interval != "gap":
             return self._unload_sums(view, interval == "latest")
@@ -128,11 +152,23 @@ class Unloader:
 
     def unload_sync(self) -> Unloaded:
         """Write how many jobs of each month and submit host the selection has, always for all months."""
-        view = _view("VSyncRecords")
+        view = self._view("VSyncRecords")
         selection = self.selection._replace(
             interval="all", withhold_dns=False, dict_benchmark_type=False, send_ur=False
         )
         return self._write(view, selection, self.db.stream_text(*query(view, selection)))
+
+    def resend(self, name: str) -> Unloaded:
+        """Write the selected rows of a view once more; what counts as sent stays as it is."""
+        view = self._view(name)
+        return self._write(view, self.selection, self.db.stream_text(*query(view, self.selection)))
+
+    def _view(self, name: str) -> View:
+        try:
+            return self.views[name]
+        except KeyError:
+            known = ", ".join(self.views)
+            raise ConfigError("%s can't be unloaded; choose from %s" % (name, known)) from None
 
     def _open_snapshot(self, view: View, latest: bool) -> Tuple[str, TextRows]:
         """The coming watermark, and the rows as they are at that moment."""
@@ -156,12 +192,12 @@ class Unloader:
         unseen = self.db.backend.unseen_seconds
         if newest is not None and newest >= now and not last and not unseen:
             return None
-        before = tx.value("SELECT CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type = %s", (SENT,))
+        before = tx.value("SELECT CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type = %s", (self.sent,))
         if latest and before is not None and before > now:
             # How far it was set back nobody knows, nor which rows were written since: all are sent again.
             log.warning(CLOCK_IS_BEHIND, now, before)
             latest = False
-        condition = ("UpdateTime >= %s", [before]) if latest and before is not None else ("", [])
+        condition = _new_rows(view, self.selection, before) if latest and before is not None else ("", [])
         rows = self.db.stream_text(*query(view, self.selection, condition))
         # The snapshot is made by the first row, so that must be read while writers are locked out.
         first = list(itertools.islice(rows, 1))
@@ -169,28 +205,39 @@ class Unloader:
 
     def _write(self, view: View, selection: Selection, rows: TextRows) -> Unloaded:
         format = selection.format_of(view)
-        record_class = FORMATS[view.format].record_class
         messages = records = invalid = 0
         with Progress("Unloading %s" % format, None, "records") as progress:
-            for chunk in _chunks(record_class, rows, self.size):
-                text, good = self._message(view, chunk, format)
-                invalid += len(chunk) - good
-                if good:
+            for chunk in _chunks(view.record_class, rows, self.size):
+                invalid += len(chunk)
+                complete = view.complete(self.db, chunk) if view.complete is not None else chunk
+                for text, good in self._messages(view, complete, format):
                     self.queue.add(text)
                     messages += 1
                     records += good
+                    invalid -= good
                 progress.advance(len(chunk))
         log.info("Unloaded %d records (%s) in %d messages, %d invalid", records, format, messages, invalid)
         return Unloaded(messages, records, invalid)
 
-    def _message(self, view: View, chunk: List[Record], format: str) -> Tuple[str, int]:
-        """The text of a message, and how many of the records are in it."""
-        extra = self.selection.include_infrastructure_description
+    def _messages(self, view: View, chunk: List[Record], format: str) -> Iterator[Tuple[str, int]]:
+        """Messages, and how many of the records are in each; invalid ones are in none."""
         try:
-            return encode(chunk, format, extra), len(chunk)
+            text = self._encode(chunk, format)
         except RecordError:
-            good = [record for record in chunk if _is_valid(view, record, format)]
-            return (encode(good, format, extra) if good else ""), len(good)
+            chunk = [record for record in chunk if _is_valid(view, record, format)]
+            if not chunk:
+                return
+            text = self._encode(chunk, format)
+        if not self.most_bytes or len(chunk) == 1 or len(text.encode("utf-8")) <= self.most_bytes:
+            yield text, len(chunk)
+            return
+        middle = len(chunk) // 2
+        for half in (chunk[:middle], chunk[middle:]):
+            yield from self._messages(view, half, format)
+
+    def _encode(self, records: List[Record], format: str) -> str:
+        extra = self.selection.include_infrastructure_description
+        return encode(records, format, extra, whole_cpu_count=self.selection.whole_cpu_count)
 
 
 def _is_valid(view: View, record: Record, format: str) -> bool:
@@ -202,13 +249,6 @@ def _is_valid(view: View, record: Record, format: str) -> bool:
         log.error("Not sent, because it is invalid (%s): %s", err, key)
         return False
     return True
-
-
-def _view(name: str) -> View:
-    try:
-        return SITE_VIEWS[name]
-    except KeyError:
-        raise ConfigError("%s can't be unloaded; choose from %s" % (name, ", ".join(SITE_VIEWS))) from None
 
 
 def _chunks(record_class: Type[Record], rows: TextRows, size: int) -> Iterator[List[Record]]:
@@ -239,6 +279,14 @@ _READERS: Dict[str, Callable[[Sequence[Optional[str]]], Sequence[Any]]] = {
     "timestamp": _whole,
     "number": _decimal,
 }
+
+
+def _new_rows(view: View, selection: Selection, before: str) -> Condition:
+    """Rows written since; with rows that are added up, all those that the sums need."""
+    if not (view.by_row and is_added_up(view, selection)):
+        return "UpdateTime >= %s", [before]
+    month = "%s, Year, Month" % view.site
+    return "(%s) IN (SELECT %s FROM %s WHERE UpdateTime >= %%s)" % (month, month, view.source), [before]
 
 
 def _set_watermark(tx: Any, kind: str, watermark: str) -> None:

@@ -1,8 +1,10 @@
 """What can be unloaded: each view with its message formats, and the SELECT that gives records from it."""
 
-from typing import Any, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
-from apel.messages import FORMATS
+from apel.messages import FORMATS, XML_WRITERS
+from apel.messages.benchmarks import DEFAULT_TYPE
+from apel.records import Record
 from apel.times import DAY, epoch_from_text, month_bounds, month_of, utc_text
 from apelcommon.errors import ConfigError
 
@@ -10,6 +12,7 @@ WITHHELD = "withheld"
 
 #: The incumbent's words.
 ONLY_JOBS_AS_UR = "Can only send URs for JobRecords and StorageRecords."
+ONLY_AS_UR = "Cannot unload StorageRecords in APEL format: set send_ur to true."
 
 #: SQL and its parameters.
 Condition = Tuple[str, List[Any]]
@@ -21,8 +24,14 @@ class View(NamedTuple):
     source: the database view. table: where its rows are written and stamped with UpdateTime; '' where
     rows have none that says what is new, so that whole months are sent. sums: SQL aggregates by field,
     for rows that are added up: always where `adds_up`, else where user names are withheld and rows of
-    several users become one. absent: fields that the source lacks. key: what names a row in the log.
-    ur_format: its format as usage records, in XML.
+    several users become one, or where rows differ only in what their message doesn't say. absent: fields that
+    the source lacks. key: what names a row in the log. ur_format: its format as usage records, in XML; format
+    is '' if it has no other.
+
+    site, time, grid: the columns of the site, of the time that a gap is about ('' for Year and Month), and of
+    the kind of infrastructure ('' if there is none). vos: whether VOs can be chosen. by_row: whether rows of
+    a month are stamped one by one, so that what is added up must be looked for by month. schema: whose it is,
+    at the centre. complete: adds what the source lacks to records, by the database.
     """
 
     source: str
@@ -34,6 +43,20 @@ class View(NamedTuple):
     adds_up: bool = False
     absent: FrozenSet[str] = frozenset()
     ur_format: Optional[str] = None
+    site: str = "Site"
+    time: str = ""
+    grid: str = "InfrastructureType"
+    vos: bool = True
+    by_row: bool = False
+    schema: str = "client"
+    complete: Optional[Callable[[Any, List[Record]], List[Record]]] = None
+
+    @property
+    def record_class(self) -> Type[Record]:
+        """What its rows are."""
+        if self.format:
+            return FORMATS[self.format].record_class
+        return XML_WRITERS[self.ur_format or ""].record_class
 
 
 SUMMARY_SUMS = {
@@ -54,6 +77,7 @@ SITE_VIEWS = {
         "JobRecords",
         ("Site", "MachineName", "LocalJobId", "EndTime"),
         ur_format="job car",
+        time="EndTime",
     ),
     # With the sums that have lost their jobs, which the view of that name leaves out.
     "VSuperSummaries": View(
@@ -81,7 +105,8 @@ SITE_VIEWS = {
 class Selection(NamedTuple):
     """Which rows are sent, and how. `gap` is (first day, last day), YYYY-MM-DD, UTC, both whole.
 
-    submit_hosts: only theirs; none means those of all.
+    submit_hosts: only theirs; none means those of all. site: only this one; '' for all. whole_cpu_count: see
+    apel.messages.encode.
     """
 
     interval: str = "latest"
@@ -94,6 +119,8 @@ class Selection(NamedTuple):
     include_infrastructure_description: bool = False
     send_ur: bool = False
     submit_hosts: Sequence[str] = ()
+    whole_cpu_count: bool = False
+    site: str = ""
 
     def format_of(self, view: View) -> str:
         """The message format of a view. Raises ConfigError if it has none as usage records, or in v0.4."""
@@ -102,6 +129,8 @@ class Selection(NamedTuple):
                 raise ConfigError(ONLY_JOBS_AS_UR)
             return view.ur_format
         if not self.dict_benchmark_type:
+            if not view.format:
+                raise ConfigError(ONLY_AS_UR)
             return view.format
         if view.dict_format is None:
             raise ConfigError("dict_benchmark_type: %s has no such messages" % view.source)
@@ -122,22 +151,52 @@ def query(view: View, selection: Selection, condition: Condition = ("", [])) -> 
 
     `condition` says further what is new (see unloader.py).
     """
-    fields = FORMATS[view.format].record_class.fields
+    fields = view.record_class.fields
     names = [field.name for field in fields]
-    view = view._replace(absent=view.absent | {field.name for field in fields if not field.on_wire})
+    unwritten = _unwritten(view, selection)
+    added_up = is_added_up(view, selection)
+    view = view._replace(
+        absent=view.absent | unwritten | {field.name for field in fields if not field.on_wire}
+    )
     where, parameters = _where(view, selection, condition)
-    if view.adds_up or (view.sums and selection.withhold_dns):
+    if added_up:
         return Query(_added_up(view, selection, names, where), _columns(view, names), "", parameters)
-    columns = [_user() if _is_withheld(name, selection) else name for name in _columns(view, names)]
+    columns = _columns(view, names)
+    if selection.withhold_dns:
+        columns = [_user() if name == "GlobalUserName" else name for name in columns]
     return Query(view.source, columns, where, parameters)
+
+
+def _unwritten(view: View, selection: Selection) -> FrozenSet[str]:
+    """Fields of sums that a message doesn't say: rows that differ in them alone must be added up.
+
+    Or else the receiver, for whom they have one key, would keep one of them.
+    """
+    if not view.sums:
+        return frozenset()
+    names = set(view.record_class.names)
+    unsaid = set() if selection.include_infrastructure_description else {"InfrastructureDescription"}
+    format = selection.format_of(view)
+    if format in FORMATS:
+        unsaid |= FORMATS[format].read_only
+    elif "ServiceLevel" not in names:
+        unsaid.add("ServiceLevelType")
+    if selection.dict_benchmark_type:
+        unsaid.discard("ServiceLevelType")
+    return frozenset(unsaid & (names - view.absent))
+
+
+def is_added_up(view: View, selection: Selection) -> bool:
+    """Whether rows of the view become one."""
+    return view.adds_up or bool(view.sums and (selection.withhold_dns or _unwritten(view, selection)))
 
 
 def _added_up(view: View, selection: Selection, names: Sequence[str], where: str) -> str:
     """A sub-query of one row for all rows that agree in what is not summed."""
     kept = [name for name in names if name not in view.sums and name not in view.absent]
-    selected = ["%s AS %s" % (_user(), name) if _is_withheld(name, selection) else name for name in kept]
+    groups = [_as_said(name, selection) for name in kept]
+    selected = ["%s AS %s" % pair if pair[0] != pair[1] else pair[0] for pair in zip(groups, kept)]
     selected += ["%s AS %s" % (sum_of, name) for name, sum_of in view.sums.items()]
-    groups = [_user() if _is_withheld(name, selection) else name for name in kept]
     inner = "SELECT %s FROM %s%s GROUP BY %s" % (
         ", ".join(selected),
         view.source,
@@ -148,11 +207,16 @@ def _added_up(view: View, selection: Selection, names: Sequence[str], where: str
 
 
 def _columns(view: View, names: Sequence[str]) -> List[str]:
-    return ["NULL" if name in view.absent else name for name in names]
+    return ["NULL" if name in view.absent else "`Group`" if name == "Group" else name for name in names]
 
 
-def _is_withheld(name: str, selection: Selection) -> bool:
-    return name == "GlobalUserName" and selection.withhold_dns
+def _as_said(name: str, selection: Selection) -> str:
+    """SQL for what a message says of a column: rows for which it says the same become one."""
+    if name == "GlobalUserName" and selection.withhold_dns:
+        return _user()
+    if name == "ServiceLevelType" and selection.dict_benchmark_type:
+        return "CASE WHEN %s IN ('', 'None') THEN '%s' ELSE %s END" % (name, DEFAULT_TYPE, name)
+    return name
 
 
 def _user() -> str:
@@ -160,9 +224,13 @@ def _user() -> str:
 
 
 def _where(view: View, selection: Selection, condition: Condition) -> Condition:
-    conditions = [condition, _vos(selection)]
-    if not selection.local_jobs:
-        conditions.append(("InfrastructureType = 'grid'", []))
+    conditions = [condition]
+    if view.vos:
+        conditions.append(_vos(selection))
+    if view.grid and not selection.local_jobs:
+        conditions.append(("%s = 'grid'" % view.grid, []))
+    if selection.site:
+        conditions.append(("%s = %%s" % view.site, [selection.site]))
     if selection.submit_hosts:
         holders = ", ".join(["%s"] * len(selection.submit_hosts))
         conditions.append(("SubmitHost IN (%s)" % holders, list(selection.submit_hosts)))
@@ -185,8 +253,8 @@ def _vos(selection: Selection) -> Condition:
 
 def _gap(view: View, gap: Tuple[str, str]) -> Condition:
     first, last = (epoch_from_text(day + " 00:00:00") for day in gap)
-    if view.table:
-        return "EndTime >= %s AND EndTime < %s", [utc_text(first), utc_text(last + DAY)]
+    if view.time:
+        return "{0} >= %s AND {0} < %s".format(view.time), [utc_text(first), utc_text(last + DAY)]
     return "Year * 12 + Month BETWEEN %s AND %s", [_month_number(first), _month_number(last)]
 
 

@@ -58,15 +58,26 @@ PACKAGES: Dict[str, Package] = {
         links=(("client.sql", "schemas/mysql/client.sql"),),
     ),
     SERVER: Package(
-        commands=("apeldbloader", "apelsummariser", "apelreport", "apelauth", "apelpubsync", "apelreplay"),
+        commands=(
+            "apeldbloader",
+            "apeldbunloader",
+            "apelsummariser",
+            "apelreport",
+            "apelauth",
+            "apelpubsync",
+            "apelreplay",
+        ),
         configs=(
             Config("db.cfg", secret=True),
             Config("loader.cfg"),
+            Config("unloader.cfg"),
             Config("summariser.cfg"),
             Config("auth.cfg"),
             Config("pubsync.cfg"),
         ),
         units=(
+            "apeldbunloader.service",
+            "apeldbunloader.timer",
             "apelsummariser.service",
             "apelsummariser.timer",
             "apelauth.service",

@@ -448,6 +448,38 @@ LEFT JOIN VOGroups ON VOGroups.id = HybridSuperSummaries.VOGroupID
 LEFT JOIN VORoles ON VORoles.id = HybridSuperSummaries.VORoleID
 LEFT JOIN SubmitHosts ON SubmitHosts.id = HybridSuperSummaries.SubmitHostId;
 
+-- All columns of all sums, by names: what VNormalisedSuperSummaries is unloaded from, which begins with what changed.
+CREATE OR REPLACE VIEW VUnloadedSums AS
+SELECT HybridSuperSummaries.UpdateTime AS UpdateTime,
+       Sites.name AS Site,
+       Month,
+       Year,
+       DNs.name AS GlobalUserName,
+       VOs.name AS VO,
+       VOGroups.name AS VOGroup,
+       VORoles.name AS VORole,
+       SubmitHosts.name AS SubmitHost,
+       Infrastructure,
+       InfrastructureDescription,
+       ServiceLevelType,
+       ServiceLevel,
+       NodeCount,
+       Processors,
+       EarliestEndTime,
+       LatestEndTime,
+       WallDuration,
+       CpuDuration,
+       NormalisedWallDuration,
+       NormalisedCpuDuration,
+       NumberOfJobs
+FROM HybridSuperSummaries
+LEFT JOIN Sites ON Sites.id = HybridSuperSummaries.SiteID
+LEFT JOIN DNs ON DNs.id = HybridSuperSummaries.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = HybridSuperSummaries.VOID
+LEFT JOIN VOGroups ON VOGroups.id = HybridSuperSummaries.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = HybridSuperSummaries.VORoleID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = HybridSuperSummaries.SubmitHostId;
+
 -- Summed over ServiceLevel: what is unloaded to the portal.
 CREATE OR REPLACE VIEW VNormalisedSuperSummaries AS
 SELECT MAX(HybridSuperSummaries.UpdateTime) AS UpdateTime,

@@ -2,50 +2,23 @@
 
 import itertools
 import pathlib
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 import pytest
+from central_records import at, cloud, vm
 from centre import SIGNER, Centre, Installation, message
 from golden import comparable, golden_view
 
 from apel.commands import apelsummariser
 from apel.db.schema import initialise
 from apel.messages import decode
-from apel.records import CloudRecord, CloudSummaryRecord
+from apel.records import CloudSummaryRecord
 from apel.server.summarise import CLOUD, Summariser
 from apel.times import DAY, epoch_from_text
 from servers.databases import BACKENDS, fresh_database
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "data" / "golden" / "cloud"
 NOW = epoch_from_text("2026-11-22 00:00:00")
-VM: Dict[str, Any] = {
-    "VMUUID": "vm",
-    "SiteName": "EXAMPLE-CLOUD",
-    "CloudComputeService": "https://keystone.example:5000/v3",
-    "FQAN": "/vo.example/Role=member",
-    "Status": "started",
-    "CpuCount": 2.0,
-    "ImageId": "image",
-    "BenchmarkType": "HEPscore23",
-    "Benchmark": 12.5,
-}
-
-
-def at(text: str) -> int:
-    """Epoch seconds of a day or a time."""
-    return epoch_from_text(text if " " in text else text + " 00:00:00")
-
-
-def vm(made: Optional[str] = None, wall: Optional[int] = None, **changes: Any) -> CloudRecord:
-    """A record of a machine with two CPUs, made on that day."""
-    values = dict(VM, WallDuration=wall, CpuDuration=None if wall is None else 2 * wall)
-    values["RecordCreateTime"] = made and at(made)
-    values.update(changes)
-    return CloudRecord.of(**values)
-
-
-def cloud(*records: CloudRecord) -> str:
-    return message(records, "cloud v0.4")
 
 
 @pytest.fixture(autouse=True)

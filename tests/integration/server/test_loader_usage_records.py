@@ -65,7 +65,7 @@ def test_records_that_only_the_database_refuses_are_kept_with_the_others(centre:
     [
         ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbb">]><a>&b;</a>', "document type"),
         ("<" * 10000000, "not well-formed"),
-        ('<a xmlns="http://eu-emi.eu/namespaces/2011/02/storagerecord"/>', "XML format not recognised."),
+        ('<a xmlns="http://eu-emi.eu/namespaces/2011/02/anotherrecord"/>', "XML format not recognised."),
         ('<a xmlns="http://eu-emi.eu/namespaces/2012/11/computerecord"/>', "does not contain car records!"),
         (message([job()], "job car")[:-30], "unclosed token"),
     ],

@@ -1,35 +1,11 @@
 """Summaries that sites have normalised, and records with several benchmarks: what the tables hold of them."""
 
-from typing import Any, Dict, List
+from typing import Any, List
 
-from centre import END, Centre, job, message, summary
+from central_records import normalised
+from centre import Centre, job, message, summary
 
-from apel.records import NormalisedSummaryRecord
-
-NORMALISED: Dict[str, Any] = {
-    "Site": "EXAMPLE-AUDITOR",
-    "Month": 3,
-    "Year": 2025,
-    "VO": "cms",
-    "SubmitHost": "auditor.example",
-    "Infrastructure": "grid",
-    "ServiceLevelType": "HEPscore23",
-    "NodeCount": 1,
-    "Processors": 8,
-    "EarliestEndTime": END + 100,
-    "LatestEndTime": END + 200,
-    "WallDuration": 100,
-    "CpuDuration": 800,
-    "NormalisedWallDuration": 1125,
-    "NormalisedCpuDuration": 9000,
-    "NumberOfJobs": 3,
-}
 SEVERAL = (("HEPscore23", 11.25), ("hepspec", 10.2), ("wattage", 0.5))
-
-
-def normalised(**changes: Any) -> NormalisedSummaryRecord:
-    """A good normalised summary, but for the changes."""
-    return NormalisedSummaryRecord.of(**dict(NORMALISED, **changes))
 
 
 def several(centre: Centre, table: str = "JobBenchmarks") -> List[Any]:

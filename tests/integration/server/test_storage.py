@@ -4,11 +4,10 @@ import pathlib
 from typing import Any, Iterator
 
 import pytest
+from central_records import star, storage
 from centre import SIGNER, Centre
 from golden import comparable, golden_view
 
-from apel.messages import decode, encode
-from apel.records import StorageRecord
 from servers.databases import BACKENDS, fresh_database
 
 DATA = pathlib.Path(__file__).parents[2] / "data"
@@ -21,16 +20,6 @@ def centre(request: Any, tmp_path: Any) -> Iterator[Centre]:
     server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
     for db in fresh_database("storage", tmp_path, server):
         yield Centre(tmp_path / "spool", db)
-
-
-def record(**changes: Any) -> StorageRecord:
-    """The sample, but for the changes."""
-    (found,) = decode((DATA / "messages" / "star.xml").read_text(encoding="utf-8")).records
-    return found.replace(**changes).check()  # type: ignore[return-value]
-
-
-def star(*records: StorageRecord) -> str:
-    return encode(records, "storage star")
 
 
 def attributes(centre: Centre) -> Any:
@@ -47,7 +36,7 @@ def test_golden_storage_views(centre: Centre, view: str) -> None:
 
 
 def test_absent_names_are_one_row_and_the_signer_is_kept(centre: Centre) -> None:
-    body = star(*(record(RecordId=each, StorageShare=None, Site=None) for each in "abc"))
+    body = star(*(storage(RecordId=each, StorageShare=None, Site=None) for each in "abc"))
     centre.load(body)
     assert centre.rows("SELECT name FROM StorageShares") == [("None",)]
     query = "SELECT DISTINCT name FROM StarRecords JOIN DNs ON DNs.id = PublisherDNID"
@@ -56,8 +45,8 @@ def test_absent_names_are_one_row_and_the_signer_is_kept(centre: Centre) -> None
 
 def test_same_storage_records_twice_or_out_of_order_give_the_same(centre: Centre) -> None:
     """D6: the record that was made later stays, with its attributes."""
-    old = record(FileCount=1, GroupAttributes=(("a", "old"), ("b", "old")))
-    new = record(FileCount=2, GroupAttributes=(("b", "new"), ("c", None)), CreateTime=old.CreateTime + 1)
+    old = storage(FileCount=1, GroupAttributes=(("a", "old"), ("b", "old")))
+    new = storage(FileCount=2, GroupAttributes=(("b", "new"), ("c", None)), CreateTime=old.CreateTime + 1)
     for order in ((old, new), (new, old), (new, new, old), (old, old, new)):
         for each in order:
             centre.load(star(each))
@@ -72,21 +61,21 @@ def test_same_storage_records_twice_or_out_of_order_give_the_same(centre: Centre
 
 def test_corrected_storage_record_replaces_its_attributes(centre: Centre) -> None:
     """D8."""
-    centre.load(star(record()), star(record(GroupAttributes=None)))
+    centre.load(star(storage()), star(storage(GroupAttributes=None)))
     assert attributes(centre) == []
 
 
 def test_names_of_storage_that_differ_in_case_are_kept_apart(centre: Centre) -> None:
     """D5."""
     names = ["disk", "Disk", "dïsk"]
-    centre.load(star(*(record(RecordId=each, StorageMedia=each) for each in names)))
+    centre.load(star(*(storage(RecordId=each, StorageMedia=each) for each in names)))
     assert centre.rejected() == []
     assert sorted(name for (name,) in centre.rows("SELECT StorageMedia FROM VStarRecords")) == sorted(names)
 
 
 def test_one_bad_storage_record_rejects_itself_alone(centre: Centre) -> None:
     """D3."""
-    centre.load(star(record(), record(RecordId="bad")).replace("4200", "4.2", 1))
+    centre.load(star(storage(), storage(RecordId="bad")).replace("4200", "4.2", 1))
     (rejected,) = centre.rejected()
     assert "record 1: FileCount: Invalid int value" in rejected["error"]
     assert centre.rows("SELECT RecordId FROM StarRecords") == [("bad",)]
@@ -94,5 +83,5 @@ def test_one_bad_storage_record_rejects_itself_alone(centre: Centre) -> None:
 
 def test_large_counts_and_capacities_are_stored(centre: Centre) -> None:
     """P22: the incumbent has 32 bits for files."""
-    centre.load(star(record(FileCount=2**40, ResourceCapacityUsed=2**62)))
+    centre.load(star(storage(FileCount=2**40, ResourceCapacityUsed=2**62)))
     assert centre.rows("SELECT FileCount, ResourceCapacityUsed FROM VStarRecords") == [(2**40, 2**62)]

@@ -7,7 +7,7 @@ import pytest
 
 from apel.auth.options import TABLE as AUTH
 from apel.client.options import TABLE as CLIENT
-from apel.commands import apeldbloader, apelsummariser
+from apel.commands import apeldbloader, apeldbunloader, apelsummariser
 from apel.commands.server_config import DB_TABLE
 from apel.ingest.options import TABLE as PARSER
 from ssm.options import RECEIVER, SENDER
@@ -20,6 +20,7 @@ TABLES: Dict[str, Any] = {
     "client.cfg": CLIENT,
     "db.cfg": DB_TABLE,
     "loader.cfg": apeldbloader.TABLE,
+    "unloader.cfg": apeldbunloader.TABLE,
     "summariser.cfg": apelsummariser.TABLE,
     "sender.cfg": SENDER,
     "receiver.cfg": RECEIVER,

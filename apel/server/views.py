@@ -1,0 +1,138 @@
+"""What the centre can unload: each view with its message formats (messages.md 6 of the incumbent's facts)."""
+
+from typing import Any, Dict, List
+
+from apel.records import Record
+from apel.views import SUMMARY_KEY, SUMMARY_SUMS, View
+
+NORMALISED_SUMS = dict(
+    SUMMARY_SUMS,
+    NormalisedWallDuration="SUM(NormalisedWallDuration)",
+    NormalisedCpuDuration="SUM(NormalisedCpuDuration)",
+)
+CLOUD_SUMS = {
+    "CloudType": "MIN(CloudType)",
+    "EarliestStartTime": "MIN(EarliestStartTime)",
+    "LatestStartTime": "MAX(LatestStartTime)",
+    **{
+        name: "SUM(%s)" % name
+        for name in (
+            *("WallDuration", "CpuDuration", "NetworkInbound", "NetworkOutbound"),
+            *("Memory", "Disk", "NumberOfVMs"),
+        )
+    },
+}
+
+
+def with_group_attributes(db: Any, records: List[Record]) -> List[Record]:
+    """Storage records with what else is known of their groups."""
+    found: Dict[str, List[Any]] = {}
+    names = [record[0] for record in records]
+    holders = ", ".join(["%s"] * len(names))
+    query = (
+        "SELECT StarRecordID, AttributeType, AttributeValue FROM GroupAttributes WHERE StarRecordID IN (%s)"
+        " ORDER BY StarRecordID, AttributeType"
+    )
+    for name, kind, value in db.run(lambda tx: tx.rows(query % holders, names)):
+        found.setdefault(name, []).append((kind, value))
+    return [
+        record.replace(GroupAttributes=tuple(found[record[0]])) if record[0] in found else record
+        for record in records
+    ]
+
+
+def _normalised(source: str, table: str, **more: Any) -> View:
+    return View(
+        source,
+        "normalised summary v0.3",
+        "normalised summary v0.4",
+        table,
+        SUMMARY_KEY,
+        NORMALISED_SUMS,
+        ur_format="normalised summary aur",
+        grid="Infrastructure",
+        schema="server",
+        **more,
+    )
+
+
+def _summary(view: str, table: str, **more: Any) -> View:
+    return View(
+        view,
+        "summary v0.2",
+        "summary v0.4",
+        table,
+        SUMMARY_KEY,
+        SUMMARY_SUMS,
+        ur_format="summary aur",
+        schema="server",
+        **more,
+    )
+
+
+CENTRE_VIEWS: Dict[str, View] = {
+    "VJobRecords": View(
+        "VJobRecords",
+        "job v0.3",
+        "job v0.4",
+        "JobRecords",
+        ("Site", "MachineName", "LocalJobId", "EndTime"),
+        ur_format="job car",
+        time="EndTime",
+        schema="server",
+    ),
+    "VSummaries": _summary("VSummaries", "Summaries", by_row=True),
+    # The summariser makes a month as a whole, so all rows that are added up are new together.
+    "VSuperSummaries": _summary("VSuperSummaries", "HybridSuperSummaries"),
+    "VNormalisedSummaries": _normalised("VNormalisedSummaries", "NormalisedSummaries", by_row=True),
+    # Over benchmark levels, as the view of that name.
+    "VNormalisedSuperSummaries": _normalised("VUnloadedSums", "HybridSuperSummaries", adds_up=True),
+    "VSyncRecords": View(
+        "VSyncRecords",
+        "sync v0.1",
+        None,
+        "SyncRecords",
+        ("Site", "Year", "Month", "SubmitHost"),
+        grid="",
+        vos=False,
+        schema="server",
+    ),
+    "VCloudRecords": View(
+        "VCloudRecords",
+        "cloud v0.4",
+        None,
+        "CloudRecords",
+        ("SiteName", "VMUUID", "RecordCreateTime"),
+        site="SiteName",
+        time="MeasurementTime",
+        grid="",
+        vos=False,
+        schema="cloud",
+    ),
+    "VCloudSummaries": View(
+        "VCloudSummaries",
+        "cloud summary v0.4",
+        None,
+        "CloudSummaries",
+        ("SiteName", "Year", "Month", "VO", "GlobalUserName"),
+        CLOUD_SUMS,
+        site="SiteName",
+        grid="",
+        vos=False,
+        by_row=True,
+        schema="cloud",
+    ),
+    "VStarRecords": View(
+        "VStarRecords",
+        "",
+        None,
+        "StarRecords",
+        ("RecordId",),
+        ur_format="storage star",
+        time="EndTime",
+        grid="",
+        vos=False,
+        schema="storage",
+        complete=with_group_attributes,
+    ),
+}

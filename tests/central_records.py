@@ -1,0 +1,76 @@
+"""Good records of the kinds that only the centre has, and messages of them."""
+
+import pathlib
+from typing import Any, Dict, Optional
+
+from centre import END, message
+
+from apel.messages import decode
+from apel.records import CloudRecord, NormalisedSummaryRecord, StorageRecord
+from apel.times import epoch_from_text
+
+SAMPLES = pathlib.Path(__file__).parent / "data" / "messages"
+
+VM: Dict[str, Any] = {
+    "VMUUID": "vm",
+    "SiteName": "EXAMPLE-CLOUD",
+    "CloudComputeService": "https://keystone.example:5000/v3",
+    "FQAN": "/vo.example/Role=member",
+    "Status": "started",
+    "CpuCount": 2.0,
+    "ImageId": "image",
+    "BenchmarkType": "HEPscore23",
+    "Benchmark": 12.5,
+}
+NORMALISED: Dict[str, Any] = {
+    "Site": "EXAMPLE-AUDITOR",
+    "Month": 3,
+    "Year": 2025,
+    "VO": "cms",
+    "SubmitHost": "auditor.example",
+    "Infrastructure": "grid",
+    "ServiceLevelType": "HEPscore23",
+    "NodeCount": 1,
+    "Processors": 8,
+    "EarliestEndTime": END + 100,
+    "LatestEndTime": END + 200,
+    "WallDuration": 100,
+    "CpuDuration": 800,
+    "NormalisedWallDuration": 1125,
+    "NormalisedCpuDuration": 9000,
+    "NumberOfJobs": 3,
+}
+
+
+def at(text: str) -> int:
+    """Epoch seconds of a day or a time."""
+    return epoch_from_text(text if " " in text else text + " 00:00:00")
+
+
+def vm(made: Optional[str] = None, wall: Optional[int] = None, **changes: Any) -> CloudRecord:
+    """A record of a machine with two CPUs, made on that day."""
+    values = dict(VM, WallDuration=wall, CpuDuration=None if wall is None else 2 * wall)
+    values["RecordCreateTime"] = made and at(made)
+    values.update(changes)
+    return CloudRecord.of(**values)
+
+
+def cloud(*records: CloudRecord) -> str:
+    """A message of machines."""
+    return message(records, "cloud v0.4")
+
+
+def normalised(**changes: Any) -> NormalisedSummaryRecord:
+    """A good normalised summary, but for the changes."""
+    return NormalisedSummaryRecord.of(**dict(NORMALISED, **changes))
+
+
+def storage(**changes: Any) -> StorageRecord:
+    """The sample storage record, but for the changes."""
+    (found,) = decode((SAMPLES / "star.xml").read_text(encoding="utf-8")).records
+    return found.replace(**changes).check()  # type: ignore[return-value]
+
+
+def star(*records: StorageRecord) -> str:
+    """A message of storage records."""
+    return message(records, "storage star")
