@@ -4,7 +4,7 @@ import argparse
 from typing import List, Optional
 
 from apel import __version__
-from apel.commands import retaining, upgrading
+from apel.commands import partitioning, retaining, upgrading
 from apel.db import open_backend
 from apel.db.backend import Backend
 from apel.db.options import read_database_settings
@@ -13,7 +13,7 @@ from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 
-ACTIONS = ("init", "check", "upgrade", *retaining.ACTIONS)
+ACTIONS = ("init", "check", "upgrade", partitioning.ACTION, *retaining.ACTIONS)
 
 
 class DatabaseCommand(Command):
@@ -26,7 +26,8 @@ class DatabaseCommand(Command):
         "a configuration file names. init and upgrade may be repeated: they go on where they stopped.\n"
         "upgrade takes databases of APEL 2.2 to 2.5 and of earlier versions of this software.\n"
         "At the centre: archive writes job records of long ago to files, purge deletes them and keeps\n"
-        "their sums, reopen takes jobs of a purged month again."
+        "their sums, reopen takes jobs of a purged month again; partitions cuts them by month, ahead of\n"
+        "time (run it from cron)."
     )
     example = "apeldb init -c /etc/apel/client.cfg"
 
@@ -43,15 +44,17 @@ class DatabaseCommand(Command):
             "be in one (default: as the file's sections or its [db] type say)",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="only say what init, upgrade or purge would do"
+            "--dry-run", action="store_true", help="only say what init, upgrade, partitions or purge would do"
         )
         upgrading.add_arguments(parser)
+        partitioning.add_arguments(parser)
         retaining.add_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         upgrading.refuse_elsewhere(args)
         retaining.refuse_elsewhere(args)
+        partitioning.refuse_elsewhere(args)
         settings, told = read_database_settings(args.config)
         schema = args.schema or told
         if schema is None:
@@ -61,6 +64,8 @@ class DatabaseCommand(Command):
         backend = open_backend(settings)
         if args.action == "check":
             return _check(backend, schema)
+        if args.action == partitioning.ACTION:
+            return partitioning.run(backend, schema, args)
         if args.action == "upgrade":
             return upgrading.upgrade(backend, schema, args)
         return _say_plan(backend, schema) if args.dry_run else _init(backend, schema)

@@ -1,5 +1,7 @@
 """Storage records (StAR) and monthly sums (AUR) in XML: what is read, what is written, what is refused."""
 
+import tracemalloc
+
 import pytest
 import strategies
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import NOW
 
 from apel.errors import RecordError
-from apel.messages import XML_WRITERS, decode, encode
+from apel.messages import XML_WRITERS, aur, decode, encode, star
 from apel.records import NormalisedSummaryRecord, StorageRecord, SummaryRecord
 
 STAR, AUR = "messages/star.xml", "messages/aur.xml"
@@ -174,6 +176,21 @@ def test_entities_are_refused_at_once(sample, path):
     """D11: neither bombs nor external ones."""
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
     assert "DOCTYPE" in whole(sample(path).replace("?>", "?>" + bomb, 1))
+
+
+@pytest.mark.parametrize("root", ['<StorageUsageRecords xmlns="%s">' % star.NAMESPACE, aur.FRAME.head])
+@pytest.mark.parametrize(
+    "more, told", [("<", "not well-formed"), ("<a>", "more than 32 deep"), ("x", "no element")]
+)
+def test_a_hundred_megabytes_are_rejected_at_once(root, more, told):
+    """D11: within a few megabytes of memory beside the message itself."""
+    text = root + more * (100000000 // len(more))
+    tracemalloc.start()
+    try:
+        assert told in whole(text)
+        assert tracemalloc.get_traced_memory()[1] < 8000000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
