@@ -4,13 +4,14 @@ from typing import Any, Optional
 
 from apel.db.backend import Backend
 from apel.db.database import Database, Transaction
-from apel.db.errors import Conflict, Lost, RowRefused, Unusable
+from apel.db.errors import Conflict, Lost, NewConnection, RowRefused, Unusable
 from apel.db.schema import prepare
 
 __all__ = [
     "Conflict",
     "Database",
     "Lost",
+    "NewConnection",
     "RowRefused",
     "Transaction",
     "Unusable",

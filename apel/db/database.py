@@ -105,6 +105,8 @@ class Database:
         self._prepare = prepare
         self._prepared = False
         self._connection: Any = None
+        #: How many connections there were. What `ids` gave holds for one of them only (see NewConnection).
+        self.connections = 0
         self._working = False
         self._lookups = Lookups(self)
         self._schemas = {schema}
@@ -191,6 +193,7 @@ class Database:
     def _connected(self) -> Any:
         if self._connection is None:
             self._connection = self._connect()
+            self.connections += 1
             self._lookups.forget()
         return self._connection
 

@@ -3,6 +3,12 @@
 from apelcommon.errors import Permanent, Transient
 
 
+class NewConnection(Exception):
+    """Ids were looked up on a connection that is gone. The database may have been restored, or have lost its
+    last seconds in a crash of all its nodes: names may have other ids now, so look them up again.
+    """
+
+
 class Conflict(Transient):
     """Another transaction was in the way (deadlock, lock wait, busy file): repeat the whole transaction."""
 

@@ -237,3 +237,27 @@ def test_loader_killed_between_commit_and_removal(installation: Installation) ->
     assert centre.count("JobRecords") == KILLS * PER_KILL * 20 - bad
     ids = [element["empaid"] for element in centre.rejected()]
     assert len(ids) == len(set(ids)) == bad
+
+
+def test_names_that_have_other_ids_after_a_lost_connection(installation: Installation, mariadb: Any) -> None:
+    """D1, D18: restored, or short of its last seconds, it has other ids: names are looked up again."""
+    centre = installation.centre
+    loader = centre.loader()
+    database = installation.db.backend.database  # type: ignore[attr-defined]
+    loaded, insert = [], type(centre.db.backend).insert
+
+    def restore_once(backend: Any, connection: Any, table: str, *arguments: Any) -> int:
+        if table == "JobRecords" and not loaded:
+            loaded.append(1)
+            mariadb.rows(database, "UPDATE Sites SET name = 'OTHER' WHERE name = 'EXAMPLE-NORTH'")
+            mariadb.rows(database, "INSERT INTO Sites (name) VALUES ('EXAMPLE-NORTH')")
+            mariadb.rows(database, "KILL %s" % connection.thread_id())
+        return int(insert(backend, connection, table, *arguments))
+
+    centre.deliver(message(jobs(3)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(centre.db.backend), "insert", restore_once)
+        assert loader.step() == 1
+    assert loaded
+    assert centre.rows("SELECT DISTINCT Site FROM VJobRecords") == [("EXAMPLE-NORTH",)]
+    assert centre.rows("SELECT name FROM ChangedMonths JOIN Sites ON id = SiteID") == [("EXAMPLE-NORTH",)]
