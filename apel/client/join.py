@@ -13,6 +13,7 @@ goes back through the table JoinWork, and one statement makes the job records fr
 
 import logging
 from collections import Counter
+from functools import partial
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from apel.client.benchmarks import read_histories
@@ -47,7 +48,7 @@ from apel.db import Conflict, Database
 from apel.db.tables import mark_months
 from apel.identity_map import IdentityMap
 from apel.summaries import SiteMonth
-from apel.times import month_bounds, utc_text
+from apel.times import DAY, month_bounds, utc_text
 from apel.unloader import hold_off_unloader, prepare_writers
 from apelcommon.daemon import Stop
 from apelcommon.progress import Progress
@@ -287,13 +288,14 @@ def _names(tx: Any, table: str, ids: Iterable[int]) -> Dict[int, str]:
 
 
 def rejoin_month(db: Database, year: int, month: int) -> int:
-    """Make all events that ended in a month new again, so that they get today's benchmarks (C8); how many."""
-    first, last = (utc_text(time) for time in month_bounds(year, month))
-    return int(
-        db.run(
-            lambda tx: tx.execute(
-                "UPDATE EventRecords SET Status = 0 WHERE Status <> 0 AND EndTime >= %s AND EndTime < %s",
-                (first, last),
-            )
-        )
-    )
+    """Make all events that ended in a month new again, so that they get today's benchmarks (C8); how many.
+
+    A day at a time: a large site's month would be a transaction that holds up a whole cluster.
+    """
+    first, end = month_bounds(year, month)
+    return sum(db.run(partial(_look_again, day=day)) for day in range(first, end, DAY))
+
+
+def _look_again(tx: Any, day: int) -> int:
+    query = "UPDATE EventRecords SET Status = %s WHERE Status <> %s AND EndTime >= %s AND EndTime < %s"
+    return int(tx.execute(query, (NEW, NEW, utc_text(day), utc_text(day + DAY))))

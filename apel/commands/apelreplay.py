@@ -7,10 +7,11 @@ import pwd
 from typing import Any, Dict, List, Optional
 
 from apel import __version__
+from apel.commands.apelcollect import moment
 from apel.commands.apeldbloader import ANY_INCOMING, TABLE
 from apel.server.archive import contents, messages_in
 from apel.server.replay import PREFIX, Group, Wanted, groups, replay
-from apel.times import epoch_from_text, utc_text
+from apel.times import utc_text
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE, ConfigError, Permanent
@@ -127,11 +128,6 @@ def _print(found: List[Group], args: argparse.Namespace) -> None:
         times = "%s to %s" % (utc_text(group.oldest), utc_text(group.newest))
         print("%8d  %s  %s" % (group.messages, times, group.reason))
     print("%d messages in %s." % (sum(group.messages for group in found), args.queue))
-
-
-def moment(text: str) -> int:
-    """Epoch seconds of a date, or of a date and a time, in UTC unless it names a zone. Raises ValueError."""
-    return epoch_from_text(text if len(text) > 10 else text + "T00:00:00")
 
 
 def main(argv: Optional[List[str]] = None) -> int:
