@@ -10,6 +10,7 @@ from centre import SIGNER, Centre, jobs, message, wait_for
 from apel.db import Database, Unusable, open_database
 from apel.db.schema import initialise
 from apel.db.tables import SERVER_JOBS, store
+from apel.server.retention import Retention
 from apel.server.summarise import Summariser
 from apel.unloader import Unloader
 from apel.views import Selection
@@ -258,6 +259,38 @@ def test_two_summarisers_on_two_nodes(open_at: Any, tmp_path: Any) -> None:
     assert sorted(sums) == [(site, 50) for site in sorted(sites)]
     assert sum(done) == len(sites)
     assert centre.count("ChangedMonths") == 0
+
+
+def test_purging_on_one_node_and_summing_on_another(open_at: Any, tmp_path: Any) -> None:
+    """Whichever comes first, the sums of purged months stay: both write the month's row, so one must wait."""
+    dbs = [open_at(0), open_at(1)]
+    centre = Centre(tmp_path, dbs[0])
+    sites = ["SITE-%d" % number for number in range(12)]
+    centre.load(*[message(jobs(50, Site=site)) for site in sites])
+    centre.summarise()
+    retention = Retention(dbs[0], (2025, 3), unloaded=False)
+    retention.grace_seconds = 0
+    assert len(retention.run().closed) == 12
+    summariser = Summariser(dbs[1])
+    summariser.mark(list(summariser.all_months())[:6])
+
+    def work(place: int) -> None:
+        if place:
+            for _ in range(3):
+                summariser.mark(summariser.all_months())
+                summariser.run()
+        else:
+            for _ in range(5):
+                retention.run()
+
+    _at_once(work, 2)
+    summariser.run()
+    while retention.run().purged:
+        pass
+    assert centre.count("JobRecords") == 0
+    assert sorted(centre.rows("SELECT Site, NumberOfJobs FROM VSuperSummaries")) == [
+        (s, 50) for s in sorted(sites)
+    ]
 
 
 def test_rows_committed_late_on_another_node_are_unloaded(open_at: Any, tmp_path: Any) -> None:
