@@ -5,6 +5,7 @@ import os
 from typing import Any, List
 
 from apelcommon.checks import FAILED, OK, WARNING, Check, as_lines, attempt, exit_status, obsolete, writable
+from apelcommon.errors import ConfigError
 from ssm.broker import DIRECTORY
 from ssm.credentials import certificate_ends, load_credentials
 from ssm.dnlist import DnList
@@ -13,6 +14,12 @@ from ssm.sender import load_encryptor
 from ssm.transport import open_transport
 
 FEWEST_DAYS = 14
+
+
+def refuse_connect_alone(args: Any) -> None:
+    """--connect says how to check, not what to do. Raises ConfigError."""
+    if args.connect and not args.check_config:
+        raise ConfigError("--connect goes with --check-config only.")
 
 
 def say(settings: Any, found: List[Check]) -> int:

@@ -11,7 +11,7 @@ from apelcommon.command import main as run_command
 from apelcommon.config import Settings
 from apelcommon.daemon import Hangup, PidFile, go_background, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError
-from ssm.commands.checking import receiver_checks, say
+from ssm.commands.checking import receiver_checks, refuse_connect_alone, say
 from ssm.dnlist import DnList
 from ssm.errors import SigningError, StorageError
 from ssm.options import RECEIVER, check_receiver
@@ -90,6 +90,7 @@ class ReceiveCommand(Command):
         """Receive."""
         # Absolute before a daemon leaves the working directory.
         args.config, args.dn_file = os.path.abspath(args.config), os.path.abspath(args.dn_file)
+        refuse_connect_alone(args)
         if args.check_config:
             return self._check(args)
         settings = self.settings(args)

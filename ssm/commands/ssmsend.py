@@ -13,7 +13,7 @@ from apelcommon.command import main as run_command
 from apelcommon.config import Settings
 from apelcommon.daemon import Hangup, Stop, run_steps, stop_signals
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError, ServiceError, Transient
-from ssm.commands.checking import say, sender_checks
+from ssm.commands.checking import refuse_connect_alone, say, sender_checks
 from ssm.filequeues import FAILED
 from ssm.options import SENDER, check_sender
 from ssm.sender import send_queue
@@ -57,6 +57,7 @@ class SendCommand(Command):
     def run(self, args: argparse.Namespace) -> int:
         """Send; 1 if a message can't be sent."""
         args.config = os.path.abspath(args.config)
+        refuse_connect_alone(args)
         if args.check_config:
             settings = SENDER.read(args.config)
             check_sender(settings)

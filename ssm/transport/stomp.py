@@ -31,6 +31,7 @@ LAST_WORDS_SECONDS = 1.0
 TOO_LARGE = re.compile(
     r"maximum (?:frame|data|message) (?:size|length)|larger than .*max|frame.too.large", re.I
 )
+JAVA_CLASS = re.compile(r"^[\w.$]+(?:Exception|Error): ")
 
 
 def check_library() -> None:
@@ -117,9 +118,10 @@ class _Events(stomp.ConnectionListener):
 
     def on_error(self, *frame: Any) -> None:
         headers, body = _content(frame)
-        # The text is often a Java stack trace; its first line says what the header says, or more.
-        said = body.decode("utf-8", "replace").strip().split("\n")[0]
-        text = ": ".join(filter(None, [headers.get("message", ""), "" if " at " in said else said]))
+        # A broker in Java sends its whole stack trace, whose first line begins with the name of a class.
+        said = JAVA_CLASS.sub("", body.decode("utf-8", "replace").strip().split("\n")[0])
+        message = headers.get("message", "")
+        text = said if message.lower() in said.lower() else ": ".join(filter(None, [message, said]))
         with self.changed:
             self.too_large = bool(TOO_LARGE.search(text))
             self.refused = headers.get("receipt-id", "")

@@ -166,6 +166,12 @@ def test_check_config_tries_the_broker_if_asked_to(write, sender_settings, recei
     assert "failed   connection: Cannot connect to AMS at 127.0.0.1:1" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", [ssmsend, ssmreceive])
+def test_connect_goes_with_check_config_only(command, capsys):
+    assert command.main(["-c", "/nonexistent.cfg", "--connect"]) == 2
+    assert "--connect goes with --check-config only" in capsys.readouterr().err
+
+
 def test_check_config_of_the_receiver(receiver_cfg, write, receiver_settings, dns, tmp_path, capsys):
     assert ssmreceive.main(["-c", receiver_cfg, "-d", dns, "--check-config"]) == 0
     assert "has 1 DNs" in capsys.readouterr().out

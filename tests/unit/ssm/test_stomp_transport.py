@@ -349,7 +349,9 @@ def test_error_about_the_size_says_so(connect, text):
 
     transport = connect(answer)
     transport.send("id", b"x")
-    with pytest.raises(TooLarge, match="max.* size") as caught:
+    with pytest.raises(
+        TooLarge, match="The broker refuses: (The maximum frame|PRECONDITION).* size"
+    ) as caught:
         transport.confirmed(5)
     assert caught.value.identifier == ("id" if b"receipt-id" in text else "")
 
@@ -370,19 +372,19 @@ def test_error_about_a_full_store_is_not_about_the_size(connect):
 
 def test_slow_message_is_a_sign_of_life(connect):
     """S8: a large message on a slow line comes in pieces, and no heart-beat can come between them."""
-    beats = b"CONNECTED\nversion:1.1\nheart-beat:0,200\n\n\x00"
+    beats = b"CONNECTED\nversion:1.1\nheart-beat:500,0\n\n\x00"
 
     def answer(frame):
         return beats if frame.startswith((b"STOMP", b"CONNECT")) else b""
 
-    transport = connect(answer, heart_beat=0.2)
+    transport = connect(answer, heart_beat=0.5)
     assert transport.receive(0.01) is None
 
     def drip():
         line = transport.peer.lines[0]
         line.sendall(b"MESSAGE\nsubscription:1\nmessage-id:7\ncontent-length:10\n\n")
         for _ in range(10):
-            time.sleep(0.1)
+            time.sleep(0.2)
             line.sendall(b"x")
         line.sendall(b"\x00")
 
