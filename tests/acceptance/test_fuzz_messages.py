@@ -14,7 +14,7 @@ from ssm.credentials import load_credentials
 from ssm.envelope import Encryptor
 from ssm.mime import container_of
 
-COUNT = int(os.environ.get("APEL_TEST_FUZZ_MESSAGES", "40000"))
+COUNT = int(os.environ.get("APEL_TEST_FUZZ_MESSAGES", "100000"))
 WORKERS = 2
 MOST_GROWTH_KB = 20000
 TEXT = "Site: Zoë\nLocalJobId: 1\n%%"
