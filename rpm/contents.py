@@ -40,6 +40,7 @@ PACKAGES: Dict[str, Package] = {
         modules=("ssm",),
         commands=("ssmsend", "ssmreceive", "ssmqueue"),
         configs=(Config("sender.cfg", secret=True), Config("receiver.cfg", secret=True), Config("dns")),
+        units=("ssmsend.service", "ssmsend.timer"),
         logrotate="apel-ssm",
     ),
     PARSERS: Package(
@@ -78,6 +79,9 @@ PACKAGES: Dict[str, Package] = {
         units=(
             "apeldbunloader.service",
             "apeldbunloader.timer",
+            "apeldbunloader@.service",
+            "apeldbunloader@.timer",
+            "apeldbunloader-daemon.service",
             "apelsummariser.service",
             "apelsummariser.timer",
             "apelauth.service",

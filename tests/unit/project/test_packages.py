@@ -116,6 +116,17 @@ def test_a_unit_starts_a_command_of_its_package_or_of_one_it_needs(contents, roo
             assert unit.replace(".timer", ".service") in contents.PACKAGES[package].units
 
 
+def test_scriptlets_know_every_unit(contents, root):
+    """On removal each is stopped; at first, presets decide on what can be enabled."""
+    parts = re.split(r"^%(\w+) -n (\S+)\n", read(root, "rpm", "apel.spec.in"), flags=re.MULTILINE)
+    scriptlets = {(kind, package): text for kind, package, text in zip(parts[1::3], parts[2::3], parts[3::3])}
+    for package, unit in contents.all_of("units"):
+        words = scriptlets["preun", package].replace("'", "").split()
+        assert unit.replace("@.", "@*.") in words or unit.replace("@.", "@slurm.") in words, unit
+        if "[Install]" in read(root, "rpm", "systemd", unit) and "@." not in unit:
+            assert unit in scriptlets["post", package].split(), unit
+
+
 def directives(text):
     return re.findall(r"^([A-Za-z]+)=(.*)$", text, re.MULTILINE)
 
