@@ -135,6 +135,8 @@ class Unloader:
             watermark, rows = self._open_snapshot(view, interval == "latest")
             done = self._write(view, self.selection, rows)
             self.db.run(lambda tx: _set_watermark(tx, self.sent, watermark))
+            if self.sent != SENT:
+                self.db.run(lambda tx: tx.execute("DELETE FROM LastUpdated WHERE Type = %s", (SENT,)))
             return done
         if interval != "gap":
             return self._unload_sums(view, interval == "latest")
@@ -192,7 +194,7 @@ class Unloader:
         unseen = self.db.backend.unseen_seconds
         if newest is not None and newest >= now and not last and not unseen:
             return None
-        before = tx.value("SELECT CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type = %s", (self.sent,))
+        before = _watermark(tx, self.sent) or self._inherited(tx)
         if latest and before is not None and before > now:
             # How far it was set back nobody knows, nor which rows were written since: all are sent again.
             log.warning(CLOCK_IS_BEHIND, now, before)
@@ -202,6 +204,15 @@ class Unloader:
         # The snapshot is made by the first row, so that must be read while writers are locked out.
         first = list(itertools.islice(rows, 1))
         return _earlier(now, unseen), itertools.chain(first, rows)
+
+    @staticmethod
+    def _inherited(tx: Any) -> Optional[str]:
+        """In an upgraded database the first receiver goes on from the only mark that the incumbent had.
+
+        It was set when all was written, so a day before it is surely sent.
+        """
+        before = _watermark(tx, SENT)
+        return before and times.utc_text(times.epoch_from_text(before) - times.DAY)
 
     def _write(self, view: View, selection: Selection, rows: TextRows) -> Unloaded:
         format = selection.format_of(view)
@@ -287,6 +298,13 @@ def _new_rows(view: View, selection: Selection, before: str) -> Condition:
         return "UpdateTime >= %s", [before]
     month = "%s, Year, Month" % view.site
     return "(%s) IN (SELECT %s FROM %s WHERE UpdateTime >= %%s)" % (month, month, view.source), [before]
+
+
+def _watermark(tx: Any, kind: str) -> Optional[str]:
+    found: Optional[str] = tx.value(
+        "SELECT CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type = %s", (kind,)
+    )
+    return found
 
 
 def _set_watermark(tx: Any, kind: str, watermark: str) -> None:

@@ -271,6 +271,21 @@ def test_each_receiver_has_its_own_watermark(small: Portal) -> None:
     assert small.run(receiver="portal") == small.run() == small.run(include_vos="atlas") == []
 
 
+def test_first_receiver_of_an_upgraded_centre_goes_on_from_the_old_mark(portal: Portal) -> None:
+    """It doesn't send years again. The incumbent set its mark late, so the day before it is sent again."""
+    portal.centre.load(message([job(LocalJobId=name) for name in ("old", "near", "new")]))
+    times = {"old": "2026-03-01 12:00:00", "near": "2026-03-10 06:00:00", "new": "2026-03-11 06:00:00"}
+    for name, time in times.items():
+        portal.centre.execute("UPDATE JobRecords SET UpdateTime = %s WHERE LocalJobId = %s", [time, name])
+    mark = "INSERT INTO LastUpdated (Type, UpdateTime) VALUES ('sent', '2026-03-10 20:00:00')"
+    portal.centre.execute(mark)
+    assert sorted(one.LocalJobId for one in records(portal.run())) == ["near", "new"]
+    assert portal.run() == []
+    # Any other receiver has to begin at the beginning, since what it was sent nobody knows.
+    assert len(records(portal.run(receiver="another"))) == 3
+    assert portal.centre.rows("SELECT COUNT(*) FROM LastUpdated WHERE Type = 'sent'") == [(0,)]
+
+
 def test_disk_trouble_leaves_the_watermark_where_it_was(small: Portal, monkeypatch: Any) -> None:
     """C10: everything is sent by the next run."""
     fill(small)
