@@ -232,12 +232,11 @@ class UnloaderCommand(Command):
             return checking.say([settings, db_settings], [*found, spool])
         self.start_log(settings, args)
         place = lock_path(self.name, receiver(settings).watermark, db_settings.db.name)
-        with Lock(place, self.name), stop_signals() as stop:
-            if not args.daemon:
+        with Lock(place, self.name):
+            if args.daemon:
+                return _Daemon(args, settings, db_settings).run()
+            with stop_signals():
                 return run_once(settings, db_settings, args)
-            run_steps(lambda: _step(settings, db_settings, args), settings.unloader.run_interval, stop)
-            log.info("apeldbunloader has ended.")
-        return EXIT_DONE
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
@@ -250,14 +249,45 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise ConfigError("republish is done once; it doesn't go with --daemon.")
 
 
-def _step(settings: Settings, db_settings: Settings, args: argparse.Namespace) -> None:
-    """One run of many. What it fails at is said, and tried again by the next."""
-    try:
-        run_once(settings, db_settings, args)
-    except Transient:
-        raise
-    except ServiceError as err:
-        log.error("%s", err)
+class _Daemon:
+    """Runs again and again. What one run fails at is said, and tried again by the next."""
+
+    def __init__(self, args: argparse.Namespace, settings: Settings, db_settings: Settings) -> None:
+        self.args = args
+        self.settings = settings
+        self.db_settings = db_settings
+        self._reload = False
+
+    def run(self) -> int:
+        """Work until asked to stop."""
+        with stop_signals(self._on_hangup) as stop:
+            run_steps(self.step, self.settings.unloader.run_interval, stop)
+        log.info("apeldbunloader has ended.")
+        return EXIT_DONE
+
+    def _on_hangup(self) -> None:
+        self._reload = True
+
+    def step(self) -> None:
+        """One run, by the configuration files as they are if they are to be read again."""
+        if self._reload:
+            self._reload = False
+            self._read_again()
+        try:
+            run_once(self.settings, self.db_settings, self.args)
+        except Transient:
+            raise
+        except ServiceError as err:
+            log.error("%s", err)
+
+    def _read_again(self) -> None:
+        try:
+            self.settings, self.db_settings = read_both(TABLE, self.args.config, self.args.db)
+            log.info("The configuration files were read again.")
+        except ConfigError as err:
+            for problem in err.problems:
+                log.error("%s", problem)
+            log.error("The configuration files have errors; what was in force stays.")
 
 
 def run_once(settings: Settings, db_settings: Settings, args: argparse.Namespace) -> int:

@@ -31,17 +31,20 @@ def encode(
     """
     now = times.now() if now is None else now
     if format in XML_WRITERS:
-        writer = XML_WRITERS[format]
-        _check_class(records, writer.record_class, format)
-        description = include_infrastructure_description
-        texts = _written(records, lambda some: writer.write(some, description, now or 0), now)
-        return writer.frame.document(texts)
+        return _document(format, records, include_infrastructure_description, now)
     text_format = FORMATS[format]
     _check_class(records, text_format.record_class, text_format.header)
     leave_out = frozenset() if include_infrastructure_description else text_format.extra
     whole = {"CpuCount"} if whole_cpu_count and text_format.record_class is CloudRecord else set()
     write = functools.partial(_lines, text_format=text_format, leave_out=leave_out, whole=whole, now=now)
     return text_format.header + "\n" + "".join(_written(records, write, now))
+
+
+def _document(format: str, records: Sequence[Record], with_description: bool, now: int) -> str:
+    writer = XML_WRITERS[format]
+    _check_class(records, writer.record_class, format)
+    texts = _written(records, lambda some: writer.write(some, with_description, now), now)
+    return writer.frame.document(texts)
 
 
 def _whole_cpus(text: str) -> str:

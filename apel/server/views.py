@@ -3,7 +3,7 @@
 from typing import Any, Dict, List
 
 from apel.records import Record
-from apel.views import SUMMARY_KEY, SUMMARY_SUMS, View
+from apel.views import SITE_VIEWS, SUMMARY_KEY, SUMMARY_SUMS, View
 
 NORMALISED_SUMS = dict(
     SUMMARY_SUMS,
@@ -71,16 +71,7 @@ def _summary(view: str, table: str, **more: Any) -> View:
 
 
 CENTRE_VIEWS: Dict[str, View] = {
-    "VJobRecords": View(
-        "VJobRecords",
-        "job v0.3",
-        "job v0.4",
-        "JobRecords",
-        ("Site", "MachineName", "LocalJobId", "EndTime"),
-        ur_format="job car",
-        time="EndTime",
-        schema="server",
-    ),
+    "VJobRecords": SITE_VIEWS["VJobRecords"]._replace(schema="server"),
     "VSummaries": _summary("VSummaries", "Summaries", by_row=True),
     # The summariser makes a month as a whole, so all rows that are added up are new together.
     "VSuperSummaries": _summary("VSuperSummaries", "HybridSuperSummaries"),

@@ -1,5 +1,7 @@
 """apeldbunloader: which rows go to whom, in which form, and what is remembered of it."""
 
+import os
+import signal
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
@@ -477,17 +479,26 @@ def test_table_that_is_not_in_the_database_is_said(tmp_path: Any, capsys: Any) -
         assert "no cloud tables" in capsys.readouterr().err
 
 
-def test_daemon_runs_again_and_again(small: Portal, monkeypatch: Any) -> None:
+def test_daemon_runs_again_and_again_and_reads_its_files_when_told_to(
+    small: Portal, monkeypatch: Any
+) -> None:
     fill(small)
     small.age("JobRecords")
     runs: List[int] = []
 
     def steps(step: Any, interval: float, stop: Any) -> None:
         assert interval == 3600.0
-        for _ in range(2):
+        for number in range(4):
+            if number == 2:
+                small.configure(table_name="VSyncRecords")
+                os.kill(os.getpid(), signal.SIGHUP)
+            if number == 3:
+                small.configure(table_name="VNothing")
+                os.kill(os.getpid(), signal.SIGHUP)
             step()
             runs.append(len(small.sent()))
 
     monkeypatch.setattr(apeldbunloader, "run_steps", steps)
     assert small.run(["--daemon"]) == []
-    assert runs == [1, 0]
+    assert runs == [1, 0, 1, 0]
+    assert "what was in force stays" in small.files.log()
