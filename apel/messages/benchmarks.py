@@ -107,14 +107,14 @@ def benchmark_can_be_named(record: Any, now: int) -> None:
         raise RecordError("ServiceLevel", "a v0.4 message can't be without a benchmark")
     if name is None or name.lower() in BENCHMARK_TYPES or (name.lower(), value) == NO_BENCHMARK:
         return
-    raise RecordError("ServiceLevelType", f"No valid benchmark type found: {name} {value}")
+    raise RecordError("ServiceLevelType", f"No valid benchmark type found: {shown(name)} {value}")
 
 
 def normalising_type_is_known(record: Any, now: int) -> None:
     """The same for normalised summaries."""
     name = record.ServiceLevelType
     if name is not None and name.lower() not in (*BENCHMARK_TYPES, NO_BENCHMARK[0]):
-        raise RecordError("ServiceLevelType", f"No valid benchmark type found: {name}")
+        raise RecordError("ServiceLevelType", f"No valid benchmark type found: {shown(name)}")
 
 
 def written(kind: str, value: str, several: Optional[Several], place: int) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apel.errors import RecordError
+from apel.errors import RecordError, shown
 from apel.times import DAY, month_bounds
 
 #: How far a sender's clock may be ahead of ours.
@@ -45,7 +45,7 @@ def benchmark_is_known(record: Any, now: int) -> None:
     if name is None or name.lower() in BENCHMARK_TYPES:
         return
     if (name.lower(), record.ServiceLevel) != NO_BENCHMARK:
-        raise RecordError("ServiceLevelType", f"ScalingFactorUnit {name} not valid.")
+        raise RecordError("ServiceLevelType", f"ScalingFactorUnit {shown(name)} not valid.")
 
 
 def month_has_begun(record: Any, now: int) -> None:

@@ -162,7 +162,7 @@ def test_every_table_in_every_format(portal: Portal) -> None:
                 assert "{HEPSPEC:" not in sent[0].replace("{HEPSPEC: 0.0}", "")
 
 
-def test_what_is_unloaded_can_be_loaded_and_unloaded_the_same(portal: Portal, tmp_path: Any) -> None:
+def test_what_is_unloaded_can_be_loaded_and_unloaded_the_same(portal: Portal) -> None:
     """Another centre that loads it has the same."""
     fill(portal)
     first: Dict[str, List[str]] = {}
@@ -171,6 +171,7 @@ def test_what_is_unloaded_can_be_loaded_and_unloaded_the_same(portal: Portal, tm
     for table in tables:
         first[table] = portal.run(table_name=table, interval="all", **options)
     first["VStarRecords"] = portal.run(table_name="VStarRecords", interval="all", send_ur="true")
+    assert '"authority">/O=Example/CN=voms.example<' in first["VStarRecords"][0]
     for name in (
         "JobRecords",
         "Summaries",

@@ -269,3 +269,9 @@ def test_half_a_benchmark(job, missing):
 @pytest.mark.parametrize("kind", ["HEPSPEC06", "HEP-SPEC06", "SpecInt2000", "custom"])
 def test_benchmark_types_that_are_none(job, kind):
     assert reason(job(ServiceLevelType=kind)) == f"ServiceLevelType: ScalingFactorUnit {kind} not valid."
+
+
+def test_reason_is_printable_whatever_the_benchmark_is_called(job):
+    """D2: a soft hyphen may stand in a name, and is not to be seen."""
+    told = reason(job(ServiceLevelType="Si\xad2k"))
+    assert told == "ServiceLevelType: ScalingFactorUnit Si\\xad2k not valid." and told.isprintable()
