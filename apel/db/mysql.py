@@ -89,6 +89,7 @@ UNUSABLE_CODES |= {1146, 1227, 1356, 1698, 3118, 4151, 4165}
 REFUSED_CODES = {1048, 1062, 1264, 1265, 1292, 1300, 1364, 1365, 1366, 1406, 1411, 1441, 1690, 3819, 4025}
 COMMIT_FAILED = 1180
 LOCK_WAIT = 1205
+ENGINE_ERROR, INTERNAL = 1030, "error 122"
 
 
 class Host(NamedTuple):
@@ -265,8 +266,9 @@ class MySQL(Backend):
         return Permanent(text)
 
     def _is_lost(self, err: BaseException, code: int) -> bool:
-        if code == LOCK_WAIT and self.galera:
-            # A node says so, too, when it can't catch up with the others because it is cut off from them.
+        if self.galera and (code == LOCK_WAIT or (code == ENGINE_ERROR and INTERNAL in str(err))):
+            # A node says the one, too, when it can't catch up with the others because it is cut off from
+            # them; and the other has been seen of a node that had just come back.
             return True
         if code == COMMIT_FAILED:
             # Galera, as it loses its majority: the outcome is unknown. Its other reasons don't pass.

@@ -402,5 +402,10 @@ def test_what_the_drivers_errors_mean(error: Exception, kind: type) -> None:
 def test_a_node_that_cannot_catch_up_is_left() -> None:
     """D18: a read that waits for the rest of the cluster in vain ends as a lock wait does."""
     backend = MySQL([Host("db1", 3306)], "apel", "x", "secret")
+    internal = pymysql.err.OperationalError(1030, 'Got error 122 "Internal (unspecified) error in handler"')
+    full = pymysql.err.OperationalError(1030, 'Got error 28 "No space left on device"')
+    assert type(backend.translate(internal)) is Unusable
     backend.galera = True
     assert type(backend.translate(pymysql.err.OperationalError(1205, "Lock wait timeout exceeded"))) is Lost
+    assert type(backend.translate(internal)) is Lost
+    assert type(backend.translate(full)) is Unusable
