@@ -101,6 +101,8 @@ def _month(difference: Any) -> Month:
 
 def _why_not(difference: Dict[str, Any], is_current: bool, summaries: bool) -> str:
     kind, surplus = difference.get("kind"), difference.get("difference")
+    if difference.get("archived") and not summaries:
+        return "the centre has archived its jobs; ask it to reopen the month (apeldb reopen)"
     if kind in ("gap", "only site"):
         return ""
     if kind == "close" and isinstance(surplus, int) and surplus < 0:

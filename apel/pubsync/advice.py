@@ -95,6 +95,14 @@ def _months(site: Site, document_url: str) -> Iterator[Advice]:
     lacking = [month for month in wrong if month.comparison.kind in (GAP, ONLY_SITE) and not month.pending]
     if lacking:
         yield _gap(lacking, document_url)
+    archived = [month for month in lacking if month.archived]
+    if archived:
+        yield Advice(
+            WARNING,
+            "The centre has archived the jobs of %s and takes no more of them. If the site sends jobs, not"
+            " summaries, ask it to reopen these months (apeldb reopen) before they are published."
+            % _names(archived),
+        )
     more = [month for month in wrong if month.comparison.kind == SURPLUS and not month.pending]
     if more:
         jobs = sum(month.comparison.difference for month in more)

@@ -81,7 +81,7 @@ def short(site: Site) -> Document:
 def differences(site: Site) -> List[Document]:
     """Every month, old ones too, in which the counts differ and something can be said about it."""
     return [
-        dict({"month": month.text}, **_comparison(month.comparison))
+        dict({"month": month.text}, **_comparison(month.comparison), archived=month.archived)
         for month in site.months
         if month.comparison.kind != EQUAL and month.comparison.status != UNKNOWN and not month.pending
     ]
@@ -137,6 +137,7 @@ def month_entry(month: SiteMonth) -> Document:
         **_comparison(month.comparison),
         recent=month.recent,
         pending=month.pending,
+        archived=month.archived,
         cpu_hours=hours(published.cpu_seconds),
         normalised_cpu_hours=hours(published.normalised_cpu_seconds),
         first_job_end=time_text(published.first_end),
@@ -225,7 +226,7 @@ PUBLICATION_COLUMNS = (
 )
 SYNC_COLUMNS = (
     "site", "month", "status", "kind", "site_jobs", "centre_jobs", "difference", "percent", "recent",
-    "pending", "cpu_hours", "normalised_cpu_hours", "first_job_end", "last_job_end",
+    "pending", "archived", "cpu_hours", "normalised_cpu_hours", "first_job_end", "last_job_end",
 )  # fmt: skip
 SYNC_HEADING = ",".join(SYNC_COLUMNS) + "\n"
 

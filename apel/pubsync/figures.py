@@ -1,7 +1,7 @@
 """What the central database says about publishing, read in a handful of statements over whole tables."""
 
 from functools import lru_cache
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 
 from apel.db import Database
 
@@ -46,6 +46,9 @@ GROUP BY SiteID, SubmitHost, DNs.name
 #: Months that the summariser has still to make again: what is counted of them is out of date.
 PENDING = "SELECT DISTINCT SiteID, Year, Month FROM ChangedMonths"
 
+#: Months whose jobs are archived: the loader takes no more of them (apel/server/closed.py).
+ARCHIVED = "SELECT SiteID, Year, Month FROM ClosedMonths WHERE State <> 'restoring'"
+
 
 class Published(NamedTuple):
     """What the centre holds of a submit host and month. Times are epoch seconds, None where unknown.
@@ -76,6 +79,7 @@ class SiteFigures(NamedTuple):
     counted: Dict[Month, Dict[str, int]]
     signed: List[Signed]
     pending: Set[Month]
+    archived: FrozenSet[Month] = frozenset()
 
 
 def read_figures(db: Database, limit: str, site: Optional[str] = None) -> Dict[str, SiteFigures]:
@@ -112,7 +116,13 @@ def _read(db: Database, tx: Any, limit: str, site: Optional[str]) -> Dict[str, S
     newest = db.sql.epoch("MAX(Newest)")
     for site_id, host, dn, updated in tx.rows(SIGNED.format(only=where, newest=newest)):
         of(site_id).signed.append(Signed(hosts[host], dn, int(updated)))
-    return {sites[number]: figures for number, figures in found.items()}
+    archived: Dict[int, Set[Month]] = {}
+    for site_id, year, month in tx.rows(ARCHIVED + (" AND" + only if only else "")):
+        archived.setdefault(site_id, set()).add(_month(year, month))
+    return {
+        sites[number]: figures._replace(archived=frozenset(archived.get(number, ())))
+        for number, figures in found.items()
+    }
 
 
 def _read_published(db: Database, tx: Any, limit: str, only: str, hosts: Dict[int, str], of: Any) -> None:

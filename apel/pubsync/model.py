@@ -78,7 +78,7 @@ class SiteMonth(NamedTuple):
     """A month of a site.
 
     recent: whether it counts in the site's status, as months do that can't be. pending: whether the centre
-    has records of it that are not summed up yet.
+    has records of it that are not summed up yet. archived: whether the centre takes no more jobs of it.
     """
 
     month: Month
@@ -86,6 +86,7 @@ class SiteMonth(NamedTuple):
     published: Published
     recent: bool
     pending: bool
+    archived: bool
     hosts: List[HostMonth]
 
     @property
@@ -241,7 +242,7 @@ def _months(figures: SiteFigures, now: int, thresholds: Thresholds) -> List[Site
             pending,
         )
         recent = month >= oldest or compared.kind == CLOCK
-        months.append(SiteMonth(month, compared, total, recent, pending, hosts))
+        months.append(SiteMonth(month, compared, total, recent, pending, month in figures.archived, hosts))
     return months
 
 

@@ -206,6 +206,14 @@ def test_which_difference_is_cured_by_what(kind, difference, as_jobs, as_sums):
         assert (found.months == {(2026, 1)}, len(found.left)) == (expected, 0 if expected else 1)
 
 
+def test_jobs_of_an_archived_month_stay_until_it_is_reopened():
+    found = document(("2026-01", "gap", -1))
+    found["differences"][0]["archived"] = True
+    left = differences(found, [SITE], NOW, False)
+    assert left.months == set() and "reopen" in left.left[0]
+    assert differences(found, [SITE], NOW, True).months == {(2026, 1)}
+
+
 def test_the_current_month_goes_only_if_it_lacks_more_than_the_tolerance():
     lagging, lacking = (document(("2026-11", kind, -1)) for kind in ("close", "gap"))
     assert differences(lagging, [SITE], NOW, True).months == set()

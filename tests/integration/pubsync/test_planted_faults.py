@@ -4,7 +4,7 @@ import json
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from pubcentre import CURRENT, NOW, Content, Truth, faulty_centre
+from pubcentre import CURRENT, NOW, Content, Truth, back, faulty_centre, text
 
 from apel.pubsync import documents
 from apel.pubsync.documents import Build
@@ -45,6 +45,23 @@ def test_each_fault_is_found_where_it_is_and_nothing_else(
     )
     assert judged(server_db, "FAULT-GAP") == [site for site in sites if site.name == "FAULT-GAP"]
     assert judged(server_db, "NOWHERE") == []
+    close_month(server_db, "FAULT-GAP")
+    for found_again in (judged(server_db), judged(server_db, "FAULT-GAP")):
+        archived = [
+            (site.name, month.text) for site in found_again for month in site.months if month.archived
+        ]
+        assert archived == [("FAULT-GAP", text(1))]
+
+
+def close_month(db: Any, site: str) -> None:
+    """Archive the jobs of last month; those of the month before are being restored."""
+    number, columns = (
+        db.ids("Sites", [site])[site],
+        ("SiteID", "Year", "Month", "State", "Jobs", "ClosedTime", "Mark"),
+    )
+    states = ((1, "purged"), (2, "restoring"))
+    rows = [(number, *back(ago), state, 1, utc_text(NOW), 1) for ago, state in states]
+    db.run(lambda tx: tx.insert("ClosedMonths", columns, rows))
 
 
 def as_truth(document: Dict[str, Any]) -> Any:

@@ -73,6 +73,7 @@ def test_a_site_document_says_all_about_a_site() -> None:
         "centre_jobs": 90,
         "difference": -10,
         "percent": 10.0,
+        "archived": False,
     }
     assert document["differences"] == [difference]
     assert difference.items() <= document["months"][0].items()

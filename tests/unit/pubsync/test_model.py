@@ -176,6 +176,15 @@ def test_advice_on_everything_else() -> None:
     assert "more than a year" in texts["closed"]
 
 
+def test_a_gap_in_an_archived_month_must_be_reopened_first() -> None:
+    figures = SiteFigures(
+        {CURRENT: {"ce": published(90)}}, {CURRENT: {"ce": 100}}, [], set(), frozenset([CURRENT])
+    )
+    gap, reopen = advise(judge_site("SITE", figures, NOW, LIMITS))
+    assert "Publish the gap" in gap.text
+    assert "archived the jobs of %s" % text(0) in reopen.text and "apeldb reopen" in reopen.text
+
+
 def test_a_silent_submit_host_of_a_busy_site_is_named() -> None:
     figures = SiteFigures(
         {
