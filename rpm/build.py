@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Dict, List
+from typing import Dict, Iterable, List, Tuple
 
 from contents import COMMON
 from releases import RELEASES, Release
@@ -68,7 +68,7 @@ def write_spec(el: str, release: Release, wheels: List[str], path: str) -> None:
     """The spec file of a release, from rpm/apel.spec.in."""
     with open(os.path.join(HERE, "apel.spec.in"), encoding="utf-8") as stream:
         text = stream.read()
-    words = {"@VERSION@": version(), "@EL@": el, "@PYTHON@": release.python, "@PRIVATE@": release.private}
+    words = {"@VERSION@": version(), "@EL@": el, "@PYTHON@": release.python}
     words["@NOARCH@"] = "" if release.platform else "BuildArch:      noarch"
     words["@NOARCH_PART@"] = "BuildArch:      noarch" if release.platform else ""
     words["@SOURCES@"] = tags(("Source%d" % n, name) for n, name in enumerate(wheels, 1))
@@ -84,7 +84,7 @@ def write_spec(el: str, release: Release, wheels: List[str], path: str) -> None:
 
 
 def required(release: Release) -> Dict[str, str]:
-    """`@REQUIRES apel-lib@` → the tags of what a package needs of the distribution and bundles."""
+    """`@REQUIRES_apel-lib@` → the tags of what a package needs of the distribution and bundles."""
     found: Dict[str, str] = {}
     for package in (COMMON, "apel-lib", "apel-ssm"):
         mine = [each for each in release.required if each.package == package]
@@ -96,9 +96,9 @@ def required(release: Release) -> Dict[str, str]:
     return found
 
 
-def tags(pairs: object) -> str:
+def tags(pairs: Iterable[Tuple[str, str]]) -> str:
     """Lines of the spec file, in columns."""
-    return "\n".join("%-15s %s" % (name + ":", value) for name, value in pairs)  # type: ignore[attr-defined]
+    return "\n".join("%-15s %s" % (name + ":", value) for name, value in pairs)
 
 
 def compiler(release: Release) -> str:
@@ -123,8 +123,8 @@ def is_version(python: str, wanted: str) -> bool:
 
 def macros_elsewhere() -> List[str]:
     """On a host that isn't EL, its macros by hand."""
-    done = subprocess.run(["rpm", "--eval", "%{_unitdir} %{?rhel}"], stdout=subprocess.PIPE, check=True)
-    return ["--load", os.path.join(HERE, "macros.el")] if done.stdout.split()[1:] == [] else []
+    done = subprocess.run(["rpm", "--eval", "%{?rhel}"], stdout=subprocess.PIPE, check=True)
+    return [] if done.stdout.strip() else ["--load", os.path.join(HERE, "macros.el")]
 
 
 def build(el: str, target: str) -> List[str]:
