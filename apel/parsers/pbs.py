@@ -195,7 +195,8 @@ def wanted(text: str) -> Values:
     values = dict(_WANTED.findall(plain, who.end(2)))
     values["user"], values["group"] = who.groups()
     if HELD in plain:
-        values = {key: value.replace(HELD, " ") for key, value in values.items()}
+        for key in ("user", "group", "queue"):  # no other value that is wanted has blanks
+            values[key] = values.get(key, "").replace(HELD, " ")
     return values
 
 
