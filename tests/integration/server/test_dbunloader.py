@@ -484,7 +484,7 @@ def test_daemon_runs_again_and_again_and_reads_its_files_when_told_to(
     small: Portal, monkeypatch: Any
 ) -> None:
     fill(small)
-    small.age("JobRecords")
+    small.age("JobRecords", "SyncRecords")
     runs: List[int] = []
 
     def steps(step: Any, interval: float, stop: Any) -> None:
