@@ -6,11 +6,11 @@ import shlex
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional
 
 from apel import times
-from apel.collect.external import output_of
 from apel.collect.place import Place
 from apel.collect.sources import HOUR, Log, Source, Unusable
 from apel.collect.state import State
 from apel.collect.window import Rule, Window, known_after
+from apel.external import output_of
 from apelcommon.errors import ConfigError, Transient
 from apelcommon.files import write_atomically
 

@@ -1,15 +1,14 @@
 """Grid Engine's host factors: what `qhost -F -xml` says of each host's cputmult and wallmult."""
 
 import logging
-import subprocess
 from typing import Dict, Optional, Tuple
 from xml.etree import ElementTree
 
-from apelcommon.errors import ServiceError
+from apel.external import QHOST, output_of
+from apelcommon.errors import ServiceError, Transient
 
 log = logging.getLogger(__name__)
 
-COMMAND = ("qhost", "-F", "-xml")
 TIMEOUT_SECONDS = 60
 
 #: Host -> the factors of its CPU time and of its wall time.
@@ -29,13 +28,10 @@ def host_factors(path: str = "") -> HostFactors:
     """
     if path:
         return from_file(path)
-    output = _command_output()
-    if output is None:
-        return {}
     try:
-        return parsed(output)
-    except ValueError as err:
-        log.warning("%s: %s; no host is scaled", " ".join(COMMAND), err)
+        return parsed(output_of(QHOST, {}, TIMEOUT_SECONDS).data)
+    except (Transient, ValueError) as err:
+        log.warning("%s: %s; no host is scaled", " ".join(QHOST), err)
         return {}
 
 
@@ -46,23 +42,6 @@ def from_file(path: str) -> HostFactors:
             return parsed(stream.read())
     except (OSError, ValueError) as err:
         raise ServiceError("[batch] qhost_file %s: %s" % (path, err)) from err
-
-
-def _command_output() -> Optional[bytes]:
-    """What the command prints; None, and a warning, if it isn't there, fails or hangs."""
-    try:
-        done = subprocess.run(
-            COMMAND,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            timeout=TIMEOUT_SECONDS,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError) as err:
-        log.warning("%s failed (%s): no host is scaled", " ".join(COMMAND), err)
-        return None
-    return done.stdout
 
 
 def parsed(output: bytes) -> HostFactors:

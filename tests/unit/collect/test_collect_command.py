@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from apel.collect.external import output_of
 from apel.collect.sources import ATTRIBUTES, SACCT_FIELDS
+from apel.external import output_of
 from apel.parsers import htcondor, slurmcolumns
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, EXIT_TRY_LATER, EXIT_USAGE
 from apelcommon.files import Lock, lock_path

@@ -48,10 +48,10 @@ def test_factors_of_the_command(command):
     "script, words",
     [
         ("exit 3", "status 3"),
-        ("exec sleep 60", "timed out"),
+        ("exec sleep 60", "did not end within 0.3 seconds"),
         ("echo error: commlib error", "no XML"),
         ("echo '<html/>'", "not the output of qhost"),
-        (None, "No such file"),
+        (None, "command not found"),
     ],
 )
 def test_command_that_fails_scales_nothing(command, caplog, monkeypatch, script, words):

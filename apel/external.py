@@ -1,4 +1,7 @@
-"""Running a command of the batch system: its whole output, or an error that says what happened."""
+"""Running a command of the batch system: its whole output, or an error that says what happened.
+
+Which these are: sacct and condor_history (apel/collect/sources.py), and QHOST below.
+"""
 
 import contextlib
 import logging
@@ -12,6 +15,9 @@ from apelcommon.errors import Transient
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 300
+
+#: Grid Engine: the attributes of all hosts.
+QHOST = ["qhost", "-F", "-xml"]
 
 
 class Output(NamedTuple):
@@ -38,17 +44,16 @@ def output_of(words: List[str], environment: Mapping[str, str], timeout_seconds:
             start_new_session=True,
         )
     except FileNotFoundError:
-        raise Transient("%s: command not found; nothing was collected (PATH, or its option)" % name) from None
+        raise Transient("%s: command not found (PATH, or its option)" % name) from None
     except OSError as err:
-        raise Transient("%s can't be run: %s; nothing was collected" % (name, err.strerror)) from err
+        raise Transient("%s can't be run: %s" % (name, err.strerror)) from err
     with process:
         try:
             data, complaint = process.communicate(timeout=timeout_seconds)
         except subprocess.TimeoutExpired:
             _kill(process)
             raise Transient(
-                "%s did not end within %g seconds and was stopped; nothing was collected"
-                % (name, timeout_seconds)
+                "%s did not end within %g seconds and was stopped" % (name, timeout_seconds)
             ) from None
         except BaseException:
             _kill(process)
