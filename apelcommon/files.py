@@ -67,8 +67,8 @@ def lock_path(program: str, *what: str) -> str:
 class Lock:
     """One process at a time: a context manager on a lock file.
 
-    The kernel's lock ends with its process, so a lock file left by a crash is simply taken over.
-    Raises ServiceError naming the process that holds it.
+    The kernel's lock ends with its process, so a lock file left by a crash is simply taken over. The file
+    goes with the lock. Raises ServiceError naming the process that holds it.
     """
 
     def __init__(self, path: str, what: str = "") -> None:
@@ -78,6 +78,20 @@ class Lock:
 
     def __enter__(self) -> "Lock":
         stream = self._open()
+        self._take(stream)
+        while not self._is_of(stream):
+            # Its former holder has removed the file since we opened it: nobody else will meet us there.
+            stream.close()
+            stream = self._open()
+            self._take(stream)
+        stream.seek(0)
+        stream.truncate()
+        stream.write("%d\n" % os.getpid())
+        stream.flush()
+        self._stream = stream
+        return self
+
+    def _take(self, stream: IO[str]) -> None:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
@@ -89,12 +103,13 @@ class Lock:
                 "%s is already running (process %s holds %s); this run ends now and has changed nothing."
                 % (self.what, holder, self.path)
             ) from err
-        stream.seek(0)
-        stream.truncate()
-        stream.write("%d\n" % os.getpid())
-        stream.flush()
-        self._stream = stream
-        return self
+
+    def _is_of(self, stream: IO[str]) -> bool:
+        """Whether the file of that name is still the one that was opened."""
+        opened = os.fstat(stream.fileno())
+        with contextlib.suppress(OSError):
+            return os.path.samestat(opened, os.stat(self.path))
+        return False
 
     def _open(self) -> IO[str]:
         try:
@@ -106,5 +121,9 @@ class Lock:
 
     def __exit__(self, *_: object) -> None:
         if self._stream is not None:
+            # Before the lock is given up, so that what goes is never another's.
+            with contextlib.suppress(OSError):
+                if self._is_of(self._stream):
+                    os.unlink(self.path)
             self._stream.close()
             self._stream = None

@@ -1,5 +1,6 @@
 """Pid files, locks, signals and the loop of steps: what happens after a crash, and beside a twin."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -95,6 +96,32 @@ def test_lock_held_by_a_live_process_ends_the_second_run(tmp_path):
         holder.communicate()
     with Lock(path, "apelparser"):  # P6: the lock of a killed process is taken over
         assert open_text(path) == "%d\n" % os.getpid()
+
+
+def test_a_lock_leaves_no_file(tmp_path):
+    path = str(tmp_path / "parser.lock")
+    for _ in range(2):
+        with Lock(path):
+            assert os.path.exists(path)
+        assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_lock_on_a_file_that_its_holder_removed_is_none(tmp_path, monkeypatch):
+    """P6: the holder ends between our opening the file and our locking it, and a third run begins."""
+    path, real, taken = str(tmp_path / "parser.lock"), fcntl.flock, []
+
+    def flock(stream, how):
+        if not taken:
+            taken.append(1)
+            os.unlink(path)
+        real(stream, how)
+
+    monkeypatch.setattr("apelcommon.files.fcntl.flock", flock)
+    with Lock(path, "apelparser"), pytest.raises(ServiceError, match="already running"), Lock(
+        path, "apelparser"
+    ):
+        pytest.fail("entered beside the holder")
+    assert taken and not os.path.exists(path)
 
 
 def open_text(path):
