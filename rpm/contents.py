@@ -40,7 +40,7 @@ PACKAGES: Dict[str, Package] = {
         modules=("ssm",),
         commands=("ssmsend", "ssmreceive", "ssmqueue"),
         configs=(Config("sender.cfg", secret=True), Config("receiver.cfg", secret=True), Config("dns")),
-        units=("ssmsend.service", "ssmsend.timer"),
+        units=("ssmsend.service", "ssmsend.timer", "ssmsend-daemon.service"),
         logrotate="apel-ssm",
     ),
     PARSERS: Package(

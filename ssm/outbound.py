@@ -10,6 +10,7 @@ import logging
 import time
 from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
+from apelcommon.daemon import notify
 from apelcommon.errors import Permanent
 from ssm.errors import TooLarge, TransportError
 from ssm.filequeues import FileQueue
@@ -112,6 +113,8 @@ class Outbound:
     def _in_turn(self, ids: Iterator[str]) -> Iterator[str]:
         """The elements to send, locked: those that were on the way when the line broke, then new ones."""
         while not self._stopped():
+            # A queue of a week takes longer than systemd's patience.
+            notify("WATCHDOG=1")
             if self._again:
                 yield self._again.popleft()
                 continue

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import stat
 
 import pytest
@@ -31,6 +32,17 @@ def test_messages_are_signed_sent_and_removed(transport, outgoing, sender_settin
     assert sorted(message.text for message in signed) == ["message 0", "message 1", "message 2"]
     assert outgoing.count() == 0
     assert not transport.is_open
+
+
+def test_systemd_hears_of_every_message(transport, outgoing, sender_settings, tmp_path, monkeypatch):
+    """A daemon that sends a long queue is at work, and no case for the watchdog."""
+    fill(outgoing, 3)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        assert send_queue(sender_settings).sent == 3
+        assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
 
 
 def test_empty_queue_needs_no_broker(transport, sender_settings, caplog):
