@@ -12,12 +12,12 @@ import math
 import os
 import re
 import time
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from apelcommon.files import write_atomically
 from apelcommon.options import Option
 
-__all__ = ["METRICS", "Counter", "Gauge", "Metrics"]
+__all__ = ["METRICS", "Counter", "Gauge", "Metrics", "last_success"]
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ METRICS = [
     )
 ]
 
+LAST_SUCCESS = "apel_last_success_timestamp_seconds"
 Labels = Tuple[Tuple[str, str], ...]
 
 
@@ -146,7 +147,7 @@ class Metrics:
         now = time.time()
         self.gauge("apel_last_run_timestamp_seconds", "When a run last ended.").set(now)
         self.gauge("apel_run_seconds", "How long the last run took.").set(now - self._began)
-        last = self.gauge("apel_last_success_timestamp_seconds", "When a run last ended well.", kept=True)
+        last = self.gauge(LAST_SUCCESS, "When a run last ended well.", kept=True)
         if success:
             last.set(now)
         return self.write()
@@ -195,6 +196,18 @@ class Metrics:
         except ValueError as err:  # UnicodeDecodeError is one
             log.warning("[metrics] textfile: %s is damaged (%s): its counters begin anew.", self.path, err)
             return {}
+
+
+def last_success(path: str, program: str) -> Optional[int]:
+    """When a run of `program` last ended well (epoch), as the file `path` says; None: it doesn't."""
+    try:
+        with open(path, encoding="utf-8", newline="\n") as stream:
+            family = _parse(stream).get(LAST_SUCCESS)
+    except (OSError, ValueError):
+        return None
+    series = family.series if family else {}
+    found = [value for labels, value in series.items() if ("program", program) in labels]
+    return int(max(found)) if found and all(map(math.isfinite, found)) else None
 
 
 @contextlib.contextmanager

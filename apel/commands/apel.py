@@ -14,6 +14,7 @@ from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError
+from apelcommon.metrics import last_success
 
 FINE, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -28,12 +29,16 @@ class Problem(NamedTuple):
 
 
 class Spool(NamedTuple):
-    """Messages in the outgoing queue; `oldest`: since when the first waits; `failed`: put aside for good."""
+    """Messages in the outgoing queue; `oldest`: since when the first waits; `failed`: put aside for good.
+
+    `sender`: when the sender last ended well; None: it keeps no figures, or never did.
+    """
 
     path: str
     messages: int
     oldest: Optional[int]
     failed: int
+    sender: Optional[int] = None
 
 
 class ApelCommand(Command):
@@ -80,7 +85,7 @@ class ApelCommand(Command):
         """Do the work; the exit status."""
         try:
             settings = CLIENT.read(args.config)
-            status, spool = _site(settings), _spool(_queue_path(settings, args.ssm_config))
+            status, spool = _site(settings), _outgoing(settings, args.ssm_config)
         except ServiceError as err:
             if not args.check:
                 raise
@@ -107,13 +112,14 @@ def _site(settings: Settings) -> SiteStatus:
         db.close()
 
 
-def _queue_path(settings: Settings, ssm_config: str) -> str:
+def _outgoing(settings: Settings, ssm_config: str) -> Spool:
     """The queue that the sender empties, or if it has no file here, the one that the client fills."""
-    if os.path.exists(ssm_config):
-        from ssm.options import SENDER
+    if not os.path.exists(ssm_config):
+        return _spool(os.path.join(settings.unloader.dir_location, "outgoing"))
+    from ssm.options import SENDER
 
-        return str(SENDER.read(ssm_config).messaging.path)
-    return os.path.join(settings.unloader.dir_location, "outgoing")
+    sender = SENDER.read(ssm_config)
+    return _spool(sender.messaging.path)._replace(sender=last_success(sender.metrics.textfile, "ssmsend"))
 
 
 def _spool(path: str) -> Spool:
@@ -200,7 +206,8 @@ def _page(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Iterator
     yield "client   %s" % _run(status.client)
     yield "         last unloaded %s; %d months to sum up" % (age(status.sent), status.months)
     waits = ", the oldest written %s" % age(spool.oldest) if spool.messages else ""
-    yield "sender   %d messages wait in %s%s" % (spool.messages, spool.path, waits)
+    ended = "" if spool.sender is None else "ended well %s; " % age(spool.sender)
+    yield "sender   %s%d messages wait in %s%s" % (ended, spool.messages, spool.path, waits)
     for waiting in status.waiting:
         yield "waiting  %d jobs, the oldest ended %s: %s" % (
             waiting.jobs,
@@ -228,7 +235,8 @@ def _as_json(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Dict[
         "months_to_sum": status.months,
         "unloaded": status.sent,
         "rejected_lines": status.rejected_lines,
-        "queue": dict(spool._asdict()),
+        "sender": {"well": spool.sender},
+        "queue": {name: value for name, value in spool._asdict().items() if name != "sender"},
         "status": WORDS[max([problem.level for problem in problems], default=FINE)],
         "problems": [{"level": WORDS[problem.level], "text": problem.text} for problem in problems],
     }

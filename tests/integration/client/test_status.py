@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from typing import Any, Callable
 
 import pytest
@@ -9,6 +10,7 @@ from gridsite import CE1, CE2, event, grid, new_site
 
 from apel import times
 from apel.commands import apel, apelclient, apelparser
+from ssm.commands import ssmsend
 from ssm.filequeues import OutgoingQueue
 
 CLIENT = """\
@@ -54,6 +56,18 @@ lockfile = {folder}/parser.lock
 textfile = {folder}/apel.prom
 [logging]
 logfile =
+console = false
+"""
+SENDER = """\
+[sender]
+protocol = DIRECTORY
+[messaging]
+path = {folder}/spool/outgoing
+destination = {folder}/handed
+[metrics]
+textfile = {folder}/apel.prom
+[logging]
+logfile = {folder}/ssmsend.log
 console = false
 """
 
@@ -170,6 +184,18 @@ def test_messages_put_aside_are_told(host: Host) -> None:
     code, said = host.status("--check")
     assert code == 1
     assert "1 messages can't be sent, see" in said
+
+
+def test_last_success_of_the_sender_is_read_from_its_figures(host: Host) -> None:
+    """As ssmsend writes them, be it from its own timer or as a part of apelclient."""
+    assert (host.parser(), host.client()) == (0, 0)
+    (host.folder / "none.cfg").write_text(SENDER.format(folder=host.folder))
+    assert "sender   0 messages wait in" in host.status()[1]
+    assert ssmsend.main(["-c", str(host.folder / "none.cfg")]) == 0
+    assert re.search("^sender   ended well [0-9]+ seconds ago; 0 messages wait", host.status()[1], re.MULTILINE)
+    assert json.loads(host.status("--json")[1])["sender"]["well"] <= times.now()
+    (host.folder / "apel.prom").write_text("damaged, or another's")
+    assert "sender   0 messages wait in" in host.status()[1]
 
 
 def test_json_has_all_of_it(host: Host) -> None:
