@@ -6,13 +6,15 @@ The files are INI as the incumbent reads them: option names in any case, section
 
 import configparser
 import difflib
+import os
 import textwrap
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from apelcommon.errors import ConfigError
+from apelcommon.errors import ConfigError, ServiceError
 from apelcommon.logs import FORMATS, LEVELS, TEXT
 from apelcommon.options import REQUIRED, Option
+from apelcommon.resources import sample_path
 
 __all__ = ["REQUIRED", "LOGGING", "Option", "OptionTable", "Settings"]
 
@@ -87,7 +89,7 @@ class OptionTable:
             with open(path, encoding="utf-8") as stream:
                 text = stream.read()
         except FileNotFoundError:
-            raise ConfigError("Config file not found at %s" % path) from None
+            raise ConfigError("Config file not found at %s: %s" % (path, _what_to_do(path))) from None
         except (OSError, UnicodeDecodeError) as err:
             raise ConfigError("Config file %s can't be read: %s" % (path, err)) from err
         return self.parse(text, path)
@@ -131,6 +133,15 @@ class OptionTable:
                 if option.section == section:
                     lines += _sample_lines(option)
         return "\n".join(lines) + "\n"
+
+
+def _what_to_do(path: str) -> str:
+    """What to do about a file that isn't there."""
+    try:
+        sample = sample_path(os.path.basename(path))
+    except ServiceError:
+        return "name another, see --help"
+    return "copy %s there and edit it, or name another, see --help" % sample
 
 
 class _Reader:

@@ -88,7 +88,9 @@ class ParserCommand(Command):
         settings = self.settings(args)
         log.info("Starting apel parser version %s", __version__)
         if args.dry_run:
-            return _finish(_parse(settings, DryRun()), show=not settings.logging.console)
+            status = _finish(_parse(settings, DryRun()), show=not settings.logging.console)
+            print("This was a dry run: nothing has been stored.")
+            return status
         with Lock(lock_path(settings), self.name):
             reports = _parse_into_database(settings, replay if args.replay_rejects else run)
         return _finish(reports, show=args.replay_rejects and not settings.logging.console)
@@ -171,7 +173,7 @@ def _source(
     options = ParserOptions(
         site=settings.site_info.site_name,
         machine_name=settings.site_info.lrms_server,
-        parallel=section.parallel,
+        parallel=settings.batch.parallel,
         scale_host_factor=bool(settings.batch.scale_host_factor),
         ge_ms_timestamps=settings.batch.ge_ms_timestamps,
         identity_map=settings.parser.identity_map,

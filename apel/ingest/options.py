@@ -54,7 +54,6 @@ BLAH: List[Option] = [
     Option(
         "blah", "reparse", "boolean", False, "Whether all files are read again and their records replaced."
     ),
-    Option("blah", "parallel", "boolean", False, "Not used; old files have it."),
 ]
 
 BATCH: List[Option] = [

@@ -103,6 +103,7 @@ def test_dry_run_stores_nothing(site):
     status, out, _ = site.command("--dry-run")
     assert status == 0
     assert "batch: 400 records stored" in out
+    assert "This was a dry run: nothing has been stored." in out
     assert site.jobs() == []
     assert site.rows("SELECT * FROM ProcessedFiles") == []
 

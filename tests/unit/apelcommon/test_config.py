@@ -105,6 +105,8 @@ def test_config_obsolete_option_is_accepted_with_a_hint():
 def test_config_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="Config file not found at .*none.cfg"):
         TABLE.read(str(tmp_path / "none.cfg"))
+    with pytest.raises(ConfigError, match="client.cfg: copy .*/conf/client.cfg there and edit it"):
+        TABLE.read(str(tmp_path / "client.cfg"))
 
 
 def test_config_file_that_is_no_ini_is_named(tmp_path):
