@@ -19,13 +19,15 @@ from apelcommon.metrics import last_success
 FINE, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 HOUR = 3600
+BENCHMARK = "apelclient --check-config names them; write a manual_spec into client.cfg, or ask the BDII"
 
 
 class Problem(NamedTuple):
-    """Something that is not as it should be: WARNING or CRITICAL, in words."""
+    """Something that is not as it should be: WARNING or CRITICAL, in words; and what to do next."""
 
     level: int
     text: str
+    todo: str
 
 
 class Spool(NamedTuple):
@@ -153,22 +155,30 @@ def find_problems(status: SiteStatus, spool: Spool, warning: float, critical: fl
     for name, last in runs:
         level = _level(last.well, warning, critical)
         if level != FINE:
-            yield Problem(level, "%s ended well %s" % (name, age(last.well)))
+            yield Problem(level, "%s ended well %s" % (name, age(last.well)), _see_run(name))
         elif last.failed:
-            yield Problem(WARNING, "the last run of %s failed" % name)
+            yield Problem(WARNING, "the last run of %s failed" % name, _see_run(name))
     yield from _spool_problems(spool, warning, critical)
     for waiting in status.waiting:
         if "benchmark" in waiting.reason:
-            yield Problem(WARNING, "%d jobs wait: %s" % (waiting.jobs, waiting.reason))
+            yield Problem(WARNING, "%d jobs wait: %s" % (waiting.jobs, waiting.reason), BENCHMARK)
 
 
 def _spool_problems(spool: Spool, warning: float, critical: float) -> Iterator[Problem]:
     level = _level(spool.oldest, warning, critical) if spool.messages else FINE
     if level != FINE:
         text = "%d messages wait to be sent, the oldest written %s"
-        yield Problem(level, text % (spool.messages, age(spool.oldest)))
+        yield Problem(level, text % (spool.messages, age(spool.oldest)), "ssmsend --check-config --connect")
     if spool.failed:
-        yield Problem(WARNING, "%d messages can't be sent, see %s/failed" % (spool.failed, spool.path))
+        text = "%d messages can't be sent, see %s/failed" % (spool.failed, spool.path)
+        todo = "read the .reason beside each; when that is cured: ssmqueue requeue %s --all" % spool.path
+        yield Problem(WARNING, text, todo)
+
+
+def _see_run(name: str) -> str:
+    """Where to look when a program has not run well: `name` may go on with the batch system."""
+    program = name.split()[0]
+    return "read its log, systemctl status %s or cron's mail; %s --check-config" % (program, program)
 
 
 def _level(when: Optional[int], warning: float, critical: float) -> int:
@@ -216,6 +226,7 @@ def _page(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Iterator
         )
     for problem in problems:
         yield "%-8s %s" % (WORDS[problem.level].lower(), problem.text)
+        yield "   do:    %s" % problem.todo
     if not problems:
         yield "Everything is in order."
 
@@ -238,7 +249,9 @@ def _as_json(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Dict[
         "sender": {"well": spool.sender},
         "queue": {name: value for name, value in spool._asdict().items() if name != "sender"},
         "status": WORDS[max([problem.level for problem in problems], default=FINE)],
-        "problems": [{"level": WORDS[problem.level], "text": problem.text} for problem in problems],
+        "problems": [
+            {"level": WORDS[problem.level], "text": problem.text, "do": problem.todo} for problem in problems
+        ],
     }
 
 

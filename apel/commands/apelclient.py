@@ -215,15 +215,20 @@ def _send(settings: Settings, ssm_config: str, stop: Stop) -> None:
     """Send what is in the queue that sender.cfg names. ssm is imported only where it is to run."""
     if not settings.ssm.enabled:
         return
+    from ssm.filequeues import FAILED
     from ssm.sender import send_queue
 
+    sender = _sender_settings(ssm_config)
     try:
-        sent = send_queue(_sender_settings(ssm_config), stop)
+        sent = send_queue(sender, stop)
     except ServiceError as err:
         log.error("SSM failed to run.")
         raise err
     if sent.failed:
-        raise ServiceError("%d messages can't be sent; the log says why." % sent.failed)
+        raise ServiceError(
+            "%d messages can't be sent; the log says why. Those put aside are in %s: ssmqueue requeue %s --all."
+            % (sent.failed, os.path.join(sender.messaging.path, FAILED), sender.messaging.path)
+        )
 
 
 def _sender_settings(path: str) -> Settings:

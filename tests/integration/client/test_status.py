@@ -10,7 +10,7 @@ from gridsite import CE1, CE2, event, grid, new_site
 
 from apel import times
 from apel.commands import apel, apelclient, apelparser
-from ssm.commands import ssmsend
+from ssm.commands import ssmqueue, ssmsend
 from ssm.filequeues import OutgoingQueue
 
 CLIENT = """\
@@ -124,7 +124,7 @@ def test_a_site_that_never_ran_is_critical(host: Host) -> None:
     assert said.startswith("APEL CRITICAL - apelclient ended well never; apelparser ended well never |")
     code, said = host.status()
     assert code == 0
-    assert "parser   ended well never" in said and "critical apelclient ended well never" in said
+    assert "parser   ended well never" in said and "critical apelclient ended well never\n   do:    read" in said
 
 
 def test_a_site_that_works_is_ok(host: Host) -> None:
@@ -184,6 +184,9 @@ def test_messages_put_aside_are_told(host: Host) -> None:
     code, said = host.status("--check")
     assert code == 1
     assert "1 messages can't be sent, see" in said
+    assert "   do:    read the .reason beside each; when that is cured: ssmqueue requeue" in host.status()[1]
+    assert ssmqueue.main(["requeue", str(host.folder / "spool" / "outgoing"), "--all"]) == 0
+    assert host.status("--check")[0] == 0
 
 
 def test_last_success_of_the_sender_is_read_from_its_figures(host: Host) -> None:
