@@ -124,7 +124,9 @@ def test_a_site_that_never_ran_is_critical(host: Host) -> None:
     assert said.startswith("APEL CRITICAL - apelclient ended well never; apelparser ended well never |")
     code, said = host.status()
     assert code == 0
-    assert "parser   ended well never" in said and "critical apelclient ended well never\n   do:    read" in said
+    assert (
+        "parser   ended well never" in said and "critical apelclient ended well never\n   do:    read" in said
+    )
 
 
 def test_a_site_that_works_is_ok(host: Host) -> None:
@@ -195,7 +197,9 @@ def test_last_success_of_the_sender_is_read_from_its_figures(host: Host) -> None
     (host.folder / "none.cfg").write_text(SENDER.format(folder=host.folder))
     assert "sender   0 messages wait in" in host.status()[1]
     assert ssmsend.main(["-c", str(host.folder / "none.cfg")]) == 0
-    assert re.search("^sender   ended well [0-9]+ seconds ago; 0 messages wait", host.status()[1], re.MULTILINE)
+    assert re.search(
+        "^sender   ended well [0-9]+ seconds ago; 0 messages wait", host.status()[1], re.MULTILINE
+    )
     assert json.loads(host.status("--json")[1])["sender"]["well"] <= times.now()
     (host.folder / "apel.prom").write_text("damaged, or another's")
     assert "sender   0 messages wait in" in host.status()[1]

@@ -187,6 +187,22 @@ def test_every_service_is_shut_in_alike(contents, root):
     assert {unit: sandboxes[unit] for unit in services if sandboxes[unit] != sandboxes[services[0]]} == {}
 
 
+def test_documentation_says_which_package_brings_a_command(contents, root):
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", read(root, "docs", "install.md"), re.MULTILINE))
+    for package, command in contents.all_of("commands"):
+        assert "`%s`" % command in rows[package], command
+
+
+def test_documentation_says_which_units_there_are(contents, root):
+    """But for the services that a timer starts; units in instances are told by an example."""
+    text = re.sub("@[A-Za-z]+[.]", "@.", read(root, "docs", "install.md"))
+    units = [unit for _, unit in contents.all_of("units")]
+    shown = [
+        unit for unit in units if unit.endswith(".timer") or unit.replace(".service", ".timer") not in units
+    ]
+    assert [unit for unit in shown if "`%s`" % unit not in text] == []
+
+
 def test_bundled_wheels_are_pinned_by_hash(releases, root):
     for el, release in releases.items():
         lines = read(root, "rpm", "bundled", "el%s.txt" % el).splitlines()

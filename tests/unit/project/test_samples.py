@@ -59,7 +59,9 @@ def test_sample_is_read_but_for_what_the_site_must_fill_in(table):
 @of_all_tables
 def test_sample_holds_nothing_obsolete(table):
     """A new site's first run warns of nothing that the site has not written itself."""
-    assert [key for key in table.obsolete if key in {(each.section, each.name) for each in table.options}] == []
+    assert [
+        key for key in table.obsolete if key in {(each.section, each.name) for each in table.options}
+    ] == []
 
 
 def nearest_difference(sample, samples):
