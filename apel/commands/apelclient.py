@@ -226,7 +226,7 @@ def _send(settings: Settings, ssm_config: str, stop: Stop) -> None:
         raise err
     if sent.failed:
         raise ServiceError(
-            "%d messages can't be sent; the log says why. Put aside are those in %s: ssmqueue requeue %s --all"
+            "%d messages can't be sent; the log says why. Some may be in %s: ssmqueue requeue %s --all"
             % (sent.failed, os.path.join(sender.messaging.path, FAILED), sender.messaging.path)
         )
 
