@@ -13,6 +13,7 @@ import zlib
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from apel.db import Database
+from apel.db.lookups import NONE
 from apel.errors import RecordError
 from apel.messages import encode
 from apel.records import JobRecord
@@ -137,7 +138,9 @@ def _with_benchmarks(db: Database, month: SiteMonth, records: List[Any]) -> List
         found.setdefault((machine, job, end), []).append((kind, float(value)))
     if not found:
         return records
-    keys = [(record.MachineName, record.LocalJobId, utc_text(record.EndTime)) for record in records]
+    keys = [
+        (record.MachineName or NONE, record.LocalJobId, utc_text(record.EndTime)) for record in records
+    ]
     return [
         record.replace(Benchmarks=tuple(found[key])) if key in found else record
         for record, key in zip(records, keys)

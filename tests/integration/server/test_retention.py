@@ -328,3 +328,16 @@ def test_a_site_with_an_odd_name(server_db: Database, tmp_path: Any) -> None:
     done = write_archive(centre.db, SiteMonth(number, *MARCH), "a/../b c", str(tmp_path))
     assert done.records == contents(str(tmp_path / "a%2F..%2Fb c.2025-03.jobs.gz")).records == 1
     assert SIGNER in str(centre.rows("SELECT name FROM DNs"))
+
+
+def test_an_archive_keeps_the_benchmarks_of_jobs_without_a_machine(centre: Centre, tmp_path: Any) -> None:
+    """Absent names are the word None in the tables, and nothing in records."""
+    body = message([job(MachineName=None), job(MachineName="m")], "job v0.4")
+    centre.load(body.replace("{HEPscore23: 10.0}", "{HEPscore23: 10.0, si2k: 2500}"))
+    assert centre.count("JobBenchmarks") == 4
+    before = all_jobs(centre)
+    write_archive(centre.db, month_of(centre, "EXAMPLE-NORTH"), "EXAMPLE-NORTH", str(tmp_path))
+    for table in ("JobRecords", "JobBenchmarks"):
+        centre.execute("DELETE FROM " + table)
+    restore(centre, str(tmp_path / "EXAMPLE-NORTH.2025-03.jobs.gz"))
+    assert all_jobs(centre) == before
