@@ -118,7 +118,7 @@ def _archive(retention: Retention, names: Dict[int, str], args: argparse.Namespa
 
 
 def _purge(retention: Retention, names: Dict[int, str], args: argparse.Namespace) -> int:
-    done = retention.run(_guard(args.archived, names), args.dry_run)
+    done = retention.run(_guard(retention, args.archived, names), args.dry_run)
     would = "would be " if args.dry_run else ""
     for one, jobs in done.purged.items():
         print("%s: %d jobs %spurged." % (_name(names, one), jobs, would))
@@ -135,8 +135,8 @@ def _summary(done: Purged) -> str:
     return "Months of sites: %d purged, %d closed, %d waiting, %d refused." % counts
 
 
-def _guard(folder: Optional[str], names: Dict[int, str]) -> Guard:
-    """Refuses months that have no whole file in `folder`; without one, none."""
+def _guard(retention: Retention, folder: Optional[str], names: Dict[int, str]) -> Guard:
+    """Refuses months whose jobs are not all, and as they are now, in a file in `folder`; without one, none."""
 
     def look(one: SiteMonth, jobs: int) -> Optional[str]:
         if folder is None:
@@ -145,7 +145,12 @@ def _guard(folder: Optional[str], names: Dict[int, str]) -> Guard:
             kept = contents(os.path.join(folder, file_name(names[one.site_id], one)))
         except Permanent as err:
             return str(err).rstrip(".")
-        return None if kept.records == jobs else "its archive holds %d jobs, not %d" % (kept.records, jobs)
+        if kept.records != jobs:
+            return "its archive holds %d jobs, not %d" % (kept.records, jobs)
+        newest = retention.newest_job(one)
+        if kept.newest < newest:
+            return "its archive is from before jobs were changed at %s: archive it again" % times.utc_text(newest)
+        return None
 
     return look
 

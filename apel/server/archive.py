@@ -1,7 +1,8 @@
 """The job records of a month of a site in a compressed file, as messages that the loader can load again.
 
 A file is gzip of JSON lines: a message each (signer, empaid, body), and at the end how many records and
-messages there were, so that a file that was cut is not taken for a whole one.
+messages there were, so that a file that was cut is not taken for a whole one, and when the newest of them was
+written, so that one from before a correction is not taken for enough.
 """
 
 import gzip
@@ -36,11 +37,12 @@ JOINED = {
     "VORole": "VORoles.name",
 }
 FIELDS = [name for name in JobRecord.names if name != "Benchmarks"]
-COLUMNS = ["Publisher", *FIELDS]
+COLUMNS = ["Publisher", "UpdateTime", *FIELDS]
 INTEGERS = {field.name for field in JobRecord.fields if field.kind in ("integer", "timestamp")}
 SELECTED = ", ".join("%s AS %s" % (JOINED.get(name, "JobRecords." + name), name) for name in FIELDS)
 SOURCE = (
-    """(SELECT Publishers.name AS Publisher, JobRecords.SiteID, JobRecords.EndYear, JobRecords.EndMonth, %s
+    """(SELECT Publishers.name AS Publisher, JobRecords.SiteID, JobRecords.EndYear, JobRecords.EndMonth,
+JobRecords.UpdateTime, %s
 FROM JobRecords
 JOIN Sites ON Sites.id = JobRecords.SiteID
 JOIN SubmitHosts ON SubmitHosts.id = JobRecords.SubmitHostID
@@ -65,10 +67,11 @@ Key = Tuple[Any, ...]
 
 
 class Contents(NamedTuple):
-    """What a file holds."""
+    """What a file holds; `newest`: when the last of its records was written, epoch seconds, by the database."""
 
     messages: int
     records: int
+    newest: int
 
 
 def file_name(site: str, month: SiteMonth) -> str:
@@ -83,17 +86,18 @@ def write_archive(db: Database, month: SiteMonth, site: str, folder: str) -> Con
     """
     path = os.path.join(folder, file_name(site, month))
     part = path + ".part"
-    messages = records = 0
+    messages = records = newest = 0
     try:
         with open(part, "wb") as raw:
             with gzip.open(raw, "wb", compresslevel=6) as stream:
-                for signer, batch in _batches(db, month):
+                for signer, written, batch in _batches(db, month):
                     for body in _bodies(batch):
                         messages += 1
                         empaid = "archive/%s-%d" % (file_name(site, month)[: -len(SUFFIX)], messages)
                         stream.write(_line({"signer": signer, "empaid": empaid, "body": body}))
                     records += len(batch)
-                stream.write(_line({"messages": messages, "records": records}))
+                    newest = max(newest, written)
+                stream.write(_line({"messages": messages, "records": records, "newest": newest}))
             raw.flush()
             os.fsync(raw.fileno())
         os.rename(part, path)
@@ -104,21 +108,22 @@ def write_archive(db: Database, month: SiteMonth, site: str, folder: str) -> Con
         raise Permanent(
             "%s: a record breaks a rule, and could not be loaded again: %s" % (path, err)
         ) from err
-    return Contents(messages, records)
+    return Contents(messages, records, newest)
 
 
 def _line(value: Dict[str, Any]) -> bytes:
     return (json.dumps(value, sort_keys=True) + "\n").encode("utf-8")
 
 
-def _batches(db: Database, month: SiteMonth) -> Iterator[Tuple[str, List[Any]]]:
-    """Publisher and records, a message's worth at a time, in flat memory."""
+def _batches(db: Database, month: SiteMonth) -> Iterator[Tuple[str, int, List[Any]]]:
+    """Publisher, when the newest was written, and records: a message's worth at a time, in flat memory."""
     rows = db.stream_text(SOURCE, COLUMNS, WHERE, month, ORDER)
     for publisher, group in itertools.groupby(rows, key=lambda row: row[0]):
         mine = iter(group)
         some = list(itertools.islice(mine, RECORDS_PER_MESSAGE))
         while some:
-            yield str(publisher), _with_benchmarks(db, month, [_record(row[1:]) for row in some])
+            records = _with_benchmarks(db, month, [_record(row[2:]) for row in some])
+            yield str(publisher), max(int(row[1]) for row in some), records
             some = list(itertools.islice(mine, RECORDS_PER_MESSAGE))
 
 
@@ -165,7 +170,7 @@ def contents(path: str) -> Contents:
         end = line
     if end.get("messages") != messages:
         raise Permanent("%s is no archive of jobs, or was cut." % path)
-    return Contents(messages, int(end["records"]))
+    return Contents(messages, int(end["records"]), int(end.get("newest", 0)))
 
 
 def messages_in(path: str) -> Iterator[Dict[str, str]]:

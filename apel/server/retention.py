@@ -81,6 +81,10 @@ class Retention:
         found = {SiteMonth(*row[:3]): int(row[3]) for row in rows if None not in row}
         return {month: jobs for month, jobs in found.items() if self.site_id in (None, month.site_id)}
 
+    def newest_job(self, month: SiteMonth) -> int:
+        """When the last of a month's job records was written, in epoch seconds."""
+        return times.epoch_from_text(self.db.run(lambda tx: tx.value(NEWEST[0], month)))
+
     def run(self, guard: Guard = lambda month, jobs: None, dry_run: bool = False) -> Purged:
         """Take each month one step further, if neither we nor `guard` see anything against it."""
         done = Purged({}, [], [], {})

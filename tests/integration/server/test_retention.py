@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import time
 from typing import Any, Dict, List
 
 import pytest
@@ -341,3 +342,18 @@ def test_an_archive_keeps_the_benchmarks_of_jobs_without_a_machine(centre: Centr
         centre.execute("DELETE FROM " + table)
     restore(centre, str(tmp_path / "EXAMPLE-NORTH.2025-03.jobs.gz"))
     assert all_jobs(centre) == before
+
+def test_an_archive_from_before_a_correction_is_not_enough(
+    files: Installation, tmp_path: Any, capsys: Any
+) -> None:
+    """As many jobs as there are, but not what they say now: they would be lost."""
+    old = ("--older-than", "1", "--site", "SOUTH")
+    assert database_command(files, "archive", *old, "--output", str(tmp_path)) == EXIT_DONE
+    time.sleep(1.1)  # UpdateTime has whole seconds
+    files.centre.load(message([job(Site="SOUTH", LocalJobId="7", WallDuration=3601)]))
+    files.centre.summarise()
+    purging = ("purge", *old, "--archived", str(tmp_path))
+    assert database_command(files, *purging) == EXIT_FAILED
+    assert "SOUTH 2025-03: not purged: its archive is from before" in capsys.readouterr().err
+    assert database_command(files, "archive", *old, "--output", str(tmp_path)) == EXIT_DONE
+    assert database_command(files, *purging) == EXIT_DONE
