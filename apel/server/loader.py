@@ -19,7 +19,7 @@ from apel.server.closed import REFUSED, MonthsClosed, refuse_closed
 from apel.server.kinds import TABLES, months_of
 from apel.server.rejects import Rejects
 from apel.server.rest import Rest
-from apel.server.site_rights import SiteRights
+from apel.server.site_rights import SiteRights, stored_sites
 from apel.server.turns import Turns
 from apel.server.verdicts import as_rejected, reasons, without
 from apel.summaries import SiteMonth
@@ -251,8 +251,11 @@ class Loader:
 
     def _permitted(self, delivery: Delivery, message: Message) -> Message:
         """The message, without the records of sites that its signer may not send for if that is enforced."""
-        refused = self.rights.check(delivery.signer, message.records) if self.rights is not None else []
-        if self.rights is None or not refused:
+        if self.rights is None:
+            return message
+        stored = stored_sites(self.db, message.records)
+        refused = self.rights.check(delivery.signer, message.records, stored)
+        if not refused:
             return message
         if not self.rights.enforced:
             log.warning(

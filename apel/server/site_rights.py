@@ -5,11 +5,12 @@ that is gone or damaged leaves the last good map in force.
 """
 
 import logging
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 from apel.auth.lists import ANY_SITE, by_name, rights_in
+from apel.db import Database
 from apel.errors import shown
-from apel.records import Record
+from apel.records import Record, StorageRecord
 from apelcommon.errors import ConfigError
 from apelcommon.files import FileState, file_state
 
@@ -19,6 +20,10 @@ OFF, WARN, ENFORCE = "off", "warn", "enforce"
 MODES = (OFF, WARN, ENFORCE)
 #: The fields that name a record's site; the first that its class has.
 SITE_FIELDS = ("Site", "SiteName")
+IDS_PER_QUERY = 500
+STORED = (
+    "SELECT RecordId, name FROM StarRecords JOIN Sites ON id = SiteID WHERE RecordId IN (%s) ORDER BY RecordId"
+)
 
 
 class SiteRights:
@@ -35,8 +40,10 @@ class SiteRights:
         if trouble:
             raise ConfigError("[auth] map: %s %s. apelauth makes it." % (path, trouble))
 
-    def check(self, signer: str, records: List[Any]) -> List[Tuple[Record, str]]:
-        """The records that the signer may not send, each with the reason."""
+    def check(
+        self, signer: str, records: List[Any], stored: Mapping[str, str]
+    ) -> List[Tuple[Record, str]]:
+        """The records that the signer may not send, each with the reason. stored: what `stored_sites` says."""
         self._refresh()
         sites = self._sites.get(signer, set())
         field = _site_field(records)
@@ -44,8 +51,15 @@ class SiteRights:
             return []
         found = {getattr(record, field) for record in records} - sites
         reasons = {site: _reason(field, site, signer, bool(sites)) for site in found}
-        return [
+        refused = [
             (record, reasons[getattr(record, field)]) for record in records if getattr(record, field) in found
+        ]
+        others = {name: site for name, site in stored.items() if site not in sites}
+        taken = [record for record in records if others and getattr(record, field) not in found]
+        return refused + [
+            (record, _reason("RecordId", others[record.RecordId], signer, True))
+            for record in taken
+            if record.RecordId in others
         ]
 
     def _refresh(self) -> None:
@@ -68,6 +82,22 @@ class SiteRights:
         self._sites = by_name((self._canonical(name), site) for name, site in rights)
         log.info("[auth] map: %s names the sites of %d signers", self.path, len(self._sites))
         return ""
+
+
+def stored_sites(db: Database, records: List[Any]) -> Dict[str, str]:
+    """RecordId -> the site of the record that is stored under it, which one of these would replace.
+
+    Only storage records have a key without the site in it; of others: nothing.
+    """
+    found: Dict[str, str] = {}
+    if not records or not isinstance(records[0], StorageRecord) or not db.has("storage"):
+        return found
+    names = [record.RecordId for record in records]
+    for start in range(0, len(names), IDS_PER_QUERY):
+        some = names[start : start + IDS_PER_QUERY]
+        query = STORED % ", ".join(["%s"] * len(some))
+        found.update(db.run(lambda tx, query=query, some=some: tx.rows(query, some)))
+    return found
 
 
 def _site_field(records: List[Any]) -> Optional[str]:

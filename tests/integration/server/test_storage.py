@@ -5,10 +5,12 @@ from typing import Any, Iterator
 
 import pytest
 from central_records import star, storage
-from centre import SIGNER, Centre
+from centre import END, SIGNER, Centre
 from golden import comparable, golden_view
 
+from apel.server.site_rights import ENFORCE, WARN, SiteRights
 from servers.databases import BACKENDS, fresh_database
+from ssm.dn import canonical
 
 DATA = pathlib.Path(__file__).parents[2] / "data"
 GOLDEN = DATA / "golden" / "storage"
@@ -85,3 +87,20 @@ def test_large_counts_and_capacities_are_stored(centre: Centre) -> None:
     """P22: the incumbent has 32 bits for files."""
     centre.load(star(storage(FileCount=2**40, ResourceCapacityUsed=2**62)))
     assert centre.rows("SELECT FileCount, ResourceCapacityUsed FROM VStarRecords") == [(2**40, 2**62)]
+
+
+def test_a_storage_record_of_another_site_is_not_replaced(centre: Centre, tmp_path: Any) -> None:
+    """D13: its RecordId alone is its key, so who knows it could take the record away from its site."""
+    (tmp_path / "dn-sites").write_text("NORTH %s\n" % SIGNER)
+    theirs, ours, later, stolen = (
+        star(storage(RecordId=name, Site=site, CreateTime=END + seconds))
+        for name, site, seconds in (("a", "OTHER", 0), ("b", "NORTH", 0), ("b", "NORTH", 60), ("a", "NORTH", 60))
+    )
+    query = "SELECT RecordId, Site FROM VStarRecords ORDER BY RecordId"
+    for mode, site in ((ENFORCE, "OTHER"), (WARN, "NORTH")):
+        rights = SiteRights(str(tmp_path / "dn-sites"), mode, canonical)
+        centre.load(theirs)
+        centre.load(ours, later, stolen, rights=rights)
+        assert centre.rows(query) == [("a", site), ("b", "NORTH")]
+    (rejected,) = centre.rejected()
+    assert "RecordId: OTHER: %s may not send it" % SIGNER in rejected["error"]
