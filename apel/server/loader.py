@@ -111,6 +111,8 @@ class Loader:
         self.tally = Tally()
         self._rejects = Rejects(queues.reject)
         self._rejected_names: Set[str] = set()
+        #: What is committed, by the name of its message, and what of it is to be rejected ('': nothing).
+        self._committed: Dict[str, Tuple[Outcome, str]] = {}
         self._rest = Rest()
         self._turns = Turns(queues.incoming)
         self._next_purge = 0.0
@@ -139,6 +141,8 @@ class Loader:
             done += self._take(name)
             notify("WATCHDOG=1")
         self._rest.end_pass()
+        for name in [name for name in self._committed if not self._rest.knows(name)]:
+            del self._committed[name]
         return done
 
     @property
@@ -205,6 +209,7 @@ class Loader:
                 self.queues.accept.add(_element(delivery))
             self.queues.incoming.remove(name)
         self._rejected_names.discard(name)
+        self._committed.pop(name, None)
         self._rest.end(name)
         self.tally.add(outcome)
         self.tell(outcome)
@@ -221,6 +226,8 @@ class Loader:
 
     def _load(self, delivery: Delivery) -> Outcome:
         """Store what is good in a message and reject what is not."""
+        if delivery.name in self._committed:
+            return self._conclude(delivery)
         if not delivery.signer:
             return self._refuse(delivery, UNKNOWN, "The message has no signer.")
         try:
@@ -278,9 +285,10 @@ class Loader:
             return self._refuse(delivery, message.format, reasons(message.rejected), len(message.rejected))
         try:
             rows = table.rows(self.db, message.records, PublisherDN=delivery.signer)
-            return Outcome(message.format, self.db.run(work), 0)
+            self._committed[delivery.name] = Outcome(message.format, self.db.run(work), 0), ""
         except RowRefused as err:
             return self._refuse(delivery, message.format, str(err), len(message.records))
+        return self._conclude(delivery)
 
     def _store(self, delivery: Delivery, message: Message) -> Outcome:
         """The good records of a message; the others are rejected."""
@@ -290,12 +298,21 @@ class Loader:
         stored = store(self.db, table, message.records, "update", extra, mark, self._hold_off)
         refused = message.rejected + as_rejected(message, stored.rejected)
         refused.sort(key=attrgetter("number"))
-        if not refused:
-            return Outcome(message.format, stored.count, 0)
-        reason = reasons(refused)
-        body = delivery.body if stored.count == 0 else join([one.text for one in refused], message.format)
-        self._reject(delivery, body, reason)
-        return Outcome(message.format, stored.count, len(refused), reason)
+        reason, body = reasons(refused), ""
+        if refused:
+            body = delivery.body if stored.count == 0 else join([one.text for one in refused], message.format)
+        self._committed[delivery.name] = Outcome(message.format, stored.count, len(refused), reason), body
+        return self._conclude(delivery)
+
+    def _conclude(self, delivery: Delivery) -> Outcome:
+        """What remains when all is committed: after trouble, this alone is tried again.
+
+        Storing it once more would undo what later messages of its signer have corrected since.
+        """
+        outcome, body = self._committed[delivery.name]
+        if body:
+            self._reject(delivery, body, outcome.reason)
+        return outcome
 
     def _hold_off(self, tx: Any) -> None:
         """Have the unloader wait until this transaction is committed; other loaders needn't (unloader.py)."""

@@ -21,6 +21,10 @@ class Rest:
     def __len__(self) -> int:
         return len(self._until)
 
+    def knows(self, name: str) -> bool:
+        """Whether a message rests, or is to be tried again."""
+        return name in self._until
+
     def is_over(self, name: str) -> bool:
         """Whether a message needn't rest (any longer)."""
         if name not in self._until:

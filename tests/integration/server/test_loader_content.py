@@ -298,6 +298,53 @@ def test_a_message_that_cannot_be_removed_is_rejected_once(centre: Centre, monke
     assert len(centre.rejected()) == 1 and centre.incoming.count() == 0
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_message_in_trouble_does_not_undo_the_correction_after_it(
+    centre: Centre, monkeypatch: Any, strict: bool
+) -> None:
+    """D6: what is committed is not stored again when its element can go at last: others came after it."""
+    name = centre.deliver(message([job(WallDuration=100)]))
+    centre.deliver(message([job(WallDuration=200)]))
+    remove = centre.incoming.remove
+
+    def failing(element: str) -> None:
+        if element == name:
+            raise OSError(errno.EIO, "Input/output error")
+        remove(element)
+
+    awake(monkeypatch)
+    loader = centre.loader(strict=strict)
+    with monkeypatch.context() as patch:
+        patch.setattr(centre.incoming, "remove", failing)
+        assert loader.step() == 1 and loader.resting == 1
+    assert loader.step() == 1
+    assert centre.rows("SELECT WallDuration FROM VJobRecords") == [(200,)]
+    assert (centre.incoming.count(), loader.tally.stored) == (0, 2)
+
+
+def test_disk_full_at_reject_does_not_undo_the_correction_of_the_rest(
+    centre: Centre, monkeypatch: Any
+) -> None:
+    """D6: the good part of a message is stored before its bad part can be put away."""
+
+    def full(_: Any) -> str:
+        raise StorageError("Cannot add to the queue: No space left on device")
+
+    body = message([job(WallDuration=100), job(LocalJobId="bad")])
+    centre.deliver(body.replace("LocalJobId: bad", "LocalJobId: None"))
+    centre.deliver(message([job(WallDuration=200)]))
+    awake(monkeypatch)
+    loader = centre.loader()
+    with monkeypatch.context() as patch:
+        patch.setattr(centre.reject, "add", full)
+        assert loader.step() == 1 and centre.reject.count() == 0
+    assert loader.step() == 1
+    assert centre.rows("SELECT WallDuration FROM VJobRecords") == [(200,)]
+    (rejected,) = centre.rejected()
+    assert "record 2: LocalJobId" in rejected["error"] and "WallDuration: 100" not in rejected["body"]
+    assert (centre.incoming.count(), loader.tally.stored, loader.tally.rejected) == (0, 2, 1)
+
+
 def test_a_loader_that_died_before_removal_does_not_reject_twice(centre: Centre, monkeypatch: Any) -> None:
     """D7: another process finds the same message in `incoming` and in `reject`."""
     body = message(jobs(3)).replace("LocalJobId: 1\n", "LocalJobId: None\n")
