@@ -136,7 +136,7 @@ def _summary(done: Purged) -> str:
 
 
 def _guard(retention: Retention, folder: Optional[str], names: Dict[int, str]) -> Guard:
-    """Refuses months whose jobs are not all, and as they are now, in a file in `folder`; without one, none."""
+    """Refuses months without a file in `folder` of all their jobs, as they are now; without it, none."""
 
     def look(one: SiteMonth, jobs: int) -> Optional[str]:
         if folder is None:
@@ -149,7 +149,8 @@ def _guard(retention: Retention, folder: Optional[str], names: Dict[int, str]) -
             return "its archive holds %d jobs, not %d" % (kept.records, jobs)
         newest = retention.newest_job(one)
         if kept.newest < newest:
-            return "its archive is from before jobs were changed at %s: archive it again" % times.utc_text(newest)
+            changed = times.utc_text(newest)
+            return "its archive is from before jobs were changed at %s: archive it again" % changed
         return None
 
     return look

@@ -67,7 +67,7 @@ Key = Tuple[Any, ...]
 
 
 class Contents(NamedTuple):
-    """What a file holds; `newest`: when the last of its records was written, epoch seconds, by the database."""
+    """What a file holds; `newest`: when the last of its records came into the database, epoch seconds."""
 
     messages: int
     records: int
@@ -143,9 +143,7 @@ def _with_benchmarks(db: Database, month: SiteMonth, records: List[Any]) -> List
         found.setdefault((machine, job, end), []).append((kind, float(value)))
     if not found:
         return records
-    keys = [
-        (record.MachineName or NONE, record.LocalJobId, utc_text(record.EndTime)) for record in records
-    ]
+    keys = [(record.MachineName or NONE, record.LocalJobId, utc_text(record.EndTime)) for record in records]
     return [
         record.replace(Benchmarks=tuple(found[key])) if key in found else record
         for record, key in zip(records, keys)

@@ -21,9 +21,7 @@ MODES = (OFF, WARN, ENFORCE)
 #: The fields that name a record's site; the first that its class has.
 SITE_FIELDS = ("Site", "SiteName")
 IDS_PER_QUERY = 500
-STORED = (
-    "SELECT RecordId, name FROM StarRecords JOIN Sites ON id = SiteID WHERE RecordId IN (%s) ORDER BY RecordId"
-)
+STORED = "SELECT RecordId, name FROM StarRecords JOIN Sites ON id = SiteID WHERE RecordId IN (%s)"
 
 
 class SiteRights:
@@ -40,10 +38,8 @@ class SiteRights:
         if trouble:
             raise ConfigError("[auth] map: %s %s. apelauth makes it." % (path, trouble))
 
-    def check(
-        self, signer: str, records: List[Any], stored: Mapping[str, str]
-    ) -> List[Tuple[Record, str]]:
-        """The records that the signer may not send, each with the reason. stored: what `stored_sites` says."""
+    def check(self, signer: str, records: List[Any], stored: Mapping[str, str]) -> List[Tuple[Record, str]]:
+        """The records that the signer may not send, each with the reason. stored: see `stored_sites`."""
         self._refresh()
         sites = self._sites.get(signer, set())
         field = _site_field(records)

@@ -343,6 +343,7 @@ def test_an_archive_keeps_the_benchmarks_of_jobs_without_a_machine(centre: Centr
     restore(centre, str(tmp_path / "EXAMPLE-NORTH.2025-03.jobs.gz"))
     assert all_jobs(centre) == before
 
+
 def test_an_archive_from_before_a_correction_is_not_enough(
     files: Installation, tmp_path: Any, capsys: Any
 ) -> None:

@@ -94,7 +94,12 @@ def test_a_storage_record_of_another_site_is_not_replaced(centre: Centre, tmp_pa
     (tmp_path / "dn-sites").write_text("NORTH %s\n" % SIGNER)
     theirs, ours, later, stolen = (
         star(storage(RecordId=name, Site=site, CreateTime=END + seconds))
-        for name, site, seconds in (("a", "OTHER", 0), ("b", "NORTH", 0), ("b", "NORTH", 60), ("a", "NORTH", 60))
+        for name, site, seconds in [
+            ("a", "OTHER", 0),
+            ("b", "NORTH", 0),
+            ("b", "NORTH", 60),
+            ("a", "NORTH", 60),
+        ]
     )
     query = "SELECT RecordId, Site FROM VStarRecords ORDER BY RecordId"
     for mode, site in ((ENFORCE, "OTHER"), (WARN, "NORTH")):
