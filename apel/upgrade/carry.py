@@ -84,13 +84,16 @@ def _client(tx: Any) -> List[Month]:
 
 
 def _server(tx: Any) -> List[Month]:
-    sources = _by_month(tx, JOBS_BY_MONTH)
+    jobs = _by_month(tx, JOBS_BY_MONTH)
+    sources = dict(jobs)
     for table in ("Summaries", "NormalisedSummaries"):
         for month, sums in _by_month(tx, SUMS_BY_MONTH % table).items():
             before = sources.get(month, (0, 0, 0))
             sources[month] = tuple(one + other for one, other in zip(before, sums))
     made = _by_month(tx, SUMS_BY_MONTH % "HybridSuperSummaries")
-    _keep_orphans(tx, {month: made[month] for month in made.keys() - sources.keys()})
+    # Without its records, and with sums of more jobs than were received as sums.
+    orphans = {month: made[month][0] - sources.get(month, (0,))[0] for month in made.keys() - jobs.keys()}
+    _keep_orphans(tx, {month: count for month, count in orphans.items() if count > 0 or month not in sources})
     return _mark(tx, sources, made, set())
 
 
@@ -113,10 +116,13 @@ def _publisher(tx: Any) -> int:
     return int(tx.value("SELECT id FROM DNs WHERE name = %s", (PUBLISHER,)))
 
 
-def _keep_orphans(tx: Any, months: Dict[Month, Any]) -> None:
-    """Sums without a source, as after jobs were dropped by partition, stand as those of purged months do."""
+def _keep_orphans(tx: Any, months: Dict[Month, int]) -> None:
+    """Sums without a source, as after jobs were dropped by partition, stand as those of purged months do.
+
+    months: each with how many jobs these were.
+    """
     now = tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)")
-    rows = [(*month, PURGED, sums[0], now, 0) for month, sums in sorted(months.items())]
+    rows = [(*month, PURGED, count, now, 0) for month, count in sorted(months.items())]
     tx.insert("ClosedMonths", CLOSED_COLUMNS, rows, conflict="ignore")
     if rows:
         log.info("%d site-months of sums have no records any more, and stand as they are", len(rows))

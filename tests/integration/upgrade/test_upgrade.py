@@ -3,7 +3,7 @@
 from typing import Any, Dict, Iterator, NamedTuple
 
 import pytest
-from incumbent import Incumbent, awkward_client, awkward_server
+from incumbent import SUM, Incumbent, awkward_client, awkward_server
 from olddatabases import look, rows_of_all
 
 from apel.db import Unusable, open_backend, open_database
@@ -145,6 +145,29 @@ def test_sums_whose_jobs_went_with_their_partition_outlive_the_summariser(server
     ]
     # And the stale sum of another benchmark is gone.
     assert server.rows("SELECT COUNT(*) FROM HybridSuperSummaries WHERE ServiceLevel = 9") == [(0,)]
+
+
+def test_sums_outlive_their_jobs_where_the_site_sent_sums_as_well(old: Any, upgrade_of: Any) -> None:
+    """Jobs of one of its services, summaries of another: the jobs went with their partition, those stayed."""
+    database = old(awkward_server)
+    december = dict(SUM, Month=12, Year=2020, PublisherDNID=1)
+    database.insert("Summaries", [dict(december, Processors=8, NumberOfJobs=12)])
+    made = dict(SUM, Month=12, Year=2020)
+    database.insert(
+        "HybridSuperSummaries",
+        [dict(made, NumberOfJobs=500), dict(made, Processors=8, NumberOfJobs=10)],
+    )
+    upgrade_of(database, "server").run()
+    with open_database(mariadb_settings(database.server, database.database), "server") as db:
+        summariser = Summariser(db)
+        summariser.run()
+        summariser.mark(summariser.all_months())
+        summariser.run()
+        assert summariser.miscounted() == []
+    kept = "SELECT Processors, NumberOfJobs FROM HybridSuperSummaries WHERE Year = 2020 AND Month = 12"
+    # What the summariser had not taken over yet, it has now.
+    assert sorted(database.rows(kept)) == sorted([(SUM["Processors"], 500), (8, 12)])
+    assert database.rows("SELECT State, Jobs FROM ClosedMonths WHERE Month = 12") == [("purged", 498)]
 
 
 def test_what_an_admin_added_stays(server: Any) -> None:
