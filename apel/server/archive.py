@@ -123,7 +123,7 @@ def _batches(db: Database, month: SiteMonth) -> Iterator[Tuple[str, int, List[An
         some = list(itertools.islice(mine, RECORDS_PER_MESSAGE))
         while some:
             records = _with_benchmarks(db, month, [_record(row[2:]) for row in some])
-            yield str(publisher), max(int(row[1]) for row in some), records
+            yield str(publisher), max(int(row[1] or 0) for row in some), records
             some = list(itertools.islice(mine, RECORDS_PER_MESSAGE))
 
 

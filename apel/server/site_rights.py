@@ -5,6 +5,7 @@ that is gone or damaged leaves the last good map in force.
 """
 
 import logging
+from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 from apel.auth.lists import ANY_SITE, by_name, rights_in
@@ -92,8 +93,13 @@ def stored_sites(db: Database, records: List[Any]) -> Dict[str, str]:
     for start in range(0, len(names), IDS_PER_QUERY):
         some = names[start : start + IDS_PER_QUERY]
         query = STORED % ", ".join(["%s"] * len(some))
-        found.update(db.run(lambda tx, query=query, some=some: tx.rows(query, some)))
+        found.update(db.run(partial(_rows, query=query, parameters=some)))
     return found
+
+
+def _rows(tx: Any, query: str, parameters: List[str]) -> List[Tuple[str, str]]:
+    rows: List[Tuple[str, str]] = tx.rows(query, parameters)
+    return rows
 
 
 def _site_field(records: List[Any]) -> Optional[str]:
