@@ -73,11 +73,13 @@ def _summary(view: str, table: str, **more: Any) -> View:
 CENTRE_VIEWS: Dict[str, View] = {
     "VJobRecords": SITE_VIEWS["VJobRecords"]._replace(schema="server"),
     "VSummaries": _summary("VSummaries", "Summaries", by_row=True),
-    # The summariser makes a month as a whole, so all rows that are added up are new together.
-    "VSuperSummaries": _summary("VSuperSummaries", "HybridSuperSummaries"),
+    # Not all rows of a month are new together: of a purged one only those are made again that came as sums.
+    "VSuperSummaries": _summary("VSuperSummaries", "HybridSuperSummaries", by_row=True),
     "VNormalisedSummaries": _normalised("VNormalisedSummaries", "NormalisedSummaries", by_row=True),
     # Over benchmark levels, as the view of that name.
-    "VNormalisedSuperSummaries": _normalised("VUnloadedSums", "HybridSuperSummaries", adds_up=True),
+    "VNormalisedSuperSummaries": _normalised(
+        "VUnloadedSums", "HybridSuperSummaries", adds_up=True, by_row=True
+    ),
     "VSyncRecords": View(
         "VSyncRecords",
         "sync v0.1",

@@ -6,13 +6,15 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 from central_records import cloud, normalised, star, storage, vm
-from centre import END, Centre, Installation, job, message, summary, sync
+from centre import END, SUMMARY, Centre, Installation, job, message, summary, sync
 
 from apel import unloader
 from apel.commands import apeldbunloader
 from apel.db import Database, mysql
 from apel.db.schema import CENTRE, initialise
 from apel.messages import decode
+from apel.server.closed import PURGED
+from apel.server.retention import COLUMNS
 from apel.server.summarise import CLOUD, Summariser
 from apelcommon.errors import Transient
 from servers.databases import BACKENDS, fresh_database
@@ -337,6 +339,29 @@ def test_changed_part_of_a_sum_that_is_added_up_brings_the_rest_of_it(portal: Po
         message([summary(InfrastructureDescription="APEL-X", NumberOfJobs=100)], "summary v0.2")
     )
     assert records(portal.run(table_name="VSummaries"))[0].NumberOfJobs == 107
+
+
+@pytest.mark.parametrize("table", ["VSuperSummaries", "VNormalisedSuperSummaries"])
+def test_summary_of_a_purged_month_brings_the_sums_of_its_jobs(portal: Portal, table: str) -> None:
+    """C6, D8: of a purged month only what the site sends as sums is made again, not the whole month."""
+    centre = portal.centre
+    centre.load(message([job()]))
+    centre.summarise()
+    (number,) = centre.db.ids("Sites", [job().Site]).values()
+    closed = (number, 2025, 3, PURGED, 1, EARLIER, 0)
+    centre.db.run(lambda tx: tx.insert("ClosedMonths", COLUMNS, [closed]))
+    centre.execute("DELETE FROM JobRecords")
+    portal.age("HybridSuperSummaries")
+    assert [one.NumberOfJobs for one in records(portal.run(table_name=table))] == [1]
+    names = (*SUMMARY, "InfrastructureDescription")
+    same = {name: value for name, value in job().as_dict().items() if name in names}
+    # It differs in what the messages of the table don't say.
+    other: Any = {"ServiceLevel": 9.0, "InfrastructureDescription": same["InfrastructureDescription"]}
+    if table == "VSuperSummaries":
+        other = {"InfrastructureDescription": "other"}
+    centre.load(message([summary(**dict(same, NumberOfJobs=7, **other))], "summary v0.2"))
+    centre.summarise()
+    assert [one.NumberOfJobs for one in records(portal.run(table_name=table))] == [8]
 
 
 def test_normalised_sums_without_their_benchmark_are_added_up(portal: Portal) -> None:
