@@ -297,7 +297,9 @@ def _new_rows(view: View, selection: Selection, before: str) -> Condition:
     if not (view.by_row and is_added_up(view, selection)):
         return "UpdateTime >= %s", [before]
     month = "%s, Year, Month" % view.site
-    return "(%s) IN (SELECT %s FROM %s WHERE UpdateTime >= %%s)" % (month, month, view.source), [before]
+    # Each month once: or else the server may join all new rows of a month to all rows of it.
+    changed = "SELECT DISTINCT %s FROM %s WHERE UpdateTime >= %%s" % (month, view.source)
+    return "(%s) IN (SELECT * FROM (%s) AS Changed)" % (month, changed), [before]
 
 
 def _watermark(tx: Any, kind: str) -> Optional[str]:
