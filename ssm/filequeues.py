@@ -5,13 +5,14 @@ How they are written, and why not by python-dirq, is said in `ssm.queues`.
 
 import abc
 import contextlib
+import itertools
 import logging
 import os
 import time
 import uuid
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from apelcommon.files import fsync_directory, write_atomically
+from apelcommon.files import FileState, file_state, fsync_directory, write_atomically
 from ssm.claims import Claims, free_the_dead
 from ssm.elements import (
     ELEMENT,
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 GRANULARITY_SECONDS = 60
 FAILED = "failed"
+REASON = ".reason"
 
 
 class Queue(abc.ABC):
@@ -115,12 +117,28 @@ class FileQueue(Queue):
         folder = self._at(FAILED)
         make_folder(folder)
         place = os.path.join(folder, os.path.basename(element))
-        places = ["%s-%d" % (place, number) for number in range(1, len(parts) + 1)] or [place]
-        for path, text in zip(places, parts or [self.read(element)]):
+        wanted = ["%s-%d" % (place, number) for number in range(1, len(parts) + 1)] or [place]
+        places = []
+        for path, text in zip(wanted, parts or [self.read(element)]):
+            path = _free_place(path, text)
             write_atomically(path, text)
-            write_atomically(path + ".reason", (reason + "\n").encode())
+            write_atomically(path + REASON, (reason + "\n").encode())
+            places.append(path)
         self.remove(element)
         return ", ".join(places)
+
+
+def _free_place(path: str, text: bytes) -> str:
+    """A path like the one that is wanted, under which nothing else was put aside: file names come again."""
+    numbered = ("%s.%d" % (path, number) for number in itertools.count(2))
+    places = itertools.chain([path], numbered)
+    return next(place for place in places if not os.path.lexists(place) or _holds(place, text))
+
+
+def _holds(path: str, text: bytes) -> bool:
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        return stream.read() == text
+    return False
 
 
 class OutgoingQueue(FileQueue):
@@ -239,6 +257,10 @@ class DirectoryQueue(FileQueue):
     Sub-directories are ignored, and so are names that begin with a dot: files on their way in.
     """
 
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._read: Dict[str, FileState] = {}  # each file as it was when it was read
+
     def ids(self) -> Iterator[str]:
         """The ids (file names) of all elements, oldest first."""
         found: List[Tuple[int, str]] = []
@@ -267,11 +289,21 @@ class DirectoryQueue(FileQueue):
         return os.path.isfile(self._at(element))
 
     def unlock(self, element: str) -> None:
-        """Nothing to do: this layout has no locks."""
+        """Forget what was read; this layout has no locks."""
+        self._read.pop(element, None)
+
+    def read(self, element: str) -> bytes:
+        """The bytes of an element."""
+        self._read[element] = file_state(self._at(element))
+        return super().read(element)
 
     def remove(self, element: str) -> None:
-        """Remove an element for good."""
-        remove_file(self._at(element))
+        """Remove an element for good, unless another was put in its place since it was read."""
+        state = file_state(self._at(element))
+        if self._read.pop(element, state) == state:
+            remove_file(self._at(element))
+        else:
+            log.info("%s was written anew meanwhile: the new one stays in the queue.", element)
 
 
 def open_outgoing(path: str, path_type: str = "dirq") -> FileQueue:

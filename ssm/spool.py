@@ -5,13 +5,12 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from ssm.elements import FOLDER, IDENTIFIER, fsync_directory, names_in
 from ssm.errors import QueueError
-from ssm.filequeues import FAILED, DirectoryQueue, FileQueue, OutgoingQueue, Queue
+from ssm.filequeues import FAILED, REASON, DirectoryQueue, FileQueue, OutgoingQueue, Queue
 from ssm.queues import MessageQueue
 
 #: What the queues of all programs may hold; nothing is required, so that damaged ones are shown as well.
 ANY = {"body": "string?", "signer": "string?", "empaid": "string?", "error": "string?"}
 QUEUES = ("outgoing", "incoming", "reject", "accept")
-REASON = ".reason"
 
 
 class Status(NamedTuple):

@@ -463,3 +463,43 @@ def current_umask():
     umask = os.umask(0)
     os.umask(umask)
     return umask
+
+
+def test_file_that_is_written_anew_while_it_is_sent_stays(transport, outgoing, sender_settings, monkeypatch):
+    """A program that uses one file name again: what has come under it since it was read was never sent."""
+    sender_settings.messaging.path_type = "directory"
+    path = os.path.join(outgoing.path, "records.txt")
+    with open(path, "w") as stream:
+        stream.write("first")
+    send = transport.send
+
+    def meanwhile(identifier, body):
+        send(identifier, body)
+        with open(path + ".new", "w") as stream:
+            stream.write("second")
+        os.rename(path + ".new", path)
+        monkeypatch.setattr(transport, "send", send)
+
+    monkeypatch.setattr(transport, "send", meanwhile)
+    assert send_queue(sender_settings) == (1, 0, 1)
+    assert send_queue(sender_settings) == (1, 0, 0)
+    assert [smime.verify(body).text for _, body in transport.sent] == ["first", "second"]
+
+
+def test_files_of_one_name_are_put_aside_beside_each_other(transport, outgoing, sender_settings):
+    """A message in failed is never written over by the next of its name."""
+    sender_settings.messaging.path_type = "directory"
+    texts = [b"\xffone", b"\xfftwo", b"\xffthree", b"\xffone"]
+    for text in texts:
+        with open(os.path.join(outgoing.path, "records.txt"), "wb") as stream:
+            stream.write(text)
+        assert send_queue(sender_settings) == (0, 1, 0)
+    aside = os.path.join(outgoing.path, "failed")
+    names = ["records.txt", "records.txt.2", "records.txt.3"]
+    assert sorted(name for name in os.listdir(aside) if not name.endswith(".reason")) == names
+    assert [open_bytes(os.path.join(aside, name)) for name in names] == texts[:3]
+
+
+def open_bytes(path):
+    with open(path, "rb") as stream:
+        return stream.read()
