@@ -1,11 +1,11 @@
 """Keeps the reject queue from filling the disk: its oldest messages go, and are counted."""
 
+import contextlib
 import logging
 import os
 import time
 from typing import Iterator, Tuple
 
-from ssm.elements import names_in
 from ssm.queues import MessageQueue
 
 log = logging.getLogger("ssmreceive")
@@ -28,9 +28,15 @@ class RejectCap:
         self._next_look = 0.0
 
     def added(self, size: int) -> int:
-        """A message of so many bytes came to the queue; how many others had to go for it."""
+        """A message of so many bytes came to the queue; how many others had to go for it. It never raises."""
         self._bytes += size
-        return self.look() if self.most and self._bytes > self.most else 0
+        if not self.most or self._bytes <= self.most:
+            return 0
+        try:
+            return self.look()
+        except OSError as err:
+            log.warning("The reject queue can't be looked through: %s", err)
+            return 0
 
     def look_now_and_then(self) -> int:
         """Look through the queue every ten minutes; how many messages were removed."""
@@ -49,8 +55,7 @@ class RejectCap:
         for element, size in found:
             if self._bytes <= enough and self.queue.made(element) >= too_old:
                 break
-            if self.queue.lock(element):
-                self.queue.remove(element)
+            if self._remove(element):
                 self._bytes -= size
                 removed += 1
         if removed:
@@ -62,14 +67,27 @@ class RejectCap:
         self.removed += removed
         return removed
 
+    def _remove(self, element: str) -> bool:
+        """Remove a message, unless another process has it, or the system keeps us from it."""
+        try:
+            if not self.queue.lock(element):
+                return False
+            try:
+                self.queue.remove(element)
+            except OSError:
+                self.queue.unlock(element)
+                raise
+        except OSError as err:
+            log.warning("%s/%s can't be removed: %s", self.queue.path, element, err)
+            return False
+        return True
+
     def _sizes(self) -> Iterator[Tuple[str, int]]:
         """(element, bytes) of all in the queue, oldest first."""
         for element in self.queue.ids():
             folder = os.path.join(self.queue.path, element)
             size = 0
-            for name in names_in(folder):
-                try:
+            with contextlib.suppress(OSError):  # gone meanwhile, or no message
+                for name in os.listdir(folder):
                     size += os.lstat(os.path.join(folder, name)).st_size
-                except OSError:
-                    continue  # gone meanwhile
             yield element, size

@@ -61,6 +61,21 @@ def test_what_another_process_works_on_stays(reject):
     assert next(reject.ids()) == names[0]
 
 
+def test_what_cannot_be_removed_does_not_stop_the_receiver(trust, tmp_path, caplog):
+    """S12: what is stored must be acknowledged: a receiver that ended here would get it again for ever."""
+    receiver = Receiver(str(tmp_path / "centre"), trust, frozenset())
+    os.mkdir(os.path.join(receiver.reject.path, "00000000"))
+    stray = os.path.join(receiver.reject.path, "00000000", "00000000000001")
+    with open(stray, "w") as stream:
+        stream.write("a file where a message's directory belongs")
+    receiver.cap = RejectCap(receiver.reject, 1, 0)
+    for number in range(12):
+        receiver.take(Delivery("id%d" % number, b"x" * 100000, None))
+    assert receiver.rejected == 12
+    assert receiver.cap.removed > 0, "the others do go"
+    assert "can't be removed" in caplog.text
+
+
 def test_without_limits_nothing_goes(reject):
     fill(reject, 20)
     cap = RejectCap(reject, 0, 0)
