@@ -5,7 +5,7 @@ import os
 import random
 import re
 import time
-from typing import List, Union
+from typing import IO, List, Union
 
 from apelcommon.files import fsync_directory
 
@@ -68,6 +68,14 @@ def write_file(path: str, data: bytes) -> None:
         # On a full disk, half a message would take what room is left.
         remove_file(path)
         raise
+
+
+def open_file(path: str) -> IO[bytes]:
+    """Open a file to read it: no link, which may lead to what its maker may not read; no pipe is waited for.
+
+    Raises OSError.
+    """
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 def is_older(path: str, before: float) -> bool:

@@ -26,6 +26,7 @@ from ssm.elements import (
     make_folder,
     names_in,
     new_name,
+    open_file,
     remove_file,
     write_file,
 )
@@ -102,7 +103,7 @@ class FileQueue(Queue):
 
     def read(self, element: str) -> bytes:
         """The bytes of an element."""
-        with open(self._at(element), "rb") as stream:
+        with open_file(self._at(element)) as stream:
             return stream.read()
 
     def get(self, element: str) -> str:
@@ -267,7 +268,7 @@ class DirectoryQueue(FileQueue):
         with os.scandir(self.path) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
-                    if not entry.name.startswith(".") and entry.is_file():
+                    if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
                         found.append((entry.stat().st_mtime_ns, entry.name))
         return iter([name for _, name in sorted(found)])
 

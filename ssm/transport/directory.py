@@ -2,7 +2,8 @@
 
 A message is `<time>-<hex>.message`: its id on the first line, then the signed bytes. Files are written
 under a name that begins with a dot, synced and renamed, so that neither end can see half of one. The
-receiver removes a file when its message is queued: it may come twice, never not at all.
+receiver removes a file when its message is queued: it may come twice, never not at all. Links are never
+followed: who may write here may not read all that the receiver may.
 """
 
 import collections
@@ -13,8 +14,8 @@ import time
 from typing import Deque, Dict, List, Optional
 
 from apelcommon.errors import ServiceError
-from apelcommon.files import Lock, write_atomically
-from ssm.elements import is_older, make_folder, remove_file
+from apelcommon.files import FileState, Lock, file_state, write_atomically
+from ssm.elements import is_older, make_folder, open_file, remove_file
 from ssm.errors import TransportError
 from ssm.transport import Delivery, Transport
 
@@ -37,6 +38,7 @@ class DirectoryTransport(Transport):
         self._confirmed: List[str] = []
         self._waiting: Deque[str] = collections.deque()
         self._unreadable: Dict[str, float] = {}  # when to try again, by name
+        self._taken: Dict[str, FileState] = {}  # what is stored, but can't be removed, by name
         self._lock = contextlib.ExitStack()
         self._receiving = False
 
@@ -93,20 +95,31 @@ class DirectoryTransport(Transport):
     def _names(self) -> List[str]:
         try:
             with os.scandir(self.path) as entries:
-                names = [entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file()]
+                names = [
+                    entry.name
+                    for entry in entries
+                    if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False)
+                ]
         except OSError as err:
             raise TransportError("The hand-over directory %s: %s." % (self.path, err.strerror)) from err
         now = time.monotonic()
         return sorted(
-            name for name in names if not name.startswith(".") and self._unreadable.get(name, now) <= now
+            name
+            for name in names
+            if not name.startswith(".")
+            and self._unreadable.get(name, now) <= now
+            and not self._is_taken(name)
         )
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self._taken and self._taken[name] == file_state(os.path.join(self.path, name))
 
     def _read(self, name: str) -> Optional[Delivery]:
         """A message, or None if it is gone, or is not ours to read: that holds up no other."""
         path = os.path.join(self.path, name)
         self._unreadable.pop(name, None)
         try:
-            with open(path, "rb") as stream:
+            with open_file(path) as stream:
                 identifier, _, body = stream.read().partition(b"\n")
         except FileNotFoundError:
             return None
@@ -119,11 +132,17 @@ class DirectoryTransport(Transport):
         return Delivery(identifier.decode("utf-8", "replace"), body, path)
 
     def acknowledge(self, delivery: Delivery) -> None:
-        """Remove the message's file."""
+        """Remove the message's file; one that can't be removed is passed over from now on."""
         try:
             remove_file(delivery.token)
         except OSError as err:
-            raise TransportError("Cannot remove %s: %s." % (delivery.token, err.strerror)) from err
+            # No reason to begin anew: it would be given out again, and stored again, for ever.
+            log.error(
+                "The message %s is stored, but cannot be removed: %s. Remove it by hand.",
+                delivery.token,
+                err.strerror,
+            )
+            self._taken[os.path.basename(delivery.token)] = file_state(delivery.token)
 
     def close(self) -> None:
         """Let another receiver in."""

@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from apelcommon.daemon import Stop
 from ssm.dnlist import DnList
+from ssm.elements import open_file
 from ssm.errors import TransportError
 from ssm.queues import INCOMING, MessageQueue
 from ssm.receiver import receive
@@ -86,14 +88,14 @@ def test_foreign_or_unreadable_file_holds_up_no_other(hand_over, monkeypatch, ca
     with open(private, "w") as stream:
         stream.write("private\nlater")
     hand_over.send("id", b"body")
-    real_open = open
+    real_open = os.open
 
     def fail(path, *how, **more):
         if path == private:
             raise PermissionError(13, "Permission denied", path)
         return real_open(path, *how, **more)
 
-    monkeypatch.setattr("builtins.open", fail)
+    monkeypatch.setattr("os.open", fail)
     delivery = hand_over.receive(0)
     assert delivery.id == "id"
     hand_over.acknowledge(delivery)
@@ -103,6 +105,52 @@ def test_foreign_or_unreadable_file_holds_up_no_other(hand_over, monkeypatch, ca
     later = time.monotonic() + 61
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert hand_over.receive(0).id == "private"
+
+
+def test_link_is_not_followed(hand_over, tmp_path):
+    """Who may write here could have any file that the receiver may read, its key say, put into reject."""
+    (tmp_path / "key").write_text("id\nsecret")
+    os.symlink(str(tmp_path / "key"), os.path.join(hand_over.path, "0-link.message"))
+    assert hand_over.receive(0) is None
+    with pytest.raises(OSError):
+        open_file(os.path.join(hand_over.path, "0-link.message"))
+
+
+def test_message_that_cannot_be_removed_is_stored_once(
+    hand_over, receiver_settings, dns, monkeypatch, caplog
+):
+    """S6: in a directory where files of others can't be removed; what comes behind it is received."""
+    first, second = "0-first.message", "1-second.message"
+    for name in (first, second):
+        with open(os.path.join(hand_over.path, name), "w") as stream:
+            stream.write("%s\nbody" % name)
+    unlink = os.unlink
+
+    def refuse(path, **more):
+        if os.path.basename(path) == first:
+            raise PermissionError(1, "Operation not permitted", path)
+        unlink(path, **more)
+
+    monkeypatch.setattr("os.unlink", refuse)
+    assert receive(receiver_settings, DnList(dns), Stop(), idle=0) == (0, 2)
+    assert "is stored, but cannot be removed" in caplog.text
+    assert [name for name in os.listdir(hand_over.path) if name.endswith(".message")] == [first]
+
+
+def test_message_that_comes_under_the_name_of_a_stuck_one_is_received(hand_over, monkeypatch):
+    path = os.path.join(hand_over.path, "0.message")
+    with open(path, "w") as stream:
+        stream.write("id\none")
+
+    def refuse(path):
+        raise PermissionError(1, "Operation not permitted", path)
+
+    monkeypatch.setattr("ssm.transport.directory.remove_file", refuse)
+    hand_over.acknowledge(hand_over.receive(0))
+    assert hand_over.receive(0) is None
+    with open(path, "w") as stream:
+        stream.write("id\nanother")
+    assert hand_over.receive(0).body == b"another"
 
 
 def test_directory_that_cannot_be_used_is_transient(tmp_path, monkeypatch):

@@ -503,3 +503,22 @@ def test_any_text_comes_back_from_the_simple_layout(tmp_path_factory, text):
     assert queue.get(element) == text
     queue.lock(element)
     queue.remove(element)
+
+
+@pytest.mark.parametrize("kind", ["simple", "directory"])
+def test_link_in_a_queue_is_not_read(kind, tmp_path):
+    """Who may write here could have any file that the sender may read, its key say, signed and sent."""
+    queue = open_queue(kind, str(tmp_path / "queue"))
+    (tmp_path / "key").write_text("secret")
+    element = "key" if kind == "directory" else "5f000000/5f000000000001"
+    os.makedirs(os.path.dirname(os.path.join(queue.path, element)), exist_ok=True)
+    os.symlink(str(tmp_path / "key"), os.path.join(queue.path, element))
+    with pytest.raises(OSError):
+        queue.read(element)
+
+
+def test_pipe_in_a_queue_hangs_nobody(tmp_path):
+    queue = open_queue("simple", str(tmp_path / "queue"))
+    os.mkdir(os.path.join(queue.path, "5f000000"))
+    os.mkfifo(os.path.join(queue.path, "5f000000/5f000000000001"))
+    assert queue.read("5f000000/5f000000000001") == b""
