@@ -12,14 +12,26 @@ import fcntl
 import logging
 import os
 import time
-from typing import Callable, Dict, Optional, Set
+from typing import Callable, Dict, Iterator, Optional, Set
 
 log = logging.getLogger(__name__)
 
 PREFIX = ".claims-"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NO_FLOCK = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 Unlock = Callable[[str, float], bool]
+
+
+@contextlib.contextmanager
+def _despite_full_disk() -> Iterator[None]:
+    """Go on without a note of a lock: what leaves a queue makes room, and locks without are freed by age."""
+    try:
+        yield
+    except OSError as err:
+        if err.errno not in NO_ROOM:
+            raise
+        log.debug("No room to note a lock: %s", err)
 
 
 class Claims:
@@ -36,9 +48,10 @@ class Claims:
         """Note that we are about to lock `element`; to be called before locking it."""
         if not self._supported:
             return
-        if self._descriptor is None:
-            self._open()
         self._held.add(element)
+        if self._descriptor is None:
+            with _despite_full_disk():
+                self._open()
         self._write("+%d %s\n" % (time.time(), element))
 
     def release(self, element: str) -> None:
@@ -53,7 +66,8 @@ class Claims:
 
     def _write(self, line: str) -> None:
         if self._descriptor is not None:
-            os.write(self._descriptor, line.encode())
+            with _despite_full_disk():
+                os.write(self._descriptor, line.encode())
 
     def _open(self) -> None:
         while self._supported:
@@ -92,7 +106,10 @@ def free_the_dead(folder: str, unlock: Unlock) -> int:
     freed = 0
     for name in os.listdir(folder):
         if name.startswith(PREFIX):
-            freed += _free_one(os.path.join(folder, name), unlock)
+            try:
+                freed += _free_one(os.path.join(folder, name), unlock)
+            except OSError as err:
+                log.warning("%s/%s can't be looked at: %s", folder, name, err.strerror)
     return freed
 
 

@@ -241,15 +241,24 @@ class OutgoingQueue(FileQueue):
         for name in names_in(self._at(folder)):
             element = "%s/%s" % (folder, name)
             if name.endswith(".tmp") and is_older(self._at(element), now - TEMPORARY_SECONDS):
-                remove_file(self._at(element))
+                self._remove_leftover(element)
             elif name.endswith(".lck") and self._unlock_before(element[:-4], now - LOCK_SECONDS):
                 log.warning("%s was locked for more than %d s; it is free again.", element[:-4], LOCK_SECONDS)
                 freed += 1
         return freed
 
     def _unlock_before(self, element: str, before: float) -> bool:
-        lock = self._at(element) + ".lck"
-        return bool(IDENTIFIER.match(element)) and is_older(lock, before) and remove_file(lock)
+        lock = element + ".lck"
+        is_ours = bool(IDENTIFIER.match(element)) and is_older(self._at(lock), before)
+        return is_ours and self._remove_leftover(lock)
+
+    def _remove_leftover(self, name: str) -> bool:
+        """Remove what a dead process left, if we may: another user's must not keep us from the rest."""
+        try:
+            return remove_file(self._at(name))
+        except OSError as err:
+            log.warning("%s is a leftover, but can't be removed: %s", self._at(name), err.strerror)
+            return False
 
 
 class DirectoryQueue(FileQueue):

@@ -196,9 +196,14 @@ class Outbound:
         return None
 
     def _put_aside(self, element: str, reason: str, parts: Iterable[bytes] = ()) -> None:
-        place = self.queue.put_aside(element, reason, list(parts))
-        del self._held[element]
         self.failed += 1
+        try:
+            place = self.queue.put_aside(element, reason, list(parts))
+        except OSError as err:
+            self._give_back(element)
+            log.error("Message %s can't be sent: %s. It stays in the queue: %s", element, reason, err)
+            return
+        del self._held[element]
         log.error("Message %s can't be sent: %s. It is now %s", element, reason, place)
 
     def _sealed(self, text: bytes, suspected: int = 0) -> Optional[bytes]:

@@ -292,6 +292,54 @@ def test_file_system_without_flock_still_locks(locking_queue, monkeypatch):
     assert locking_queue.count() == 0
 
 
+def test_full_disk_does_not_keep_messages_in_a_queue(locking_queue, monkeypatch):
+    """S7, S9: there is no room to note who has the lock: what is taken off the queue makes some."""
+    ids = [add(locking_queue, number) for number in range(2)]
+    write = os.write
+
+    def refuse(descriptor, data):
+        if data[:1] in (b"+", b"-"):
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr("os.write", refuse)
+    assert [locking_queue.lock(element) for element in ids] == [True, True]
+    assert not locking_queue.lock(ids[0])
+    for element in ids:
+        locking_queue.remove(element)
+    assert locking_queue.count() == 0
+    assert not [name for name in os.listdir(locking_queue.path) if name.startswith(".")]
+
+
+def test_claims_that_cannot_be_read_keep_no_other_lock(locking_queue, caplog):
+    """Another user's, say, who was killed: the locks of other dead processes are freed all the same."""
+    os.mkdir(os.path.join(locking_queue.path, ".claims-1-00"))
+    ids = [add(locking_queue, number) for number in range(2)]
+    end(hold(locking_queue))
+    assert locking_queue.purge() == 1
+    assert [locking_queue.lock(element) for element in ids] == [True, True]
+    assert "can't be looked at" in caplog.text
+
+
+def test_leftovers_of_another_user_keep_no_other_lock(tmp_path, monkeypatch, caplog):
+    queue = OutgoingQueue(str(tmp_path / "queue"))
+    path = os.path.join(queue.path, queue.add("x"))
+    os.link(path, path + ".lck")
+    age(path, 601)
+    with open(path[:-14] + "00000000000000.tmp", "w"):
+        age(path[:-14] + "00000000000000.tmp", 601)
+    unlink = os.unlink
+
+    def refuse(name, **more):
+        if name.endswith(".tmp"):
+            raise PermissionError(1, "Operation not permitted")
+        unlink(name, **more)
+
+    monkeypatch.setattr("os.unlink", refuse)
+    assert queue.purge() == 1
+    assert "is a leftover, but can't be removed" in caplog.text
+
+
 def test_garbled_claims_free_nothing_else(locking_queue):
     element = add(locking_queue)
     with open(os.path.join(locking_queue.path, ".claims-1-00"), "wb") as stream:

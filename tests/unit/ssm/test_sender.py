@@ -188,6 +188,23 @@ def test_message_that_is_not_utf8_is_put_aside(transport, outgoing, sender_setti
     assert transport.sent == []
 
 
+def test_full_disk_under_failed_does_not_hold_up_the_others(
+    transport, outgoing, sender_settings, monkeypatch
+):
+    """S10: what can't be put aside stays, and those behind it are sent: that makes room."""
+    bad = outgoing.add("")
+    outgoing.add("good")
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ssm.filequeues.write_atomically", refuse)
+    assert send_queue(sender_settings) == (1, 1, 1)
+    monkeypatch.undo()
+    assert list(outgoing.ids()) == [bad]
+    assert not outgoing.is_locked(bad)
+
+
 def test_no_receipt_keeps_the_messages(transport, outgoing, sender_settings):
     """S9: the broker takes them but says nothing: time-out, they stay, and the next run sends them."""
     fill(outgoing, 3)
