@@ -57,9 +57,9 @@ MISLEADING = re.compile(
 )
 # What older programs call some types, at the beginning of a part.
 OLD_NAMES = {"email": "emailAddress", "e": "emailAddress", "userid": "UID"}
-OLD_NAME = re.compile(r"(?<=/)(%s)(?==)" % "|".join(OLD_NAMES), re.IGNORECASE)
 # The other written form (RFC 2253, and how `openssl x509 -subject` prints by default): parts between commas.
 TYPES = {**{name.lower(): name for name in SHORT_NAMES.values()}, **OLD_NAMES}
+TYPE = re.compile(r"(?<=/)(%s)(?==)" % "|".join(TYPES), re.IGNORECASE)
 PART = re.compile(
     r"\s*([A-Za-z]+|[0-9][0-9.]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|(?:[^,;+\"\\]|\\.)*)\s*([,;+]|\Z)"
 )
@@ -91,7 +91,7 @@ def _parts(name: x509.Name) -> Iterator[Tuple[str, bytes]]:
 
 def canonical(text: str) -> str:
     """A name from a list, by hand or from another program, in the form that `distinguished_name` gives."""
-    slashed = OLD_NAME.sub(lambda old: OLD_NAMES[old.group().lower()], text.strip())
+    slashed = TYPE.sub(lambda found: TYPES[found.group().lower()], text.strip())
     return ESCAPED.sub(_plain, _escape(slashed.encode("utf-8")))
 
 

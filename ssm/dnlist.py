@@ -100,7 +100,8 @@ class DnList:
 
 
 def _read(path: str) -> _Read:
-    with open(path, encoding="utf-8", errors="replace") as stream:
+    # Some editors begin a file with a mark of its encoding, which is no part of its first name.
+    with open(path, encoding="utf-8-sig", errors="replace") as stream:
         text = stream.read()
     names: List[str] = []
     for number, line in enumerate(text.split("\n"), 1):

@@ -93,3 +93,18 @@ def test_no_banned_list_bans_nobody(transport, receiver_settings, dns, stop, hos
     transport.offer(host.sign())
     assert receive(receiver_settings, DnList(dns), stop, idle=0) == (1, 0)
     assert not os.path.exists(receiver_settings.auth.banned_dns)
+
+
+@pytest.mark.parametrize("spelling", ["small types", "marked encoding", "line ends of Windows"])
+def test_ban_holds_however_it_is_written(another_host, spelling, tmp_path):
+    """S15: a ban that isn't taken for the signer's name would let its messages in."""
+    dn = another_host.dn
+    small = "".join("/%s=%s" % (kind.lower(), value) for kind, value in parts(dn))
+    written = {"small types": small, "marked encoding": "\ufeff" + dn, "line ends of Windows": dn + "\r"}
+    other = tmp_path / "other"
+    other.write_bytes((written[spelling] + "\n").encode("utf-8"))
+    assert dn in BannedSigners(str(other), 3)
+
+
+def parts(dn):
+    return [part.split("=", 1) for part in dn.split("/")[1:]]

@@ -129,6 +129,11 @@ def test_old_names_of_types_are_the_new_ones(old):
     assert canonical("/USERID=u1/CN=E=mc2") == "/UID=u1/CN=E=mc2"
 
 
+def test_types_may_be_written_small():
+    """S15: a banned name that is written /cn= is banned all the same; values keep their case."""
+    assert canonical("/c=UK/o=eScience/dc=x/cn=Host cn=a") == "/C=UK/O=eScience/DC=x/CN=Host cn=a"
+
+
 COMMA_NAMES = [
     [[(C, "UK", PRINTABLE)], [(ORG, "Grid", UTF8)], [(OU, 'A, B; "q"', UTF8)], [(CN, "host/a.b", UTF8)]],
     [[(DC, "org", IA5)], [(DC, "example", IA5)], [(CN, "a+b=c #1", UTF8)]],
