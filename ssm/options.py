@@ -183,8 +183,8 @@ RECEIVER = OptionTable(
             "max_mb",
             "integer",
             2000,
-            "How many MB the reject queue may hold; beyond it, its oldest messages are removed, and counted. "
-            "0: no limit.",
+            "How many MB the reject queue may hold; beyond it, messages are removed, and counted: first "
+            "those that did not verify, then the oldest. 0: no limit.",
         ),
         Option(
             "reject",

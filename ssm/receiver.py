@@ -18,6 +18,7 @@ from ssm.figures import ReceiverFigures
 from ssm.keyring import KeyRing
 from ssm.options import check_receiver
 from ssm.queues import INCOMING, REJECT, MessageQueue
+from ssm.reasons import BANNED, EMPTY, NOT_DECRYPTED, NOT_LISTED, NOT_VERIFIED, REASONS, reason_of
 from ssm.rejectcap import RejectCap
 from ssm.transport import Delivery, Transport, open_transport
 from ssm.trust import TrustStore
@@ -29,26 +30,7 @@ Keys = Union[KeyRing, Decryptor]
 PING = "ping"
 NO_ID = "noid"
 NO_SIGNER = "Not available."
-EMPTY = "Empty text passed to _handle_msg."
-NOT_DECRYPTED = "Failed to decrypt message: "
-NOT_VERIFIED = "Failed to verify message: "
-NOT_LISTED = "Signer not in valid DNs list: "
-BANNED = "Signer is banned: "
 POLL_SECONDS = 1.0
-
-
-REASONS = {
-    EMPTY: "empty",
-    NOT_DECRYPTED: "not decrypted",
-    NOT_VERIFIED: "not verified",
-    NOT_LISTED: "not listed",
-    BANNED: "banned",
-}
-
-
-def reason_of(error: str) -> str:
-    """The kind of a reason for rejection, in two words."""
-    return next((kind for start, kind in REASONS.items() if error.startswith(start)), "other")
 
 
 class Verdict(NamedTuple):

@@ -1,18 +1,25 @@
-"""Keeps the reject queue from filling the disk: its oldest messages go, and are counted."""
+"""Keeps the reject queue from filling the disk: messages go, and are counted.
+
+What is too old goes first. If the rest is too much, what nobody can be held to (not verified, banned) goes
+before messages whose signer was not listed, and those before what was rejected when it was loaded: a flood of
+rubbish drives out little that can be replayed. Among equals the oldest goes first.
+"""
 
 import contextlib
 import logging
 import os
 import time
-from typing import Iterator, Tuple
+from typing import Iterator, List, Tuple
 
 from ssm.queues import MessageQueue
+from ssm.reasons import worth_of
 
 log = logging.getLogger("ssmreceive")
 
 MEGABYTE = 1000000
 SECONDS_BETWEEN_LOOKS = 600.0
 DAY_SECONDS = 86400.0
+Sized = Tuple[str, int]  # an element, and its bytes
 ROOM_LEFT = 0.9  # so much of the limit is kept: not every message is to cost a walk through the queue
 
 
@@ -49,23 +56,39 @@ class RejectCap:
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
         found = list(self._sizes())
         self._bytes = sum(size for _, size in found)
-        enough = int(self.most * ROOM_LEFT) if self.most and self._bytes > self.most else self._bytes
-        too_old = time.time() - self.seconds if self.seconds else 0.0
         removed = 0
-        for element, size in found:
-            if self._bytes <= enough and self.queue.made(element) >= too_old:
-                break
+        for element, size in self._too_much(found):
             if self._remove(element):
                 self._bytes -= size
                 removed += 1
         if removed:
             log.error(
-                "%d of the oldest messages in %s were removed: [reject] max_mb, max_days.",
+                "%d messages in %s were too old or too much, and were removed: [reject] max_mb, max_days.",
                 removed,
                 self.queue.path,
             )
         self.removed += removed
         return removed
+
+    def _too_much(self, found: List[Sized]) -> Iterator[Sized]:
+        """What is to be removed, in this order, for as long as `_bytes` doesn't sink to what is allowed."""
+        too_old = time.time() - self.seconds if self.seconds else 0.0
+        over = self.most and self._bytes > self.most
+        rest = []
+        for element, size in found:
+            if self.queue.made(element) < too_old:
+                yield element, size
+            else:
+                rest.append((element, size))
+        if not over:
+            return
+        for element, size in sorted(rest, key=self._worth):
+            if self._bytes <= self.most * ROOM_LEFT:
+                return
+            yield element, size
+
+    def _worth(self, message: Sized) -> int:
+        return worth_of(self.queue.value(message[0], "error") or "")
 
     def _remove(self, element: str) -> bool:
         """Remove a message, unless another process has it, or the system keeps us from it."""
@@ -82,7 +105,7 @@ class RejectCap:
             return False
         return True
 
-    def _sizes(self) -> Iterator[Tuple[str, int]]:
+    def _sizes(self) -> Iterator[Sized]:
         """(element, bytes) of all in the queue, oldest first."""
         for element in self.queue.ids():
             folder = os.path.join(self.queue.path, element)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from ssm.dn import canonical
 from ssm.errors import QueueError
-from ssm.receiver import BANNED, NOT_DECRYPTED, NOT_LISTED, NOT_VERIFIED, Receiver
+from ssm.reasons import BANNED, NOT_DECRYPTED, NOT_LISTED, NOT_VERIFIED
+from ssm.receiver import Receiver
 
 log = logging.getLogger("ssmreceive")
 

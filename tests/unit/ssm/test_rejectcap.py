@@ -7,7 +7,8 @@ import pytest
 
 from ssm.figures import ReceiverFigures
 from ssm.queues import REJECT, MessageQueue
-from ssm.receiver import REASONS, Receiver, reason_of
+from ssm.reasons import BANNED, NOT_LISTED, NOT_VERIFIED, REASONS, reason_of
+from ssm.receiver import Receiver
 from ssm.rejectcap import RejectCap
 from ssm.transport import Delivery
 
@@ -26,7 +27,7 @@ def test_oldest_go_when_there_are_too_many_bytes(reject, caplog):
     cap = RejectCap(reject, 1, 0)
     assert cap.look() == 12, "down to nine tenths of a megabyte"
     assert list(reject.ids()) == names[12:]
-    assert "12 of the oldest messages" in caplog.text
+    assert "12 messages in" in caplog.text
     assert cap.look() == 0
 
 
@@ -61,6 +62,19 @@ def test_what_another_process_works_on_stays(reject):
     assert next(reject.ids()) == names[0]
 
 
+def test_flood_drives_out_nothing_that_can_be_replayed(reject):
+    """S14, S12: rubbish goes before what a known signer sent, that before what is to be loaded again."""
+    errors = ["a record without Site", NOT_LISTED + "/CN=a", NOT_VERIFIED + "x", BANNED + "/CN=b"]
+    names = [reject.add({"body": "x" * 100000, "error": error}) for error in errors * 2]
+    flood = [reject.add({"body": "x" * 100000, "error": NOT_VERIFIED + "y"}) for _ in range(5)]
+    RejectCap(reject, 1, 0).look()
+    assert list(reject.ids()) == [names[0], names[1], names[4], names[5], *flood[-4:]]
+    for _ in range(20):
+        reject.add({"body": "x" * 100000, "error": errors[1]})
+    RejectCap(reject, 1, 0).look()
+    assert list(reject.ids())[:2] == [names[0], names[4]]
+
+
 def test_what_cannot_be_removed_does_not_stop_the_receiver(trust, tmp_path, caplog):
     """S12: what is stored must be acknowledged: a receiver that ended here would get it again for ever."""
     receiver = Receiver(str(tmp_path / "centre"), trust, frozenset())
@@ -68,7 +82,7 @@ def test_what_cannot_be_removed_does_not_stop_the_receiver(trust, tmp_path, capl
     stray = os.path.join(receiver.reject.path, "00000000", "00000000000001")
     with open(stray, "w") as stream:
         stream.write("a file where a message's directory belongs")
-    receiver.cap = RejectCap(receiver.reject, 1, 0)
+    receiver.cap = RejectCap(receiver.reject, 1, 1)
     for number in range(12):
         receiver.take(Delivery("id%d" % number, b"x" * 100000, None))
     assert receiver.rejected == 12
