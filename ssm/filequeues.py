@@ -312,7 +312,7 @@ class DirectoryQueue(FileQueue):
         state = file_state(self._at(element))
         if self._read.pop(element, state) == state:
             remove_file(self._at(element))
-        else:
+        elif state is not None:
             log.info("%s was written anew meanwhile: the new one stays in the queue.", element)
 
 

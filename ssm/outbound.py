@@ -7,6 +7,7 @@ up: then what was on the way is tried again one by one, to see at which message 
 
 import collections
 import logging
+import re
 import time
 from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -22,6 +23,8 @@ log = logging.getLogger("ssmsend")
 # A line that is lost at a larger message may be lost because of it.
 SUSPECT_BYTES = 65536
 MOST_LOSSES, MOST_SUSPICIONS = 2, 6
+# File names may hold what no header or line can: line ends, and bytes that are not UTF-8 (as surrogates).
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Sent(NamedTuple):
@@ -172,7 +175,7 @@ class Outbound:
         if sealed is None:
             message.unfit.append(text)
             return
-        identifier = element
+        identifier = UNPRINTABLE.sub(lambda found: "\\x%02x" % ord(found.group()), element)
         if message.cut:
             identifier += "-%d" % (message.sent + len(message.on_the_way) + 1)
         # What is sent whole need not be kept: the queue has it.

@@ -13,10 +13,12 @@ from apelcommon.errors import ConfigError
 from servers.pki import new_key, pem, subject
 from ssm import smime
 from ssm.credentials import load_credentials
+from ssm.dnlist import DnList
 from ssm.envelope import Decryptor
 from ssm.errors import SigningError, StorageError, TransportError
 from ssm.options import SENDER, check_sender
 from ssm.queues import DirectoryQueue, OutgoingQueue
+from ssm.receiver import receive
 from ssm.sender import ReceiptTimeout, send_queue
 
 
@@ -515,6 +517,16 @@ def test_files_of_one_name_are_put_aside_beside_each_other(transport, outgoing, 
     names = ["records.txt", "records.txt.2", "records.txt.3"]
     assert sorted(name for name in os.listdir(aside) if not name.endswith(".reason")) == names
     assert [open_bytes(os.path.join(aside, name)) for name in names] == texts[:3]
+
+
+@pytest.mark.parametrize("name", [b"line\nend", b"caf\xe9", b"x\ry"])
+def test_file_with_an_odd_name_is_sent(name, outgoing, sender_settings, receiver_settings, dns):
+    """S9: an id in a header, or on a line, is text on one line, whatever the file is called."""
+    sender_settings.messaging.path_type = "directory"
+    with open(os.path.join(os.fsencode(outgoing.path), name), "wb") as stream:
+        stream.write(b"text")
+    assert send_queue(sender_settings) == (1, 0, 0)
+    assert receive(receiver_settings, DnList(dns), Stop(), idle=0) == (1, 0)
 
 
 def open_bytes(path):
