@@ -70,6 +70,19 @@ def write_file(path: str, data: bytes) -> None:
         raise
 
 
+def put_file(path: str, data: bytes) -> None:
+    """Write a file under a name with a dot in front, sync and rename it; the umask says who may read it."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, ".%s.%s" % (name, os.urandom(4).hex()))
+    write_file(temporary, data)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        remove_file(temporary)
+        raise
+    fsync_directory(folder)
+
+
 def open_file(path: str) -> IO[bytes]:
     """Open a file to read it: no link, which may lead to what its maker may not read; no pipe is waited for.
 

@@ -12,7 +12,7 @@ import time
 import uuid
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from apelcommon.files import FileState, file_state, fsync_directory, write_atomically
+from apelcommon.files import FileState, file_state, fsync_directory
 from ssm.claims import Claims, free_the_dead
 from ssm.elements import (
     ELEMENT,
@@ -27,6 +27,7 @@ from ssm.elements import (
     names_in,
     new_name,
     open_file,
+    put_file,
     remove_file,
     write_file,
 )
@@ -122,8 +123,8 @@ class FileQueue(Queue):
         places = []
         for path, text in zip(wanted, parts or [self.read(element)]):
             path = _free_place(path, text)
-            write_atomically(path, text)
-            write_atomically(path + REASON, (reason + "\n").encode())
+            put_file(path, text)
+            put_file(path + REASON, (reason + "\n").encode())
             places.append(path)
         self.remove(element)
         return ", ".join(places)
@@ -285,7 +286,7 @@ class DirectoryQueue(FileQueue):
         """Add an element; it is on disk when its id is returned. Raises StorageError."""
         name = str(uuid.uuid4())
         try:
-            write_atomically(self._at(name), as_bytes(text))
+            put_file(self._at(name), as_bytes(text))
         except OSError as err:
             raise StorageError("Cannot add to the queue %s: %s" % (self.path, err.strerror or err)) from err
         return name

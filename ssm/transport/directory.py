@@ -14,8 +14,8 @@ import time
 from typing import Deque, Dict, List, Optional
 
 from apelcommon.errors import ServiceError
-from apelcommon.files import FileState, Lock, file_state, write_atomically
-from ssm.elements import is_older, make_folder, open_file, remove_file
+from apelcommon.files import FileState, Lock, file_state
+from ssm.elements import is_older, make_folder, open_file, put_file, remove_file
 from ssm.errors import TransportError
 from ssm.transport import Delivery, Transport
 
@@ -57,7 +57,7 @@ class DirectoryTransport(Transport):
         """Write the message into the directory, synced."""
         name = "%016x-%s%s" % (int(time.time() * 1000000), os.urandom(4).hex(), SUFFIX)
         try:
-            write_atomically(os.path.join(self.path, name), identifier.encode("utf-8") + b"\n" + body)
+            put_file(os.path.join(self.path, name), identifier.encode("utf-8") + b"\n" + body)
         except OSError as err:
             raise TransportError(
                 "Cannot write to the hand-over directory %s: %s." % (self.path, err.strerror)

@@ -52,6 +52,16 @@ def test_message_not_acknowledged_comes_again(hand_over):
     assert hand_over.receive(0) is None
 
 
+def test_umask_says_who_may_read_what_is_handed_over(hand_over):
+    old = os.umask(0o027)
+    try:
+        hand_over.send("id", b"records name users")
+    finally:
+        os.umask(old)
+    (name,) = os.listdir(hand_over.path)
+    assert os.stat(os.path.join(hand_over.path, name)).st_mode & 0o777 == 0o640
+
+
 def test_same_id_from_two_senders_is_two_messages(hand_over):
     hand_over.send("id", b"one")
     hand_over.send("id", b"two")
@@ -171,7 +181,7 @@ def test_full_disk_keeps_the_messages(outgoing, sender_settings, monkeypatch):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ssm.transport.directory.write_atomically", refuse)
+    monkeypatch.setattr("ssm.transport.directory.put_file", refuse)
     with pytest.raises(TransportError, match="No space left"):
         send_queue(sender_settings)
     monkeypatch.undo()

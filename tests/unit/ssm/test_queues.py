@@ -570,3 +570,20 @@ def test_pipe_in_a_queue_hangs_nobody(tmp_path):
     os.mkdir(os.path.join(queue.path, "5f000000"))
     os.mkfifo(os.path.join(queue.path, "5f000000/5f000000000001"))
     assert queue.read("5f000000/5f000000000001") == b""
+
+
+def test_umask_says_who_may_read_messages(queue, tmp_path):
+    """Records name users: nobody may read them whom the admin has shut out."""
+    old = os.umask(0o027)
+    try:
+        queue.path = str(tmp_path / "private")
+        made = type(queue)(queue.path, *([INCOMING] if isinstance(queue, MessageQueue) else []))
+        element = add(made)
+        if not isinstance(made, MessageQueue):
+            assert made.lock(element)
+            made.put_aside(element, "because")
+    finally:
+        os.umask(old)
+    for folder, _, names in os.walk(made.path):
+        for path in [folder, *(os.path.join(folder, name) for name in names)]:
+            assert not os.stat(path).st_mode & 0o027, path

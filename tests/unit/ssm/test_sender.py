@@ -200,7 +200,7 @@ def test_full_disk_under_failed_does_not_hold_up_the_others(
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ssm.filequeues.write_atomically", refuse)
+    monkeypatch.setattr("ssm.filequeues.put_file", refuse)
     assert send_queue(sender_settings) == (1, 1, 1)
     monkeypatch.undo()
     assert list(outgoing.ids()) == [bad]
