@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 STOMP, DIRECTORY, AMS = "STOMP", "DIRECTORY", "AMS"
 # IPv6 addresses stand in brackets, as in URLs.
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?$")
+# What a header can hold: of another, the library that refuses it would say all of it, in the log.
+TOKEN = re.compile(r"[!-~]+\Z")
 DEFAULT_PORTS = {AMS: 443}
 PROTOCOLS = (STOMP, DIRECTORY, AMS)
 
@@ -124,6 +126,8 @@ def transport_problems(settings: Any, section: Any) -> List[str]:
         problems += _broker_problems(settings.broker, DEFAULT_PORTS.get(section.protocol))
     if section.protocol == AMS and not settings.messaging.ams_project:
         problems.append("[messaging] ams_project is empty")
+    if section.protocol == AMS and settings.messaging.token and not TOKEN.match(settings.messaging.token):
+        problems.append("[messaging] token holds a blank, a line end or what else is in no token")
     if not settings.messaging.destination:
         problems.append("[messaging] destination is empty")
     return problems

@@ -17,6 +17,7 @@ import urllib.request
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from apelcommon.backoff import Backoff
+from ssm.broker import TOKEN
 from ssm.errors import TransportError
 from ssm.transport.wire import tls_context
 
@@ -124,7 +125,7 @@ class Api:
             ) from err
         finally:
             line.close()
-        if not isinstance(answer.get("token"), str) or not answer["token"]:
+        if not isinstance(answer.get("token"), str) or not TOKEN.match(answer["token"]):
             raise AmsUnreachable("AMS at %s answers without a token." % self.host)
         return str(answer["token"])
 

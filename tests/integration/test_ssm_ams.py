@@ -8,6 +8,7 @@ import time
 import pytest
 from messenger import AmsEnds
 
+from apelcommon.errors import ConfigError
 from servers.ams import AmsServer
 from servers.pki import slash_dn
 from ssm.errors import StorageError, TooLarge, TransportError
@@ -391,3 +392,13 @@ def test_token_is_never_logged(ends, caplog):
     with pytest.raises(AmsRefused):
         ends.send(messaging__token="my-precious")
     assert "my-precious" not in caplog.text
+
+
+def test_token_that_no_header_can_hold_is_not_logged_either(ends, caplog):
+    """One on two lines of the configuration, say: the HTTP library would quote it."""
+    caplog.set_level(logging.DEBUG)
+    ends.fill(1)
+    with pytest.raises(ConfigError, match="token holds a blank, a line end") as err:
+        ends.send(messaging__token="my\nprecious")
+    assert "precious" not in caplog.text + str(err.value)
+    assert ends.outgoing.count() == 1
