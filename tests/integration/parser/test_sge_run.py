@@ -53,7 +53,7 @@ def test_factors_of_a_file(sge_site):
 def test_command_that_is_missing_stops_nothing(sge_site):
     status, _, log = parse(sge_site)
     assert status == 0
-    assert "qhost -F -xml failed" in log
+    assert "qhost: command not found (PATH, or its option); no host is scaled" in log
     assert "no host is scaled" in log
     assert sge_site.rows(DURATIONS) == PLAIN
 
