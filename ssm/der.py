@@ -3,7 +3,11 @@
 from typing import List, NamedTuple, Optional, Tuple
 
 MOST_BYTES = 65536
+# Encoders that stream make pieces of 1000 bytes or more, each looked at some eight times. To look at a value
+# takes hundreds of bytes: what is made of the smallest ones would take many times its size.
 MOST_VALUES = 1000000
+FEWEST_VALUES = 20000
+BYTES_A_VALUE = 16
 
 SEQUENCE, SET, OCTETS, END_MARK = 0x30, 0x31, 0x04, 0x00
 
@@ -59,12 +63,13 @@ class Value(NamedTuple):
 class Reader:
     """Steps through data in BER, of any size, without copying it or following it into its depths.
 
-    Everything raises ValueError for what isn't BER, or has more values than any message needs.
+    Everything raises ValueError for what isn't BER, or has more values than any message of its size needs.
     """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self._left = MOST_VALUES
+        self._most = min(MOST_VALUES, FEWEST_VALUES + len(data) // BYTES_A_VALUE)
+        self._left = self._most
 
     def root(self) -> Value:
         """The one value that the data is."""
@@ -122,7 +127,7 @@ class Reader:
         """Tag, where the content begins, and its length (None: up to an end mark)."""
         self._left -= 1
         if self._left < 0:
-            raise ValueError("more than %d values" % MOST_VALUES)
+            raise ValueError("more than %d values" % self._most)
         if at + 2 > limit:
             raise ValueError("cut short")
         tag, length = self.data[at], self.data[at + 1]

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from unit.ssm.handmade import put_signature, sign_part, signature_of, with_signature
 
 from ssm import mime, smime
+from ssm.container import DATA, SIGNED
+from ssm.der import Reader, encoded
 from ssm.errors import CryptoError, SigningError
 
 # cryptography warns of mutated certificates that it will refuse some day.
@@ -607,3 +609,29 @@ def test_large_message_costs_linear_time(host_signer):
     """S3: no quadratic work: a message of many short lines, and one that is one long line."""
     for text in (b"a\n" * 1500000, b"a" * 3000000, b"\n--" * 1000000):
         assert len(smime.verify(host_signer.sign(b"x" + text)).text) > 100000
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_message_in_a_million_pieces_is_refused(wrapped):
+    """S3: it would take 200 times its size of memory, and the time of many messages."""
+    end = b"\0\0" if wrapped else b""
+
+    def around(tag, content):
+        return bytes((tag, 0x80)) + content + end if wrapped else encoded(tag, content)
+
+    pieces = around(0x24, b"\x04\0" * 900000)
+    content = around(0x30, DATA + around(0xA0, pieces))
+    signed = around(0x30, b"\x02\x01\x01\x31\0" + content + b"\x31\0")
+    with pytest.raises(CryptoError, match="more than [0-9]+ values"):
+        smime.verify(around(0x30, SIGNED + around(0xA0, signed)))
+
+
+def test_pieces_as_encoders_make_them_are_read():
+    """Of 1000 bytes (others make larger ones), all of it without a length given beforehand."""
+    piece = encoded(0x04, b"x" * 1000)
+    data = b"\x30\x80" * 5 + b"\x24\x80" + piece * 3000 + b"\0\0" * 6
+    reader = Reader(data)
+    value = reader.root()
+    for _ in range(5):
+        (value,) = reader.children(value)
+    assert len(b"".join(reader.octets(value))) == 3000000
