@@ -1,6 +1,7 @@
 """The list of signers whose messages are accepted, re-read when its file changes."""
 
 import logging
+import os
 import time
 from typing import FrozenSet, List, NamedTuple, Tuple
 
@@ -85,11 +86,12 @@ class DnList:
 
     def _load_first(self) -> None:
         self._state = file_state(self.path)
-        if self._state is None and self.may_be_empty:
-            return
         try:
             read = _read(self.path)
         except OSError as err:
+            # A list that there is, but not for us, must not count as none: it may be of who is banned.
+            if self.may_be_empty and isinstance(err, FileNotFoundError) and not os.path.islink(self.path):
+                return
             raise ConfigError("Cannot read the DN file %s: %s" % (self.path, err.strerror)) from err
         if not read.names and not self.may_be_empty:
             raise ConfigError(

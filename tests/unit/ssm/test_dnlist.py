@@ -82,6 +82,16 @@ def test_list_that_may_be_empty(tmp_path, clock):
         DnList(str(path), may_be_empty=True)
 
 
+def test_list_that_is_out_of_reach_is_not_an_empty_one(tmp_path):
+    """S12: a link into a file system that is not mounted, or a file in a folder that is not ours to enter."""
+    os.symlink(str(tmp_path / "unmounted" / "banned"), str(tmp_path / "banned"))
+    with pytest.raises(ConfigError, match="Cannot read"):
+        DnList(str(tmp_path / "banned"), may_be_empty=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="Cannot read"):
+        DnList(str(tmp_path / "file" / "banned"), may_be_empty=True)
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "host.example.org\n"])
 def test_list_without_a_name_does_not_start(tmp_path, text):
     path = tmp_path / "dns"
