@@ -47,7 +47,11 @@ class _Replay:
     def try_one(self, element: str) -> None:
         """Judge a message again, if it is one of those meant and nobody else has it."""
         queue = self.receiver.reject
-        if not self._is_meant(element) or not queue.lock(element):
+        try:
+            if not self._is_meant(element) or not queue.lock(element):
+                return
+        except (OSError, QueueError) as err:
+            log.warning("Message reject/%s is passed over: %s", element, err)
             return
         put_back = False
         try:
@@ -59,11 +63,7 @@ class _Replay:
                 queue.unlock(element)
 
     def _is_meant(self, element: str) -> bool:
-        try:
-            found = self.receiver.reject.get(element)
-        except QueueError as err:
-            log.warning("%s", err)
-            return False
+        found = self.receiver.reject.get(element)
         right_name = not self.name or canonical(found.get("signer", "")) == self.name
         return right_name and found["error"].startswith(OURS)
 

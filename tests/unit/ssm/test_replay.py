@@ -107,6 +107,17 @@ def test_element_in_other_hands_or_not_whole_is_left(receiver, host, caplog):
     assert "has no error" in caplog.text
 
 
+def test_stray_file_holds_up_no_message(receiver, host, caplog):
+    """S14: one thing in the queue that is no message, or another user's, is passed over."""
+    receiver.allowed = frozenset()
+    take(receiver, host.sign("a"))
+    receiver.allowed = frozenset([host.dn])
+    with open(os.path.join(receiver.reject.path, "00000000", "00000000000001"), "w") as stream:
+        stream.write("no directory")
+    assert replay_rejected(receiver).accepted == 1
+    assert "reject/00000000/00000000000001 is passed over" in caplog.text
+
+
 def test_killed_in_the_middle_loses_nothing(receiver, host, monkeypatch):
     """S14: it is in incoming before it leaves reject."""
     receiver.allowed = frozenset()
