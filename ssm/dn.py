@@ -7,7 +7,7 @@ the lists of names in use, have them bare, and `/` between all parts, and so it 
 """
 
 import re
-from typing import Iterator, List, Match, Optional, Tuple
+from typing import Any, Iterator, List, Match, Optional, Tuple
 
 from asn1crypto import core, x509
 
@@ -55,6 +55,7 @@ SHORT_NAMES = {
 MISLEADING = re.compile(
     rb"/(?:%s|[0-9.]+)=|\\x[0-9A-Fa-f]{2}" % "|".join(SHORT_NAMES.values()).encode(), re.IGNORECASE
 )
+ASCII = re.compile(rb"[ -~]+\Z")
 # What older programs call some types, at the beginning of a part.
 OLD_NAMES = {"email": "emailAddress", "e": "emailAddress", "userid": "UID"}
 # The other written form (RFC 2253, and how `openssl x509 -subject` prints by default): parts between commas.
@@ -74,19 +75,32 @@ def distinguished_name(name: x509.Name) -> str:
 
 
 def is_misleading(name: x509.Name) -> bool:
-    """Whether the slash form of a name may be that of another: a value like `eScience/CN=host` in it."""
-    return any(MISLEADING.search(text) for _, text in _parts(name))
+    """Whether the slash form of a name may be that of another: a value like `eScience/CN=host` in it.
+
+    Or one of two bytes a letter all of which read as ASCII: the slash form has bytes, as OpenSSL's.
+    """
+    wide = (_content(part["value"]) for part in _attributes(name) if _is_wide(part["value"]))
+    return any(MISLEADING.search(text) for _, text in _parts(name)) or any(map(ASCII.match, wide))
 
 
 def _parts(name: x509.Name) -> Iterator[Tuple[str, bytes]]:
+    for part in _attributes(name):
+        yield part["type"].dotted, _content(part["value"])
+
+
+def _attributes(name: x509.Name) -> Iterator[Any]:
     for relative in name.chosen:
-        for part in relative:
-            value = part["value"]
-            # Most types are a choice of string types; an e-mail address or a DC is one type only.
-            yield (
-                part["type"].dotted,
-                value.chosen.contents if isinstance(value, core.Choice) else value.contents,
-            )
+        yield from relative
+
+
+def _content(value: Any) -> bytes:
+    # Most types are a choice of string types; an e-mail address or a DC is one type only.
+    return (value.chosen if isinstance(value, core.Choice) else value).contents
+
+
+def _is_wide(value: Any) -> bool:
+    kind = value.chosen if isinstance(value, core.Choice) else value
+    return isinstance(kind, (core.BMPString, core.UniversalString))
 
 
 def canonical(text: str) -> str:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.name import _ASN1Type
 
 import servers.pki as test_pki
-from ssm.dn import canonical, distinguished_name, from_commas
+from ssm.dn import canonical, distinguished_name, from_commas, is_misleading
 
 KEY = test_pki.new_key("ec")
 
@@ -97,6 +97,17 @@ def test_grid_name_has_its_slashes_bare():
         distinguished_name(asn1_x509.Certificate.load(made).subject)
         == "/C=UK/O=eScience/OU=A, B/CN=host/a.b.c"
     )
+
+
+@pytest.mark.parametrize(
+    ("letters", "misleading"), [(b"host.example".decode("utf-16-be"), True), ("host", False), ("Aé", False)]
+)
+def test_letters_whose_bytes_read_as_another_name(letters, misleading):
+    """S15, S1: two bytes a letter, as rare signs whose bytes are those of somebody else's ASCII name."""
+    made = certificate([[(C, "UK", PRINTABLE)], [(CN, letters, BMP)]])
+    name = asn1_x509.Certificate.load(made.public_bytes(serialization.Encoding.DER)).subject
+    assert (distinguished_name(name) == "/C=UK/CN=host.example") == misleading
+    assert is_misleading(name) == misleading
 
 
 def test_values_of_one_part_are_parts():
