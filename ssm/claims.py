@@ -14,6 +14,8 @@ import os
 import time
 from typing import Callable, Dict, Iterator, Optional, Set
 
+from ssm.elements import open_file
+
 log = logging.getLogger(__name__)
 
 PREFIX = ".claims-"
@@ -115,10 +117,11 @@ def free_the_dead(folder: str, unlock: Unlock) -> int:
 
 def _free_one(path: str, unlock: Unlock) -> int:
     # Gone meanwhile, or locked by its living writer: nothing of ours.
-    with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path, encoding="utf-8") as stream:
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), open_file(path) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        text = stream.read().decode("utf-8", "replace")
         # Some seconds of grace: between noting a lock and making it, the process may have been asleep.
-        freed = [element for element, when in _held_in(stream.read()).items() if unlock(element, when + 5)]
+        freed = [element for element, when in _held_in(text).items() if unlock(element, when + 5)]
         for element in freed:
             log.warning("%s was locked by a process that is gone; it is free again.", element)
         os.unlink(path)

@@ -3,7 +3,7 @@
 import os
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ssm.elements import FOLDER, IDENTIFIER, fsync_directory, names_in
+from ssm.elements import FOLDER, IDENTIFIER, fsync_directory, names_in, open_file
 from ssm.errors import QueueError
 from ssm.filequeues import FAILED, REASON, DirectoryQueue, FileQueue, OutgoingQueue, Queue
 from ssm.queues import MessageQueue
@@ -115,8 +115,12 @@ def requeue(queue: Queue, name: str) -> str:
     path = os.path.join(queue.path, FAILED, name)
     if name not in put_aside(queue):
         raise QueueError("There is no %s." % path)
-    with open(path, "rb") as stream:
-        element = queue.add(stream.read())
+    try:
+        with open_file(path) as stream:
+            text = stream.read()
+    except OSError as err:
+        raise QueueError("%s can't be read: %s." % (path, err.strerror)) from err
+    element = queue.add(text)
     # In the queue before it leaves failed: killed between the two, it is sent twice, not never.
     for old in (path, path + REASON):
         if os.path.exists(old):

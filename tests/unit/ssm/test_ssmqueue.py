@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from ssm import spool
 from ssm.commands.ssmqueue import main
+from ssm.errors import QueueError
 from ssm.queues import INCOMING, REJECT, DirectoryQueue, MessageQueue, OutgoingQueue
 
 LOCK_AND_DIE = (
@@ -144,3 +146,14 @@ def test_requeue_puts_back_what_was_put_aside(base, capsys):
 def test_mistakes_are_said(base, capsys, words, status, said):
     assert main([word.format(base=base) for word in words]) == status
     assert said in capsys.readouterr().err
+
+
+def test_link_in_failed_is_not_requeued(tmp_path):
+    """An administrator who puts messages back must not send what only an administrator may read."""
+    queue = OutgoingQueue(str(tmp_path / "outgoing"))
+    os.mkdir(os.path.join(queue.path, "failed"))
+    (tmp_path / "secret").write_text("secret")
+    os.symlink(str(tmp_path / "secret"), os.path.join(queue.path, "failed", "link"))
+    with pytest.raises(QueueError, match="can't be read"):
+        spool.requeue(queue, "link")
+    assert queue.count() == 0
