@@ -7,7 +7,7 @@ So the first rejection of a process looks at the newest elements of `reject`, an
 import hashlib
 import logging
 from collections import deque
-from typing import Any, Deque, Dict, Set
+from typing import Any, Deque, Dict, Optional
 
 from apelcommon.errors import Permanent
 
@@ -21,7 +21,8 @@ class Rejects:
 
     def __init__(self, queue: Any) -> None:
         self.queue = queue
-        self._before_us: Set[str] = set()
+        #: Of each message that was there, by digest, the name of its element.
+        self._before_us: Dict[str, str] = {}
         self._looked = False
 
     def add(self, message: Dict[str, str]) -> None:
@@ -30,20 +31,25 @@ class Rejects:
             self._before_us = self._newest()
             self._looked = True
         digest = _digest(message)
-        if digest in self._before_us:
+        name = self._before_us.pop(digest, None)
+        # It may have been put back, and removed, since we looked.
+        if name is not None and self._digest_of(name) == digest:
             log.info("The reject queue holds this message already; it is not added again.")
         else:
             self.queue.add(message)
 
-    def _newest(self) -> Set[str]:
+    def _newest(self) -> Dict[str, str]:
         names: Deque[str] = deque(self.queue.ids(), maxlen=NEWEST)
-        digests = set()
-        for name in names:
-            try:
-                digests.add(_digest(self.queue.get(name)))
-            except (Permanent, OSError) as err:
-                log.debug("Passing over %s in the reject queue: %s", name, err)
-        return digests
+        digests = {self._digest_of(name): name for name in names}
+        return {digest: name for digest, name in digests.items() if digest is not None}
+
+    def _digest_of(self, name: str) -> Optional[str]:
+        """Of the message in an element; None if it can't be read, or is gone."""
+        try:
+            return _digest(self.queue.get(name))
+        except (Permanent, OSError) as err:
+            log.debug("Passing over %s in the reject queue: %s", name, err)
+            return None
 
 
 def _digest(message: Dict[str, str]) -> str:

@@ -170,3 +170,16 @@ def test_the_first_reason(error: str, reason: str) -> None:
 def test_when_a_message_was_received() -> None:
     names: List[str] = ["00000000/65000000000000", "65000000abcde1"]
     assert [received(name) for name in names] == [0x65000000] * 2
+
+
+def test_a_message_that_is_rejected_again_for_the_same_reason_is_kept(files: Installation) -> None:
+    """The loader remembers what it found in `reject` at first; the message is there no longer."""
+    centre = files.centre
+    centre.load("rubbish")
+    loader = centre.loader()
+    centre.deliver("other rubbish")
+    loader.step()
+    for _ in range(2):
+        assert run(files, "--all") == EXIT_DONE and centre.reject.count() == 0
+        assert loader.step() == 2
+        assert sorted(one["body"] for one in centre.rejected()) == ["other rubbish", "rubbish"]
