@@ -33,7 +33,7 @@ class Access(NamedTuple):
         wanted = [endpoint.dn for endpoint in known] + [name for name in extra if _is_good(name, "extra-dns")]
         names = [name for name in dict.fromkeys(map(canonical, wanted)) if name not in out]
         allowed = set(names)
-        rights = {(canonical(endpoint.dn), endpoint.site) for endpoint in known if endpoint.site}
+        rights = {(canonical(endpoint.dn), endpoint.site) for endpoint in known if _is_site(endpoint)}
         rights |= {(canonical(name), site) for name, site in extra_rights}
         return Access(names, sorted(right for right in rights if right[0] in allowed))
 
@@ -43,6 +43,15 @@ def _is_good(name: str, where: str) -> bool:
         return True
     log.warning("%s: %r is no name of a certificate, like /C=UK/O=Org/CN=host; left out", where, name[:200])
     return False
+
+
+def _is_site(endpoint: Endpoint) -> bool:
+    """Whether its site can stand in a site map, and there means itself."""
+    site = endpoint.site
+    if site and (site == ANY_SITE or site.startswith("#") or " " in site or not site.isprintable()):
+        log.warning("%s: %r can't be the name of a site; it may not send for it", endpoint.dn, site[:200])
+        return False
+    return bool(site)
 
 
 def is_name(text: str) -> bool:

@@ -70,6 +70,17 @@ def test_names_of_all_pages_and_the_admins_lists(auth: Any, gocdb: Gocdb, tmp_pa
     assert "CN=backwards" in log and "nonsense" in log
 
 
+def test_a_site_that_would_say_more_in_the_map_than_its_name(auth: Any, gocdb: Gocdb, tmp_path: Any) -> None:
+    """D13: no name of a site in GOCDB gives the right to send for others."""
+    sites = ["*", "A\n* /C=UK/CN=x", "two words", "#A"]
+    gocdb.services = [Service(site, "/C=UK/CN=host%d" % number) for number, site in enumerate(sites)]
+    gocdb.services.append(Service("GOOD", "/C=UK/CN=good"))
+    assert auth() == EXIT_DONE
+    assert rights(tmp_path) == ["GOOD /C=UK/CN=good"]
+    assert len(allowed(tmp_path)) == 5
+    assert "two words" in (tmp_path / "log").read_text()
+
+
 def test_several_addresses_and_service_types(auth: Any, gocdb: Gocdb, tmp_path: Any) -> None:
     gocdb.services.append(Service("CLOUD", "/CN=a/CN=cloud", "eu.egi.cloud.accounting"))
     other = Gocdb()
