@@ -10,7 +10,7 @@ from apel import times
 from apel.commands.apelsummariser import month
 from apel.db import Database, open_database
 from apel.server.archive import contents, file_name, write_archive
-from apel.server.closed import PURGED
+from apel.server.closed import CLOSED, PURGED, states
 from apel.server.retention import Guard, Purged, Retention, reopen
 from apel.summaries import SiteMonth
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError, Permanent
@@ -107,13 +107,18 @@ def _archive(retention: Retention, names: Dict[int, str], args: argparse.Namespa
     if not os.path.isdir(args.output):
         raise ConfigError("--output: there is no directory %s." % args.output)
     months = retention.months()
+    partial = {state.month for state in retention.db.run(states) if state.name != CLOSED} & months.keys()
     for one, jobs in months.items():
+        if one in partial:
+            # The file that there is may hold more of them.
+            print("%s: not archived: not all of its jobs are here." % _name(names, one))
+            continue
         if args.dry_run:
             print("%s: %d jobs would be archived." % (_name(names, one), jobs))
             continue
         done = write_archive(retention.db, one, names[one.site_id], args.output)
         print("%s: %d jobs in %s." % (_name(names, one), done.records, file_name(names[one.site_id], one)))
-    print("%d months of sites." % len(months))
+    print("%d months of sites." % (len(months) - len(partial)))
     return EXIT_DONE
 
 

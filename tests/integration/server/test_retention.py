@@ -12,7 +12,7 @@ from apel.commands import apeldb, apelreplay
 from apel.db import Database
 from apel.server.archive import contents, write_archive
 from apel.server.closed import CLOSED, PURGED, RESTORING
-from apel.server.retention import Purged, Retention, reopen
+from apel.server.retention import COLUMNS, Purged, Retention, reopen
 from apel.server.summarise import Summariser
 from apel.summaries import SiteMonth
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Permanent
@@ -297,6 +297,24 @@ def test_the_commands_in_their_order(files: Installation, tmp_path: Any, capsys:
     assert files.summarise() == EXIT_DONE
     assert all_jobs(files.centre) == before
     assert sums(files.centre) == sums_before
+
+
+@pytest.mark.parametrize("state", [PURGED, RESTORING])
+def test_an_archive_is_not_replaced_by_what_is_left_of_its_month(
+    files: Installation, tmp_path: Any, capsys: Any, state: str
+) -> None:
+    """A purge was killed, or not all is back yet, when the nightly archive comes: the rest would be lost."""
+    archiving = ("archive", "--older-than", "1", "--site", "SOUTH", "--output", str(tmp_path))
+    assert database_command(files, *archiving) == EXIT_DONE
+    south = month_of(files.centre, "SOUTH")
+    row = (*south, state, 30, LATER, 0)
+    files.centre.db.run(lambda tx: tx.insert("ClosedMonths", COLUMNS, [row]))
+    files.centre.execute("DELETE FROM JobRecords WHERE LocalJobId > '2' AND SiteID = %s", (south.site_id,))
+    for words in (("--dry-run",), ()):
+        capsys.readouterr()
+        assert database_command(files, *archiving, *words) == EXIT_DONE
+        assert "SOUTH 2025-03: not archived: not all of its jobs are here." in capsys.readouterr().out
+    assert contents(str(tmp_path / "SOUTH.2025-03.jobs.gz")).records == 30
 
 
 @pytest.mark.parametrize(
