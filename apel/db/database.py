@@ -46,6 +46,8 @@ class Transaction:
     def __init__(self, backend: Backend, connection: Any) -> None:
         self._backend = backend
         self._connection = connection
+        #: Whether anything was done but reading.
+        self.wrote = False
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -59,6 +61,7 @@ class Transaction:
 
         An UPDATE to equal values touches a row of SQLite's, but none of MySQL's.
         """
+        self.wrote = True
         with self._translated():
             cursor = self._backend.execute(self._connection, sql, params)
             return int(cursor.rowcount)
@@ -91,6 +94,7 @@ class Transaction:
         given = rows if isinstance(rows, list) else list(rows)
         if not given:
             return 0
+        self.wrote = True
         with self._translated():
             return self._backend.insert(self._connection, table, columns, given, conflict)
 
@@ -162,8 +166,10 @@ class Database:
         try:
             self._call(self.backend.begin, connection)
             began = time.monotonic()
-            result = work(Transaction(self.backend, connection))
-            if self.backend.unseen_seconds and time.monotonic() - began > LONGEST_SECONDS:
+            transaction = Transaction(self.backend, connection)
+            result = work(transaction)
+            took = time.monotonic() - began
+            if transaction.wrote and self.backend.unseen_seconds and took > LONGEST_SECONDS:
                 raise Conflict(TOO_LONG % LONGEST_SECONDS)
             self._call(self.backend.commit, connection)
             return result

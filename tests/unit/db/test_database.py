@@ -297,3 +297,17 @@ def test_upsert_select_and_update_from(server_db: Any) -> None:
     server_db.run(lambda tx: tx.execute(update))
     months = server_db.run(lambda tx: tx.rows("SELECT SiteID, Month FROM SyncRecords ORDER BY SiteID"))
     assert months == [(1, 0), (2, 7), (3, 0)]
+
+
+def test_on_a_cluster_only_what_writes_may_not_take_long(server_db: Any, monkeypatch: Any) -> None:
+    """The unloader relies on that for rows. Counting a large table changes none, and may take an hour."""
+    monkeypatch.setattr(type(server_db.backend), "unseen_seconds", 900)
+    monkeypatch.setattr("apel.db.database.LONGEST_SECONDS", -1.0)
+    assert counts(server_db) == []
+    for work in (
+        lambda tx: tx.insert("SyncRecords", SYNC, [sync_row(1, 1)]),
+        lambda tx: tx.execute("DELETE FROM SyncRecords"),
+    ):
+        with pytest.raises(Conflict, match="took more than"):
+            server_db.run(work, tries=1)
+    assert counts(server_db) == []
