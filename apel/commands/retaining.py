@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 from apel import times
 from apel.commands.apelsummariser import month
 from apel.db import Database, open_database
-from apel.server.archive import contents, file_name, write_archive
+from apel.server.archive import RuleBroken, contents, file_name, write_archive
 from apel.server.closed import CLOSED, PURGED, states
 from apel.server.retention import Guard, Purged, Retention, reopen
 from apel.summaries import SiteMonth
@@ -108,6 +108,7 @@ def _archive(retention: Retention, names: Dict[int, str], args: argparse.Namespa
         raise ConfigError("--output: there is no directory %s." % args.output)
     months = retention.months()
     partial = {state.month for state in retention.db.run(states) if state.name != CLOSED} & months.keys()
+    broken = 0
     for one, jobs in months.items():
         if one in partial:
             # The file that there is may hold more of them.
@@ -116,10 +117,15 @@ def _archive(retention: Retention, names: Dict[int, str], args: argparse.Namespa
         if args.dry_run:
             print("%s: %d jobs would be archived." % (_name(names, one), jobs))
             continue
-        done = write_archive(retention.db, one, names[one.site_id], args.output)
+        try:
+            done = write_archive(retention.db, one, names[one.site_id], args.output)
+        except RuleBroken as err:
+            broken += 1
+            print(err, file=sys.stderr)
+            continue
         print("%s: %d jobs in %s." % (_name(names, one), done.records, file_name(names[one.site_id], one)))
-    print("%d months of sites." % (len(months) - len(partial)))
-    return EXIT_DONE
+    print("%d months of sites." % (len(months) - len(partial) - broken))
+    return EXIT_FAILED if broken else EXIT_DONE
 
 
 def _purge(retention: Retention, names: Dict[int, str], args: argparse.Namespace) -> int:

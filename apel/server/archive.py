@@ -66,6 +66,10 @@ WHERE SiteID = %s AND EndTime >= %s AND EndTime <= %s ORDER BY BenchmarkType"""
 Key = Tuple[Any, ...]
 
 
+class RuleBroken(Permanent):
+    """A record of the month breaks today's rules, and could not be loaded again."""
+
+
 class Contents(NamedTuple):
     """What a file holds; `newest`: when the last of its records came into the database, epoch seconds."""
 
@@ -82,7 +86,7 @@ def file_name(site: str, month: SiteMonth) -> str:
 def write_archive(db: Database, month: SiteMonth, site: str, folder: str) -> Contents:
     """Write a month's job records; the file is there when it is whole, and on disk.
 
-    Raises Permanent if the disk refuses, or for a record that breaks today's rules: it could not be loaded.
+    Raises RuleBroken, or Permanent if the disk refuses.
     """
     path = os.path.join(folder, file_name(site, month))
     part = path + ".part"
@@ -105,7 +109,8 @@ def write_archive(db: Database, month: SiteMonth, site: str, folder: str) -> Con
     except OSError as err:
         raise Permanent("Cannot write %s: %s" % (path, err.strerror or err)) from err
     except RecordError as err:
-        raise Permanent(
+        os.unlink(part)
+        raise RuleBroken(
             "%s: a record breaks a rule, and could not be loaded again: %s" % (path, err)
         ) from err
     return Contents(messages, records, newest)

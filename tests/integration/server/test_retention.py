@@ -317,6 +317,23 @@ def test_an_archive_is_not_replaced_by_what_is_left_of_its_month(
     assert contents(str(tmp_path / "SOUTH.2025-03.jobs.gz")).records == 30
 
 
+def test_a_month_that_can_not_be_archived_stops_no_other(
+    files: Installation, tmp_path: Any, capsys: Any
+) -> None:
+    """A row from before an upgrade breaks a rule of today: its month is named, and stays."""
+    files.centre.execute("UPDATE JobRecords SET ServiceLevelType = 'bogus' WHERE LocalJobId = '3'")
+    april = month_of(files.centre, "NORTH")._replace(month=4)
+    files.centre.execute(
+        "UPDATE JobRecords SET ServiceLevelType = 'HEPSPEC' WHERE SiteID = %s AND EndMonth = 4", april[:1]
+    )
+    archiving = ("archive", "--older-than", "1", "--output", str(tmp_path))
+    assert database_command(files, *archiving) == EXIT_FAILED
+    told = capsys.readouterr()
+    assert told.err.count("a record breaks a rule") == 2 and "NORTH.2025-03" in told.err
+    assert "1 months of sites." in told.out
+    assert [name for name in os.listdir(str(tmp_path)) if ".jobs.gz" in name] == ["NORTH.2025-04.jobs.gz"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
