@@ -171,18 +171,22 @@ class History:
         by_ce: Dict[str, List[Benchmark]] = defaultdict(list)
         for benchmark in benchmarks:
             by_ce[benchmark.ce].append(benchmark)
-        site_id, ce_ids = self._ids(by_ce)
-        for ce, mine in by_ce.items():
-            self._update(site_id, ce_ids[ce], mine, now, manual=True)
+        self._update_all(list(by_ce.values()), now, manual=True)
 
     def set_published(self, benchmarks: Sequence[Benchmark], now: int) -> None:
         """The same for what an information system publishes, which never ends what was set by hand."""
-        site_id, ce_ids = self._ids(benchmark.ce for benchmark in benchmarks)
-        for benchmark in benchmarks:
-            self._update(site_id, ce_ids[benchmark.ce], [benchmark], now, manual=False)
+        self._update_all([[benchmark] for benchmark in benchmarks], now, manual=False)
 
-    def _ids(self, names: Iterable[str]) -> Tuple[int, Dict[Optional[str], int]]:
-        return self.db.ids("Sites", [self.site])[self.site], self.db.ids("SubmitHosts", list(names))
+    def _update_all(self, wanted: Sequence[Sequence[Benchmark]], now: int, manual: bool) -> None:
+        """Each of `wanted` are the benchmarks of one compute element."""
+
+        def work() -> None:
+            site_id = self.db.ids("Sites", [self.site])[self.site]
+            ce_ids = self.db.ids("SubmitHosts", [mine[0].ce for mine in wanted])
+            for mine in wanted:
+                self._update(site_id, ce_ids[mine[0].ce], mine, now, manual)
+
+        self.db.on_one_connection(work)
 
     def _update(self, site_id: int, ce_id: int, mine: Sequence[Benchmark], now: int, manual: bool) -> None:
         time = utc_text(now)

@@ -126,18 +126,16 @@ class Joiner:
         self.chunk = chunk
         self.identities = LocalIdentities(db, identity_map)
         self.tally = Tally()
-        self.ids: Dict[str, int] = {}
 
     def run(self) -> Joined:
         """Join what can be joined. Raises Transient when the database stays away."""
-        self._resolve_names()
         prepare_writers(self.db)
         self.db.run(self._look_again_at_waiting)
         while not self._stopped() and self.db.run(self._look_again_at_joined):
             pass
         with Progress("Joining", self.db.run(_count(NEW)), "jobs") as progress:
             while not self._stopped():
-                done = self._decide_chunk()
+                done = self.db.on_one_connection(self._decide_chunk)
                 if not done:
                     break
                 progress.advance(done)
@@ -145,15 +143,6 @@ class Joiner:
 
     def _stopped(self) -> bool:
         return self.stop is not None and self.stop.is_set()
-
-    def _resolve_names(self) -> None:
-        publishers = self.db.ids("DNs", [GRID_PUBLISHER, LOCAL_PUBLISHER, None])
-        self.ids = {
-            "grid_publisher": publishers[GRID_PUBLISHER],
-            "local_publisher": publishers[LOCAL_PUBLISHER],
-            "user": publishers[None],
-            "host": self.db.ids("SubmitHosts", [None])[None],
-        }
 
     def _look_again_at_waiting(self, tx: Any) -> None:
         """Benchmarks may have come; and with local jobs nothing waits for a grid record."""
@@ -186,7 +175,8 @@ class Joiner:
         if work:
             local = self.identities.ids(item.event for item in work if item.decision.status == LOCAL)
             rows = [_work_row(item, local.get(item.event, NOBODY)) for item in work]
-            self.db.run(lambda tx: self._store(tx, work, rows))
+            parameters = self._job_parameters()
+            self.db.run(lambda tx: self._store(tx, work, rows, parameters))
             self.tally.add(work)
         return len(work)
 
@@ -207,7 +197,9 @@ class Joiner:
             for event, candidates in events.items()
         ]
 
-    def _store(self, tx: Any, work: Sequence[Work], rows: Sequence[Sequence[Any]]) -> None:
+    def _store(
+        self, tx: Any, work: Sequence[Work], rows: Sequence[Sequence[Any]], parameters: Sequence[int]
+    ) -> None:
         """Job records, marks and statuses of a chunk. Events that have changed since stay as they are."""
         hold_off_unloader(tx)
         tx.insert("JoinWork", WORK_COLUMNS, rows)
@@ -217,17 +209,17 @@ class Joiner:
             if item.decision.status in (GRID, LOCAL)
         }
         months.update(SiteMonth(*row) for row in tx.rows(MONTHS_BEFORE))
-        tx.execute(
-            self.db.sql.upsert_select("JobRecords", JOB_COLUMNS, JOB_KEY, MADE_JOBS), self._job_parameters()
-        )
+        make_jobs = self.db.sql.upsert_select("JobRecords", JOB_COLUMNS, JOB_KEY, MADE_JOBS)
+        tx.execute(make_jobs, parameters)
         mark_months(tx, months)
         for bounds in _bounds(work):
             tx.execute(NEW_STATUSES, bounds)
         tx.execute("DELETE FROM JoinWork")
 
     def _job_parameters(self) -> List[int]:
-        names = ("host", "user", "local_publisher", "grid_publisher")
-        return [self.ids[name] for name in names]
+        host = self.db.ids("SubmitHosts", [None])[None]
+        publishers = self.db.ids("DNs", [None, LOCAL_PUBLISHER, GRID_PUBLISHER])
+        return [host, publishers[None], publishers[LOCAL_PUBLISHER], publishers[GRID_PUBLISHER]]
 
     def _report(self) -> Joined:
         tally = self.tally

@@ -17,7 +17,7 @@ from typing import (
 )
 
 from apel.db.backend import CONFLICTS, Backend, Expressions, Query, Row
-from apel.db.errors import Conflict, Lost
+from apel.db.errors import Conflict, Lost, NewConnection
 from apel.db.lookups import Lookups
 from apelcommon.backoff import Backoff
 from apelcommon.daemon import notify
@@ -109,9 +109,9 @@ class Database:
         self._prepare = prepare
         self._prepared = False
         self._connection: Any = None
-        #: How many connections there were. What `ids` gave holds for one of them only (see NewConnection).
-        self.connections = 0
         self._working = False
+        #: Whether ids are in use that hold for this connection only (see on_one_connection).
+        self._pinned = False
         self._lookups = Lookups(self)
         self._schemas = {schema}
 
@@ -196,10 +196,33 @@ class Database:
         self.close()
         self.backend.lost()
 
+    def on_one_connection(self, work: Callable[[], T]) -> T:
+        """`work()`, which looks ids up and uses them in transactions that follow; its result.
+
+        Ids hold for one connection only: behind the next one may be a database that was restored, or that
+        lost its last seconds when all its nodes died, and names have other ids in it. So when the connection
+        is lost, `work` is begun anew. It must be such that doing it twice is doing it once. May be nested.
+        Raises what `work` raises; Lost if connections don't last long enough.
+        """
+        if self._pinned:
+            return work()
+        for _ in range(TRIES):
+            if self._connection is None:
+                self.run(lambda tx: None)
+            self._pinned = True
+            try:
+                return work()
+            except NewConnection:
+                log.info("Names are looked up again on a new connection")
+            finally:
+                self._pinned = False
+        raise Lost("%s: no connection lasts for a piece of work" % self.backend)
+
     def _connected(self) -> Any:
         if self._connection is None:
+            if self._pinned:
+                raise NewConnection
             self._connection = self._connect()
-            self.connections += 1
             self._lookups.forget()
         return self._connection
 
@@ -233,7 +256,8 @@ class Database:
         """The ids of names in a lookup table, made where they are missing; None is the name 'None'.
 
         Names are made in a transaction of their own, before yours: two writers that meet a new name at once
-        get the same id, and neither waits for the other's long transaction. So don't call it inside one.
+        get the same id, and neither waits for the other's long transaction. So don't call it inside one, but
+        both within one `on_one_connection`.
         Raises RowRefused for a name that is too long, Transient.
         """
         return self._lookups.ids(table, names)

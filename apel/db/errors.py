@@ -4,8 +4,8 @@ from apelcommon.errors import Permanent, Transient
 
 
 class NewConnection(Exception):
-    """Ids were looked up on a connection that is gone. The database may have been restored, or have lost its
-    last seconds in a crash of all its nodes: names may have other ids now, so look them up again.
+    """Ids were looked up on a connection that is gone, and are not to be used on another: what relies on them
+    must begin anew. Only Database.on_one_connection sees it.
     """
 
 

@@ -1,5 +1,6 @@
 """Names and their ids: found many at a time, remembered, and made by whoever meets them first."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Set
 
 from apel.db.errors import Conflict
@@ -43,7 +44,8 @@ class Lookups:
         while texts - known.keys():
             if len(known) + len(texts) > MOST_REMEMBERED:
                 known.clear()
-            found_now = self._find_or_make(table, texts - known.keys())
+            missing = texts - known.keys()
+            found_now = self._db.on_one_connection(partial(self._find_or_make, table, missing))
             # Another one, if a new connection had to be made meanwhile.
             known = self._known.setdefault(table, {})
             known.update(found_now)

@@ -41,7 +41,8 @@ def store(
     Raises Transient when the database can't be used: then nothing was stored, and trying later is right.
     """
     batch = list(records)
-    try:
+
+    def store_all() -> None:
         rows = table.rows(db, batch, **(extra or {}))
 
         def work(tx: "Transaction") -> None:
@@ -52,9 +53,13 @@ def store(
                 also(tx)
 
         db.run(work)
+
+    try:
+        db.on_one_connection(store_all)
         return Stored(len(batch), [])
     except RowRefused:
-        return _store_good_ones(db, table, batch, conflict, extra or {}, (first, also))
+        around = (first, also)
+        return db.on_one_connection(lambda: _store_good_ones(db, table, batch, conflict, extra or {}, around))
 
 
 def _store_good_ones(

@@ -132,17 +132,20 @@ class DatabaseLedger(Ledger):
         """
 
         table = TABLES[parser.record_class]
-
-        def work(tx: Transaction) -> int:
-            stored = tx.insert(table.name, table.columns, rows, conflict)
-            self._note(tx, parser, batch, kept)
-            return stored
-
         kept = self._bounded(batch.rejected, batch.retried)
-        try:
+
+        def store_all() -> int:
             rows = table.rows(self._db, batch.records)
-            stored = self._db.run(work)
-            return self._committed(batch, kept, stored, [])
+
+            def work(tx: Transaction) -> int:
+                stored = tx.insert(table.name, table.columns, rows, conflict)
+                self._note(tx, parser, batch, kept)
+                return stored
+
+            return self._db.run(work)
+
+        try:
+            return self._committed(batch, kept, self._db.on_one_connection(store_all), [])
         except RowRefused:
             return self._commit_good_ones(parser, batch, conflict)
 

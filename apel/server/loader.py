@@ -7,10 +7,11 @@ a crash at any point it is loaded again; natural keys make that harmless.
 import contextlib
 import logging
 import time
+from functools import partial
 from operator import attrgetter
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from apel.db import Database, NewConnection, RowRefused
+from apel.db import Database, RowRefused
 from apel.db.tables import mark_months, store
 from apel.errors import RecordError, shown
 from apel.messages import Message, decode, join
@@ -241,14 +242,15 @@ class Loader:
         if not self._prepared:
             prepare_writers(self.db)
             self._prepared = True
+        return self.db.on_one_connection(partial(self._store_it, delivery, message))
+
+    def _store_it(self, delivery: Delivery, message: Message) -> Outcome:
         store_it = self._store_whole if self.strict else self._store
         while True:
             try:
                 return store_it(delivery, message)
             except MonthsClosed as err:
                 message = self._without_closed(message, err.months)
-            except NewConnection:
-                log.info("Message %s: its names are looked up again on the new connection", delivery.name)
 
     def _without_closed(self, message: Message, months: Set[SiteMonth]) -> Message:
         records: List[Any] = message.records
@@ -332,12 +334,9 @@ class Loader:
     def _marker(self, message: Message, marks: str) -> Callable[[Any], None]:
         """What marks, in the transaction of the records, the months that the summariser must make again."""
         months = months_of(message)
-        connection = self.db.connections
         site_ids = self.db.ids("Sites", {site for site, _, _ in months})
 
         def mark(tx: Any) -> None:
-            if self.db.connections != connection:
-                raise NewConnection
             changed = {(site_ids[site], year, month) for site, year, month in months}
             if message.record_class is JobRecord:
                 refuse_closed(tx, changed)
