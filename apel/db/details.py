@@ -1,6 +1,6 @@
 """What a record holds any number of, in a table beside its own: benchmarks, group attributes."""
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Sequence, Set, Tuple
 
 from apel.db.backend import VERSION_COLUMNS
 
@@ -36,10 +36,11 @@ class Detail:
         self.values = tuple(values)
         self.within = tuple(within)
 
-    def write(self, tx: "Transaction", columns: Sequence[str], pairs: Sequence[Pair]) -> None:
-        """Make the rows of these records what they hold. columns: those of the records' own rows.
+    def write(self, tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequence[Pair]) -> None:
+        """Make the rows of these records what they hold. table, columns: of the records' own rows.
 
-        Of several records with one key the last counts.
+        Of several records with one key the last counts. What is said of a record is a part of it: where that
+        changes, its own row counts as written now, or else the unloader would not know.
         """
         if not any(getattr(record, self.field) for record, _ in pairs) and not self._may_hold(
             tx, columns, pairs
@@ -47,19 +48,35 @@ class Detail:
             return
         places = [columns.index(name) for name in self.source]
         keys: Dict[Key, Key] = {}
-        last: Dict[Key, Any] = {}
+        wanted: Dict[Key, Dict[Key, Key]] = {}
         for record, row in pairs:
             key = tuple(row[place] for place in places)
             folded = self._folded(key)
             keys[folded] = key
-            last[folded] = getattr(record, self.field) or ()
-        rows = [(*key, *values) for folded, key in keys.items() for values in last[folded]]
-        wanted = {self._folded(row[: len(self.key) + 1]) for row in rows}
-        for old in self._old(tx, list(keys.values())):
-            folded = self._folded(old)
-            if folded[:-1] in keys and folded not in wanted:
-                self._delete(tx, old)
+            wanted[folded] = self._by_name((*key, *values) for values in getattr(record, self.field) or ())
+        old: Dict[Key, Dict[Key, Key]] = {folded: {} for folded in keys}
+        for found in self._old(tx, list(keys.values())):
+            old.get(self._folded(found[: len(self.key)]), {}).update(self._by_name([found]))
+        changed = [folded for folded in keys if _values(old[folded]) != _values(wanted[folded])]
+        for folded in changed:
+            for name in old[folded].keys() - wanted[folded].keys():
+                self._delete(tx, old[folded][name])
+        rows = [row for folded in changed for row in wanted[folded].values()]
         tx.insert(self.name, (*self.key, *self.values), rows, "update")
+        self._touch(tx, table, [keys[folded] for folded in changed])
+
+    def _by_name(self, rows: Iterable[Key]) -> Dict[Key, Key]:
+        """Rows by their whole key; of several with one key the last."""
+        return {self._folded(row[: len(self.key) + 1]): row for row in rows}
+
+    def _touch(self, tx: "Transaction", table: str, keys: Sequence[Key]) -> None:
+        one = "(%s)" % " AND ".join("%s = %%s" % name for name in self.source)
+        size = VALUES_PER_QUERY // len(self.source)
+        for start in range(0, len(keys), size):
+            some = keys[start : start + size]
+            any_of = " OR ".join([one] * len(some))
+            update = "UPDATE %s SET UpdateTime = CURRENT_TIMESTAMP WHERE %s" % (table, any_of)
+            tx.execute(update, [value for key in some for value in key])
 
     def _may_hold(self, tx: "Transaction", columns: Sequence[str], pairs: Sequence[Pair]) -> bool:
         """Whether there can be rows of these records: quickly, since of most sites there are none at all."""
@@ -74,8 +91,8 @@ class Detail:
         return tuple(value.lower() if name in FOLDED else value for name, value in zip(names, key))
 
     def _old(self, tx: "Transaction", keys: Sequence[Key]) -> Iterator[Key]:
-        """The keys of rows of these records, and of some others."""
-        selected = ", ".join((*self.key, self.values[0]))
+        """The rows of these records, and of some others."""
+        selected = ", ".join((*self.key, *self.values))
         *heads, last = self.within
         for head, found in self._grouped(keys).items():
             if heads and not self._has_any(tx, heads[0], head[0]):
@@ -103,9 +120,15 @@ class Detail:
         query = "SELECT 1 FROM %s WHERE %s = %%s LIMIT 1" % (self.name, column)
         return tx.value(query, (value,)) is not None
 
-    def _delete(self, tx: "Transaction", key: Key) -> None:
-        conditions = " AND ".join("%s = %%s" % name for name in (*self.key, self.values[0]))
-        tx.execute("DELETE FROM %s WHERE %s" % (self.name, conditions), key)
+    def _delete(self, tx: "Transaction", row: Key) -> None:
+        names = (*self.key, self.values[0])
+        conditions = " AND ".join("%s = %%s" % name for name in names)
+        tx.execute("DELETE FROM %s WHERE %s" % (self.name, conditions), row[: len(names)])
+
+
+def _values(rows: Dict[Key, Key]) -> Dict[Key, Key]:
+    """What the rows of a record say beside their keys."""
+    return {name: row[len(name) :] for name, row in rows.items()}
 
 
 def newest(tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequence[Pair]) -> List[Pair]:

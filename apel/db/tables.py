@@ -193,7 +193,7 @@ class Table:
             if self.name in VERSION_COLUMNS:
                 pairs = newest(tx, self.name, self.columns, pairs)
             for detail in self.details:
-                detail.write(tx, self.columns, pairs)
+                detail.write(tx, self.name, self.columns, pairs)
         return count
 
 

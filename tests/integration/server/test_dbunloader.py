@@ -225,6 +225,47 @@ def test_latest_sends_what_is_new_and_nothing_twice(
     assert len(records(portal.run(**options))) == 1
 
 
+#: Table, message, field, and details that leave the record's own row as it is.
+WITH_DETAILS = [
+    ("StarRecords", lambda **more: star(storage(**more)), "GroupAttributes",
+     (("authority", "x"), ("b", None))),
+    ("JobRecords", lambda **more: message([job(**more)], "job v0.4"), "Benchmarks",
+     (("HEPscore23", 10.0), ("HEPSPEC", 9.5))),
+    ("Summaries", lambda **more: message([summary(**more)], "summary v0.4"), "Benchmarks",
+     (("si2k", 2500.0), ("other", 7.0))),
+    ("NormalisedSummaries", lambda **more: message([normalised(**more)], "normalised summary v0.4"),
+     "Benchmarks", (("HEPscore23", 1125, 9000), ("HEPSPEC", 1100, 8900))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("table, body, field, pairs", WITH_DETAILS)
+def test_record_of_which_only_its_details_have_changed_is_new(
+    portal: Portal, table: str, body: Any, field: str, pairs: Any
+) -> None:
+    """C6: group attributes and benchmarks are in tables of their own, but part of what is unloaded."""
+    both, other = (body(**{field: found}) for found in (pairs, (pairs[0], ("c", *pairs[1][1:]))))
+    for text, new in ((both, 1), (both, 0), (other, 1), (body(), 1), (body(), 0), (both, 1)):
+        portal.age(table)
+        portal.centre.load(text)
+        query = "SELECT COUNT(*) FROM %s WHERE UpdateTime > '%s'" % (table, EARLIER)
+        assert portal.centre.rows(query) == [(new,)], text
+    assert portal.centre.rejected() == [] and portal.centre.count(table) == 1
+
+
+def test_attributes_of_storage_alone_are_sent_again(portal: Portal) -> None:
+    """C6: with the rest of their record, which is what it was."""
+    options = {"table_name": "VStarRecords", "send_ur": "true"}
+    portal.centre.load(star(storage(), storage(RecordId="other")))
+    portal.age("StarRecords")
+    assert len(records(portal.run(**options))) == 2
+    for attributes in ((("authority", "new"),), (("authority", "newer"), ("more", "x")), None):
+        changed = storage(GroupAttributes=attributes)
+        portal.centre.load(star(changed), star(storage(RecordId="other")))
+        assert records(portal.run(**options)) == [changed]
+        portal.age("StarRecords")
+        assert portal.run(**options) == []
+
+
 def test_row_written_in_the_second_of_the_watermark_is_sent(portal: Portal) -> None:
     """C6: by a loader that commits after the unload, in the same second."""
     fill(portal)
