@@ -3,7 +3,7 @@
 import argparse
 import logging
 import os
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from apel import __version__
 from apel.auth.options import SITE_MAP
@@ -12,6 +12,7 @@ from apel.commands.server_config import add_db_argument, open_central, read_both
 from apel.db.options import SCHEMAS
 from apel.server.figures import Figures, Health
 from apel.server.loader import Loader, Queues
+from apel.server.rest import Unfinished
 from apel.server.site_rights import MODES, OFF, SiteRights
 from apelcommon import checks, logs
 from apelcommon.command import Command
@@ -105,6 +106,7 @@ class Service:
         self.stop: Optional[Stop] = None
         self.loader: Optional[Loader] = None
         self.figures: Any = None
+        self.unfinished = Unfinished()
         self._reload = False
         self._read()
 
@@ -132,6 +134,7 @@ class Service:
             db = open_central(self.db_settings.db, ANSWER_SECONDS)
             strict = self.settings.loader.strict
             self.loader = Loader(db, queues, strict, self.rights, self.figures.message)
+            self.loader.unfinished = self.unfinished
         return self.loader
 
     def close(self) -> None:
@@ -155,7 +158,7 @@ class Service:
         return done
 
     def _read_again(self) -> None:
-        before = self.settings.loader.interval
+        before, place = self.settings.loader.interval, self._place()
         try:
             self._read()
         except ConfigError as err:
@@ -164,9 +167,15 @@ class Service:
             log.error("The configuration files were read again and have errors; what was in force stays.")
             return
         self.close()
+        if self._place() != place:
+            self.unfinished = Unfinished()
         log.info("The configuration files were read again.")
         if self.settings.loader.interval != before:
             log.warning("A new interval is taken up when the loader is started again.")
+
+    def _place(self) -> Tuple[str, Dict[str, Any]]:
+        """What messages are loaded from, and where to."""
+        return self.settings.loader.msgpath, vars(self.db_settings.db)
 
 
 def _check(settings: Settings, db_settings: Settings) -> int:

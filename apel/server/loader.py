@@ -19,7 +19,7 @@ from apel.records import JobRecord
 from apel.server.closed import REFUSED, MonthsClosed, refuse_closed
 from apel.server.kinds import TABLES, months_of
 from apel.server.rejects import Rejects
-from apel.server.rest import Rest
+from apel.server.rest import Unfinished
 from apel.server.site_rights import SiteRights, stored_sites
 from apel.server.turns import Turns
 from apel.server.verdicts import as_rejected, reasons, without
@@ -111,10 +111,8 @@ class Loader:
         self.tell = tell
         self.tally = Tally()
         self._rejects = Rejects(queues.reject)
-        self._rejected_names: Set[str] = set()
-        #: What is committed, by the name of its message, and what of it is to be rejected ('': nothing).
-        self._committed: Dict[str, Tuple[Outcome, str]] = {}
-        self._rest = Rest()
+        #: Outlives this loader, when its configuration is read again.
+        self.unfinished = Unfinished()
         self._turns = Turns(queues.incoming)
         self._next_purge = 0.0
         self._prepared = False
@@ -136,20 +134,18 @@ class Loader:
         done = 0
         self._purge()
         self._turns.begin_pass()
-        for name in filter(self._rest.is_over, self._names()):
+        for name in filter(self.unfinished.rest.is_over, self._names()):
             if _is_set(stop):
                 return done
             done += self._take(name)
             notify("WATCHDOG=1")
-        self._rest.end_pass()
-        for name in [name for name in self._committed if not self._rest.knows(name)]:
-            del self._committed[name]
+        self.unfinished.end_pass()
         return done
 
     @property
     def resting(self) -> int:
         """How many messages are left for later because of trouble of their own."""
-        return len(self._rest)
+        return len(self.unfinished.rest)
 
     def _names(self) -> Iterator[str]:
         with _files():
@@ -174,14 +170,14 @@ class Loader:
             self._finish(name)
             finished = True
         except FileTrouble as err:
-            self._rest.begin(name, str(err))
+            self.unfinished.rest.begin(name, str(err))
         except Transient as err:
             log.warning("Message %s: deferred: %s", name, err)
             raise
         except Exception as err:
             # The outermost edge of one message: content that meets a mistake of ours mustn't end the daemon.
             log.exception("Message %s: the loader failed", name)
-            self._rest.begin(name, "internal error: %s: %s" % (type(err).__name__, err))
+            self.unfinished.rest.begin(name, "internal error: %s: %s" % (type(err).__name__, err))
         finally:
             if not finished:
                 with _files():
@@ -194,7 +190,7 @@ class Loader:
             try:
                 locked = bool(self.queues.incoming.lock(name))
             except (PermissionError, NotADirectoryError) as err:
-                self._rest.begin(name, "It can't be locked: %s." % err)
+                self.unfinished.rest.begin(name, "It can't be locked: %s." % err)
                 return False
         if not locked:
             log.debug("Message %s: locked by another loader", name)
@@ -209,9 +205,7 @@ class Loader:
             if self.queues.accept is not None and outcome.stored:
                 self.queues.accept.add(_element(delivery))
             self.queues.incoming.remove(name)
-        self._rejected_names.discard(name)
-        self._committed.pop(name, None)
-        self._rest.end(name)
+        self.unfinished.end(name)
         self.tally.add(outcome)
         self.tell(outcome)
         _log_outcome(delivery, outcome)
@@ -227,7 +221,7 @@ class Loader:
 
     def _load(self, delivery: Delivery) -> Outcome:
         """Store what is good in a message and reject what is not."""
-        if delivery.name in self._committed:
+        if delivery.name in self.unfinished.committed:
             return self._conclude(delivery)
         if not delivery.signer:
             return self._refuse(delivery, UNKNOWN, "The message has no signer.")
@@ -287,9 +281,10 @@ class Loader:
             return self._refuse(delivery, message.format, reasons(message.rejected), len(message.rejected))
         try:
             rows = table.rows(self.db, message.records, PublisherDN=delivery.signer)
-            self._committed[delivery.name] = Outcome(message.format, self.db.run(work), 0), ""
+            outcome = Outcome(message.format, self.db.run(work), 0)
         except RowRefused as err:
             return self._refuse(delivery, message.format, str(err), len(message.records))
+        self.unfinished.committed[delivery.name] = outcome, ""
         return self._conclude(delivery)
 
     def _store(self, delivery: Delivery, message: Message) -> Outcome:
@@ -303,7 +298,10 @@ class Loader:
         reason, body = reasons(refused), ""
         if refused:
             body = delivery.body if stored.count == 0 else join([one.text for one in refused], message.format)
-        self._committed[delivery.name] = Outcome(message.format, stored.count, len(refused), reason), body
+        self.unfinished.committed[delivery.name] = (
+            Outcome(message.format, stored.count, len(refused), reason),
+            body,
+        )
         return self._conclude(delivery)
 
     def _conclude(self, delivery: Delivery) -> Outcome:
@@ -311,7 +309,7 @@ class Loader:
 
         Storing it once more would undo what later messages of its signer have corrected since.
         """
-        outcome, body = self._committed[delivery.name]
+        outcome, body = self.unfinished.committed[delivery.name]
         if body:
             self._reject(delivery, body, outcome.reason)
         return outcome
@@ -325,11 +323,11 @@ class Loader:
         return Outcome(format, 0, records, reason)
 
     def _reject(self, delivery: Delivery, body: str, reason: str) -> None:
-        if delivery.name in self._rejected_names:
+        if delivery.name in self.unfinished.rejected:
             return  # done on an earlier try, before removal from `incoming` failed
         with _files():
             self._rejects.add(dict(_element(delivery), body=body, error="Parsing unsuccessful: " + reason))
-        self._rejected_names.add(delivery.name)
+        self.unfinished.rejected.add(delivery.name)
 
     def _marker(self, message: Message, marks: str) -> Callable[[Any], None]:
         """What marks, in the transaction of the records, the months that the summariser must make again."""

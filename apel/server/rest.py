@@ -2,7 +2,7 @@
 
 import logging
 import time
-from typing import Dict, Set, Tuple
+from typing import Any, Dict, Set, Tuple
 
 from apelcommon.backoff import Backoff
 
@@ -49,3 +49,28 @@ class Rest:
     def end(self, name: str) -> None:
         """The message is dealt with."""
         self._until.pop(name, None)
+
+
+class Unfinished:
+    """What a loader knows of messages that it could not finish, by their names; a new one of it may go on with it.
+
+    committed: what of a message is stored, and what of it is to be rejected yet ('': nothing). rejected: whose
+    bad records are in `reject` already.
+    """
+
+    def __init__(self) -> None:
+        self.rest = Rest()
+        self.committed: Dict[str, Tuple[Any, str]] = {}
+        self.rejected: Set[str] = set()
+
+    def end(self, name: str) -> None:
+        """The message is dealt with."""
+        self.rejected.discard(name)
+        self.committed.pop(name, None)
+        self.rest.end(name)
+
+    def end_pass(self) -> None:
+        """Forget the messages that other loaders have, or had."""
+        self.rest.end_pass()
+        for name in [name for name in self.committed if not self.rest.knows(name)]:
+            del self.committed[name]

@@ -15,6 +15,7 @@ from apel.commands import apeldbloader, apelreport, apelsummariser
 from apel.commands.server_config import DB_TABLE
 from apelcommon.resources import sample_path
 from ssm.errors import StorageError
+from ssm.queues import MessageQueue
 
 
 @pytest.fixture
@@ -107,6 +108,36 @@ def test_hangup_reads_the_configuration_again(files: Installation) -> None:
     assert service.open().strict
     service.close()
     assert "interval is taken up when the loader is started again" in files.log()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_configuration_read_again_while_a_stored_message_rests(
+    files: Installation, monkeypatch: Any, elsewhere: bool
+) -> None:
+    """D6: the correction after it is not undone; but another database knows nothing of it."""
+    name = files.centre.deliver(message([job(WallDuration=100)]))
+    files.centre.deliver(message([job(WallDuration=200)]))
+    command = apeldbloader.LoaderCommand()
+    args = command.parser().parse_args(["-c", files.loader_cfg, "-d", files.db_cfg])
+    service = apeldbloader.Service(command, args)
+    remove = MessageQueue.remove
+
+    def failing(queue: Any, element: str) -> None:
+        if element == name:
+            raise OSError("Input/output error")
+        remove(queue, element)
+
+    monkeypatch.setattr("apel.server.rest.FIRST_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(MessageQueue, "remove", failing)
+        assert service.step() == 1
+    if elsewhere:
+        files.write("db.cfg", "[db]\nbackend = sqlite\nname = %s\n" % (files.folder / "other.sqlite"))
+    service.reload()
+    assert service.step() == 1
+    rows = service.open().db.run(lambda tx: tx.rows("SELECT WallDuration FROM VJobRecords"))
+    assert rows == [(100,)] if elsewhere else [(200,)]
+    service.close()
 
 
 def test_terminate_ends_the_daemon_and_removes_its_pid_file(files: Installation) -> None:
