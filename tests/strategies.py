@@ -5,8 +5,19 @@ from typing import Any, Callable, Dict, Type
 from hypothesis import strategies as st
 
 from apel.identity import parse_fqan
-from apel.records import CloudRecord, Field, JobRecord, NormalisedSummaryRecord, Record, SummaryRecord
-from apel.records.fields import MOST_INTEGER, Integer, Number, Text, Timestamp, Tuples, is_null
+from apel.records import (
+    AcceleratorRecord,
+    AcceleratorSummaryRecord,
+    CloudRecord,
+    Field,
+    JobRecord,
+    NormalisedSummaryRecord,
+    PublicIpRecord,
+    PublicIpSummaryRecord,
+    Record,
+    SummaryRecord,
+)
+from apel.records.fields import MOST_INTEGER, Choice, Integer, Number, Text, Timestamp, Tuples, is_null
 from apel.records.rules import BENCHMARK_TYPES, FUTURE_ALLOWED
 from apel.times import END_OF_TIME, month_bounds, month_of
 
@@ -58,6 +69,8 @@ def values_of(field: Field) -> st.SearchStrategy[Any]:
     """Whatever the field accepts, absence included where it may be absent."""
     if isinstance(field, Tuples):
         return st.none()
+    if isinstance(field, Choice):
+        return st.sampled_from(sorted(field.choices.values()))
     if isinstance(field, Text):
         some: Any = st.sampled_from(FQANS) | texts(255) if field.name == "FQAN" else texts(field.max_length)
     elif isinstance(field, Timestamp):
@@ -105,9 +118,31 @@ def arrange_cloud(values: Dict[str, Any], benchmark: Any) -> None:
     values["RecordCreateTime"] = values["RecordCreateTime"] or 1
     if (values["Status"] or "").lower() == "completed":
         values["Status"] = "gone"
+    arrange_identity(values)
+
+
+def arrange_identity(values: Dict[str, Any]) -> None:
+    """VO, group and role are what the FQAN says."""
     values["VO"], values["VOGroup"], values["VORole"] = (
         parse_fqan(values["FQAN"]) if values["FQAN"] else [None] * 3
     )
+
+
+def arrange_accelerator(values: Dict[str, Any], benchmark: Any) -> None:
+    """Make arbitrary values keep the rules of accelerators, and of their sums."""
+    names = ("Year", "Month") if "Month" in values else ("MeasurementYear", "MeasurementMonth")
+    values.update(zip(names, month_of(values[names[0]] * 1000003 % NOW)))
+    arrange_identity(values)
+
+
+def arrange_ip(values: Dict[str, Any], benchmark: Any) -> None:
+    """The same for public IP addresses."""
+    values["IPVersion"] = 4 if values["IPVersion"] % 2 else 6
+    arrange_identity(values)
+    if "Month" in values:
+        values["Year"], values["Month"] = month_of(values["Year"] * 1000003 % NOW)
+        times = sorted([values["EarliestMeasurementTime"], values["LatestMeasurementTime"]])
+        values["EarliestMeasurementTime"], values["LatestMeasurementTime"] = times
 
 
 def arrange_event(values: Dict[str, Any], benchmark: Any) -> None:
@@ -118,6 +153,10 @@ def arrange_event(values: Dict[str, Any], benchmark: Any) -> None:
 ARRANGE: Dict[Type[Record], Callable[[Dict[str, Any], Any], None]] = {
     JobRecord: arrange_job,
     CloudRecord: arrange_cloud,
+    AcceleratorRecord: arrange_accelerator,
+    AcceleratorSummaryRecord: arrange_accelerator,
+    PublicIpRecord: arrange_ip,
+    PublicIpSummaryRecord: arrange_ip,
     SummaryRecord: arrange_summary,
     NormalisedSummaryRecord: arrange_summary,
 }

@@ -9,6 +9,7 @@ from apel.messages.aur import AUR
 from apel.messages.base import Message, Rejected
 from apel.messages.car_reading import CAR
 from apel.messages.formats import FORMATS, TextFormat, format_of
+from apel.messages.json_reading import decode_json
 from apel.messages.rows import Outcome, Raws, Row, Rows
 from apel.messages.star import STAR
 from apel.messages.xml_reading import decode_document
@@ -30,7 +31,7 @@ def decode(text: str, now: Optional[int] = None) -> Message:
     if text[0] == "<":
         return decode_document(text, now, (CAR, STAR, AUR))
     if text[0] == "{":
-        raise RecordError("", "Message type not recognised: it is JSON, not APEL text or XML.")
+        return decode_json(text, now)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     header, _, body = text.partition("\n")

@@ -9,6 +9,8 @@ from apel.messages import aur, car, star
 from apel.messages.benchmarks import as_written, written
 from apel.messages.columns import each_once, write_column
 from apel.messages.formats import FORMATS, TextFormat, may_be_left_out
+from apel.messages.json_formats import JSON_FORMATS, JsonFormat
+from apel.messages.json_writing import check_number, write_records
 from apel.messages.xml_writing import XmlWriter
 from apel.records import CloudRecord, Field, Record
 
@@ -23,7 +25,7 @@ def encode(
     now: Optional[int] = None,
     whole_cpu_count: bool = False,
 ) -> str:
-    """The message of these records in one of FORMATS or of XML_WRITERS, which need at least one.
+    """The message of these records in one of FORMATS, XML_WRITERS or JSON_FORMATS; these need at least one.
 
     include_infrastructure_description: for summaries and XML; job records in text always have it.
     whole_cpu_count: write the CPUs of a virtual machine without decimals, as older readers want it.
@@ -32,6 +34,8 @@ def encode(
     now = times.now() if now is None else now
     if format in XML_WRITERS:
         return _document(format, records, include_infrastructure_description, now)
+    if format in JSON_FORMATS:
+        return _json(JSON_FORMATS[format], records, now)
     text_format = FORMATS[format]
     _check_class(records, text_format.record_class, text_format.header)
     leave_out = frozenset() if include_infrastructure_description else text_format.extra
@@ -47,6 +51,13 @@ def _document(format: str, records: Sequence[Record], with_description: bool, no
     return writer.frame.document(texts)
 
 
+def _json(json_format: JsonFormat, records: Sequence[Record], now: int) -> str:
+    _check_class(records, json_format.record_class, json_format.type)
+    check_number(records)
+    write = functools.partial(write_records, json_format, now=now)
+    return json_format.document(_written(records, write, now))
+
+
 def _whole_cpus(text: str) -> str:
     """A part of a CPU counts as one, and beyond that parts are cut off: the incumbent's rule."""
     return text if text == "None" else "1" if 0 < float(text) < 1 else str(int(float(text)))
@@ -56,6 +67,8 @@ def join(messages: Sequence[str], format: str) -> str:
     """The records of several messages of one format, each as `encode` or a Rejected has it, in one."""
     if format in XML_WRITERS:
         return XML_WRITERS[format].frame.joined(messages)
+    if format in JSON_FORMATS:
+        return JSON_FORMATS[format].joined(messages)
     header = messages[0].partition("\n")[0]
     return header + "\n" + "".join(one.partition("\n")[2] for one in messages)
 

@@ -154,6 +154,26 @@ class Text(Field):
         return raw
 
 
+class Choice(Text):
+    """One of a few words, written in any case and kept in its usual one."""
+
+    kind = "choice"
+
+    def __init__(self, choices: Tuple[str, ...]) -> None:
+        super().__init__(True, max(map(len, choices)))
+        self.choices = {word.lower(): word for word in choices}
+
+    def convert(self, value: Any) -> Optional[str]:
+        word = super().convert(value)
+        if word is None:
+            return None
+        try:
+            return self.choices[word.lower()]
+        except KeyError:
+            known = ", ".join(self.choices.values())
+            raise self.error(f"'{shown(word)}' is not one of {known}") from None
+
+
 class Integer(Field):
     """A whole number of at most 63 bits."""
 
@@ -282,6 +302,10 @@ class Tuples(Field):
 
 def text(required: bool = False, max_length: int = 255) -> Any:
     return Text(required, max_length)
+
+
+def one_of(*choices: str) -> Any:
+    return Choice(choices)
 
 
 def integer(

@@ -70,10 +70,6 @@ def test_binary_rubbish():
     assert whole("a\x00:b").isprintable()
 
 
-def test_json_is_not_text():
-    assert "not APEL text or XML" in whole('{"Type": "APEL-cloud-message"}')
-
-
 def test_v04_job_without_service_level(job):
     """D2: the incumbent's loader dies of it."""
     assert reason(job("v0.4", ServiceLevel=None, ServiceLevelType=None)) == (
