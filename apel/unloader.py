@@ -140,7 +140,7 @@ class Unloader:
             return done
         if interval != "gap":
             return self._unload_sums(view, interval == "latest")
-        return self._write(view, self.selection, self.db.stream_text(*query(view, self.selection)))
+        return self._write(view, self.selection, self._rows(view, self.selection))
 
     def _unload_sums(self, view: View, latest: bool) -> Unloaded:
         """Whole months. The older ones that have changed since the last unload are among the latest, too."""
@@ -148,7 +148,7 @@ class Unloader:
         now, before = self.db.run(_sums_watermarks)
         watermark = _earlier(now, self.db.backend.unseen_seconds)
         condition = _changed_sums(before, watermark) if latest else ("", [])
-        done = self._write(view, self.selection, self.db.stream_text(*query(view, self.selection, condition)))
+        done = self._write(view, self.selection, self._rows(view, self.selection, condition))
         self.db.run(lambda tx: _set_watermark(tx, SENT_SUMS, watermark))
         return done
 
@@ -158,12 +158,15 @@ class Unloader:
         selection = self.selection._replace(
             interval="all", withhold_dns=False, dict_benchmark_type=False, send_ur=False
         )
-        return self._write(view, selection, self.db.stream_text(*query(view, selection)))
+        return self._write(view, selection, self._rows(view, selection))
 
     def resend(self, name: str) -> Unloaded:
         """Write the selected rows of a view once more; what counts as sent stays as it is."""
         view = self._view(name)
-        return self._write(view, self.selection, self.db.stream_text(*query(view, self.selection)))
+        return self._write(view, self.selection, self._rows(view, self.selection))
+
+    def _rows(self, view: View, selection: Selection, condition: Condition = ("", [])) -> TextRows:
+        return self.db.stream_text(*query(view, selection, condition, self.db.sql))
 
     def _view(self, name: str) -> View:
         try:
@@ -200,7 +203,7 @@ class Unloader:
             log.warning(CLOCK_IS_BEHIND, now, before)
             latest = False
         condition = _new_rows(view, self.selection, before) if latest and before is not None else ("", [])
-        rows = self.db.stream_text(*query(view, self.selection, condition))
+        rows = self._rows(view, self.selection, condition)
         # The snapshot is made by the first row, so that must be read while writers are locked out.
         first = list(itertools.islice(rows, 1))
         return _earlier(now, unseen), itertools.chain(first, rows)
@@ -220,8 +223,7 @@ class Unloader:
         with Progress("Unloading %s" % format, None, "records") as progress:
             for chunk in _chunks(view.record_class, rows, self.size):
                 invalid += len(chunk)
-                complete = view.complete(self.db, chunk) if view.complete is not None else chunk
-                for text, good in self._messages(view, complete, format):
+                for text, good in self._messages(view, self._complete(view, chunk), format):
                     self.queue.add(text)
                     messages += 1
                     records += good
@@ -229,6 +231,12 @@ class Unloader:
                 progress.advance(len(chunk))
         log.info("Unloaded %d records (%s) in %d messages, %d invalid", records, format, messages, invalid)
         return Unloaded(messages, records, invalid)
+
+    def _complete(self, view: View, chunk: List[Record]) -> List[Record]:
+        """The records with what stands beside their rows."""
+        if view.beside is not None and self.selection.dict_benchmark_type:
+            chunk = view.beside.read(chunk)
+        return view.complete(self.db, chunk) if view.complete is not None else chunk
 
     def _messages(self, view: View, chunk: List[Record], format: str) -> Iterator[Tuple[str, int]]:
         """Messages, and how many of the records are in each; invalid ones are in none."""

@@ -2,6 +2,8 @@
 
 from typing import Any, Callable, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
+from apel.beside import FIELD, Beside
+from apel.db.backend import Expressions
 from apel.messages import FORMATS, XML_WRITERS
 from apel.messages.benchmarks import DEFAULT_TYPE
 from apel.records import Record
@@ -31,7 +33,8 @@ class View(NamedTuple):
     site, time, grid: the columns of the site, of the time that a gap is about ('' for Year and Month), and of
     the kind of infrastructure ('' if there is none). vos: whether VOs can be chosen. by_row: whether rows of
     a month are stamped one by one, so that what is added up must be looked for by month. schema: whose it is,
-    at the centre. complete: adds what the source lacks to records, by the database.
+    at the centre. complete: adds what the source lacks to records, by the database. beside: where all
+    benchmarks of its records are kept, for messages that say them.
     """
 
     source: str
@@ -50,6 +53,7 @@ class View(NamedTuple):
     by_row: bool = False
     schema: str = "client"
     complete: Optional[Callable[[Any, List[Record]], List[Record]]] = None
+    beside: Optional[Beside] = None
 
     @property
     def record_class(self) -> Type[Record]:
@@ -146,10 +150,16 @@ class Query(NamedTuple):
     parameters: List[Any]
 
 
-def query(view: View, selection: Selection, condition: Condition = ("", [])) -> Query:
+def query(
+    view: View,
+    selection: Selection,
+    condition: Condition = ("", []),
+    sql: Optional[Expressions] = None,
+) -> Query:
     """The query of a selection from a view; its columns are the fields of the record, in order.
 
-    `condition` says further what is new (see unloader.py).
+    `condition` says further what is new (see unloader.py). sql: ask for all benchmarks as well, where the
+    messages say them, as text that view.beside can read.
     """
     fields = view.record_class.fields
     names = [field.name for field in fields]
@@ -159,11 +169,18 @@ def query(view: View, selection: Selection, condition: Condition = ("", [])) -> 
         absent=view.absent | unwritten | {field.name for field in fields if not field.on_wire}
     )
     where, parameters = _where(view, selection, condition)
+    beside = view.beside if sql is not None and selection.dict_benchmark_type else None
+    if beside is not None and sql is not None:
+        view = view._replace(source=beside.source(), absent=view.absent - {FIELD})
+        if added_up:
+            view = view._replace(sums=dict(view.sums, **{FIELD: beside.added_up(sql)}))
     if added_up:
         return Query(_added_up(view, selection, names, where), _columns(view, names), "", parameters)
     columns = _columns(view, names)
     if selection.withhold_dns:
         columns = [_user() if name == "GlobalUserName" else name for name in columns]
+    if beside is not None and sql is not None:
+        columns = [beside.column(sql) if name == FIELD else name for name in columns]
     return Query(view.source, columns, where, parameters)
 
 

@@ -62,6 +62,18 @@ class Expressions(abc.ABC):
         """Epoch seconds of a UTC time."""
 
     @abc.abstractmethod
+    def exact_text(self, column: str) -> str:
+        """A number as text that reads as the same number; '' for NULL."""
+
+    @abc.abstractmethod
+    def concatenated(self, parts: Sequence[str], separator: str) -> str:
+        """Texts of a row as one."""
+
+    @abc.abstractmethod
+    def joined(self, text: str, separator: str) -> str:
+        """An aggregate: the texts of all rows as one, without those that are NULL; NULL if all are."""
+
+    @abc.abstractmethod
     def on_conflict(self, columns: Sequence[str], key: Sequence[str], table: str) -> str:
         """The end of an INSERT that writes `columns` over a row with the same key.
 

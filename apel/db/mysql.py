@@ -10,9 +10,10 @@ import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
-from apel.db.backend import TIME_COLUMNS, VERSION_COLUMNS, Backend, Expressions, Query, Row, statements
+from apel.db.backend import TIME_COLUMNS, Backend, Query, Row, statements
 from apel.db.errors import Conflict, Lost, RowRefused, Unusable
 from apel.db.literals import value_lists
+from apel.db.mysql_expressions import MySQLExpressions
 from apelcommon.errors import Permanent, ServiceError
 from apelcommon.resources import schema_path
 
@@ -24,10 +25,10 @@ SQL_MODE = (
     "NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY"
 )
 #: lock_wait_timeout: the server's default for schema locks is a day or more. net_write_timeout: whoever reads
-#: a stream may be slow.
+#: a stream may be slow. group_concat_max_len: MySQL's own of 1 kB would cut texts without a word.
 SESSION = (
     "SET SESSION sql_mode = '%s', SESSION time_zone = '+00:00', SESSION lock_wait_timeout = 60,"
-    " SESSION net_write_timeout = 600" % SQL_MODE
+    " SESSION net_write_timeout = 600, SESSION group_concat_max_len = 16777216" % SQL_MODE
 )
 # READ COMMITTED: INSERT ... SELECT does not lock what it reads, and gaps are not locked. Each statement sees
 # what was committed before it began, so nothing may depend on two reads being alike.
@@ -114,37 +115,6 @@ def _host(name: str, port: int) -> Host:
     if colon and after.isdigit():
         return Host(before.strip("[]"), int(after))
     return Host(name.strip("[]"), port)
-
-
-class MySQLExpressions(Expressions):
-    """What MariaDB and MySQL say differently."""
-
-    def epoch(self, column: str) -> str:
-        # UNIX_TIMESTAMP ends in 2038 on many servers.
-        return "TIMESTAMPDIFF(SECOND, '1970-01-01', %s)" % column
-
-    def on_conflict(self, columns: Sequence[str], key: Sequence[str], table: str) -> str:
-        # A row that is set to what it is stays untouched, UpdateTime included.
-        version = VERSION_COLUMNS.get(table)
-        if version in columns:
-            # From left to right: the version must be the last that changes.
-            newer = "{0} = IF(VALUES({1}) >= {1}, VALUES({0}), {0})"
-            changes = [newer.format(name, version) for name in columns if name != version]
-            last = "{0} = IF(VALUES({0}) >= {0}, VALUES({0}), {0})".format(version)
-            return " ON DUPLICATE KEY UPDATE " + ", ".join([*changes, last])
-        return " ON DUPLICATE KEY UPDATE " + ", ".join("%s = VALUES(%s)" % (name, name) for name in columns)
-
-    def shared_lock(self) -> str:
-        return " LOCK IN SHARE MODE"
-
-    def upsert_select(self, table: str, columns: Sequence[str], key: Sequence[str], select: str) -> str:
-        head = "INSERT INTO %s (%s) %s" % (table, ", ".join(columns), select)
-        return head + self.on_conflict(columns, key, table)
-
-    def update_from(self, table: str, source: str, key: Sequence[str], columns: Sequence[str]) -> str:
-        same = " AND ".join("%s.%s = %s.%s" % (table, name, source, name) for name in key)
-        changes = ", ".join("%s.%s = %s.%s" % (table, name, source, name) for name in columns)
-        return "UPDATE %s JOIN %s ON %s SET %s" % (table, source, same, changes)
 
 
 def _number(text: str) -> Any:

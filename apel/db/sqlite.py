@@ -52,6 +52,15 @@ class SQLiteExpressions(Expressions):
     def epoch(self, column: str) -> str:
         return "CAST(strftime('%%%%s', %s) AS INTEGER)" % column
 
+    def exact_text(self, column: str) -> str:
+        return "CASE WHEN {0} IS NULL THEN '' ELSE quote({0}) END".format(column)
+
+    def concatenated(self, parts: Sequence[str], separator: str) -> str:
+        return (" || '%s' || " % separator).join(parts)
+
+    def joined(self, text: str, separator: str) -> str:
+        return "GROUP_CONCAT(%s, '%s')" % (text, separator)
+
     def on_conflict(self, columns: Sequence[str], key: Sequence[str], table: str) -> str:
         rest = [name for name in columns if name not in key]
         head = " ON CONFLICT (%s) DO " % ", ".join(key)

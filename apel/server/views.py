@@ -2,6 +2,9 @@
 
 from typing import Any, Dict, List
 
+from apel.beside import JOB_NAMES, SUM_NAMES, Beside
+from apel.db.tables import BY_BENCHMARK, JOB_KEY, NORMALISED_BY_BENCHMARK, NORMALISED_KEY
+from apel.db.tables import SUMMARY_KEY as SUMMARY_COLUMNS
 from apel.records import Record
 from apel.views import SITE_VIEWS, SUMMARY_KEY, SUMMARY_SUMS, View
 
@@ -22,6 +25,19 @@ CLOUD_SUMS = {
         )
     },
 }
+
+LEVEL = ("ServiceLevelType", "ServiceLevel")
+DURATIONS = ("ServiceLevelType", "NormalisedWallDuration", "NormalisedCpuDuration")
+OF_JOBS = Beside("JobRecords", "JobBenchmarks", JOB_KEY, BY_BENCHMARK, JOB_NAMES, LEVEL)
+OF_SUMMARIES = Beside("Summaries", "SummaryBenchmarks", SUMMARY_COLUMNS, BY_BENCHMARK, SUM_NAMES, LEVEL)
+OF_NORMALISED = Beside(
+    "NormalisedSummaries",
+    "NormalisedSummaryBenchmarks",
+    NORMALISED_KEY,
+    NORMALISED_BY_BENCHMARK,
+    SUM_NAMES,
+    DURATIONS,
+)
 
 
 def with_group_attributes(db: Any, records: List[Record]) -> List[Record]:
@@ -71,11 +87,13 @@ def _summary(view: str, table: str, **more: Any) -> View:
 
 
 CENTRE_VIEWS: Dict[str, View] = {
-    "VJobRecords": SITE_VIEWS["VJobRecords"]._replace(schema="server"),
-    "VSummaries": _summary("VSummaries", "Summaries", by_row=True),
+    "VJobRecords": SITE_VIEWS["VJobRecords"]._replace(schema="server", beside=OF_JOBS),
+    "VSummaries": _summary("VSummaries", "Summaries", by_row=True, beside=OF_SUMMARIES),
     # Not all rows of a month are new together: of a purged one only those are made again that came as sums.
     "VSuperSummaries": _summary("VSuperSummaries", "HybridSuperSummaries", by_row=True),
-    "VNormalisedSummaries": _normalised("VNormalisedSummaries", "NormalisedSummaries", by_row=True),
+    "VNormalisedSummaries": _normalised(
+        "VNormalisedSummaries", "NormalisedSummaries", by_row=True, beside=OF_NORMALISED
+    ),
     # Over benchmark levels, as the view of that name.
     "VNormalisedSuperSummaries": _normalised(
         "VUnloadedSums", "HybridSuperSummaries", adds_up=True, by_row=True
