@@ -42,6 +42,8 @@ from apelcommon.progress import Progress
 log = logging.getLogger(__name__)
 
 SENT, SENT_SUMS, WRITERS = "sent", "sent summaries", "writers"
+#: All receivers, each with its watermark.
+SENT_TO = "SELECT Type, CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type LIKE 'sent%%' ORDER BY Type"
 FEWEST_RECORDS, MOST_RECORDS, USUAL_RECORDS = 1, 5000, 1000
 WAITS_FOR_A_QUIET_SECOND = 5
 #: An UPDATE that changes nothing locks the row all the same, and is the same SQL everywhere.

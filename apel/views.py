@@ -63,9 +63,11 @@ class View(NamedTuple):
         return XML_WRITERS[self.ur_format or ""].record_class
 
 
+#: Of sums that have lost their jobs the times don't count, unless there are no others.
+WITH_JOBS = "COALESCE({0}(CASE WHEN NumberOfJobs > 0 THEN {1} END), {0}({1}))"
 SUMMARY_SUMS = {
-    "EarliestEndTime": "MIN(EarliestEndTime)",
-    "LatestEndTime": "MAX(LatestEndTime)",
+    "EarliestEndTime": WITH_JOBS.format("MIN", "EarliestEndTime"),
+    "LatestEndTime": WITH_JOBS.format("MAX", "LatestEndTime"),
     "WallDuration": "SUM(WallDuration)",
     "CpuDuration": "SUM(CpuDuration)",
     "NumberOfJobs": "SUM(NumberOfJobs)",

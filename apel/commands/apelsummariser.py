@@ -149,6 +149,7 @@ def _summarise(
     months = summariser.run()
     if counting and summariser.scope == ANY:
         summariser.counted()
+        summariser.forget_empty()
     metrics.counter("apel_summariser_months_total", "Months of sites that were summed.").add(months)
     refused = metrics.gauge("apel_summariser_refused_months", "Months whose sums the database refuses.")
     refused.set(len(summariser.refused))

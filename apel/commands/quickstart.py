@@ -197,7 +197,8 @@ class _Story:
 
 TOTALS = (
     "SELECT s.Year, s.Month, v.name, SUM(s.NumberOfJobs), SUM(s.WallDuration), SUM(s.CpuDuration)"
-    " FROM HybridSuperSummaries s JOIN VOs v ON v.id = s.VOID GROUP BY s.Year, s.Month, v.name"
+    " FROM HybridSuperSummaries s JOIN VOs v ON v.id = s.VOID WHERE s.NumberOfJobs > 0"
+    " GROUP BY s.Year, s.Month, v.name"
 )
 
 

@@ -49,6 +49,11 @@ class Transaction:
         #: Whether anything was done but reading.
         self.wrote = False
 
+    @property
+    def sql(self) -> Expressions:
+        """SQL text that differs between dialects."""
+        return self._backend.sql
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:

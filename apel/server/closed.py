@@ -64,15 +64,15 @@ def statements(tx: Any, month: SiteMonth) -> Sequence[Statement]:
     """What makes the sums of a month again, in the transaction that does so. Raises StillRestoring."""
     row: Optional[Tuple[str, int]] = tx.row("SELECT State, Jobs FROM ClosedMonths WHERE " + OF_MONTH, month)
     if row is None:
-        return sql.remake(month)
+        return sql.remake(tx.sql, month)
     state, jobs = row
     if state == RESTORING:
         have = tx.value(JOBS_OF_MONTH, month)
         if have < jobs:
             raise StillRestoring(have, jobs)
         tx.execute("DELETE FROM ClosedMonths WHERE " + OF_MONTH, month)
-        return sql.remake(month)
+        return sql.remake(tx.sql, month)
     # Whoever purges changes this row, too: one of us waits for the other, or has to begin again.
     mark = (secrets.randbits(63), *month, CLOSED)
     touched = tx.execute("UPDATE ClosedMonths SET Mark = %s WHERE " + OF_MONTH + " AND State = %s", mark)
-    return sql.remake(month) if touched else sql.keep(month)
+    return sql.remake(tx.sql, month) if touched else sql.keep(month)

@@ -40,10 +40,23 @@ def _used(counter: str) -> str:
     )
 
 
-#: Empties a month before it is made again. Parameters here and below: site id, year, month.
-EMPTY = (
-    "DELETE FROM CloudSummaries WHERE SiteID = %%s AND Year = %%s AND Month = %%s AND PublisherDNID = '%s'"
-    % OURS
+SUMS = (*COUNTERS, "Memory", "Disk", "NumberOfVMs")
+
+#: Empties a month before it is made again. A sum that has lost its machines stays as one of none, so that it
+#: is unloaded as such, and forgotten by receivers. Parameters here and below: site id, year, month.
+EMPTY = f"""
+UPDATE CloudSummaries SET {", ".join("%s = 0" % name for name in SUMS)}, UpdateTime = CURRENT_TIMESTAMP
+WHERE SiteID = %s AND Year = %s AND Month = %s AND PublisherDNID = '{OURS}'
+"""
+
+#: Months with sums of no machines that were made before a time.
+OLD_EMPTY_MONTHS = (
+    "SELECT DISTINCT SiteID, Year, Month FROM CloudSummaries WHERE NumberOfVMs = 0 AND UpdateTime < %s"
+)
+#: Forgets those of a month. Parameters: as for EMPTY, and the time.
+FORGET = (
+    "DELETE FROM CloudSummaries WHERE SiteID = %s AND Year = %s AND Month = %s AND NumberOfVMs = 0"
+    " AND UpdateTime < %s"
 )
 
 #: A received row with the same key gives way: what the site's records say is surer than its sums.

@@ -78,7 +78,7 @@ def total(found: Iterable[Row]) -> Usage:
 
 
 def _query(by: Sequence[str], only: Filter) -> Tuple[str, List[Any]]:
-    conditions: List[str] = []
+    conditions = ["NumberOfJobs > 0"]
     parameters: List[Any] = []
     if only.month is not None:
         conditions.append("Year = %s AND Month = %s")
@@ -90,7 +90,7 @@ def _query(by: Sequence[str], only: Filter) -> Tuple[str, List[Any]]:
     needed = [group for group in GROUPS if group in by or getattr(only, group, None) is not None]
     joins = " ".join(GROUPS[group][1] for group in needed)
     groups = ", ".join(GROUPS[group][0] for group in by)
-    where = " WHERE " + " AND ".join(conditions) if conditions else ""
+    where = " WHERE " + " AND ".join(conditions)
     sql = f"SELECT {groups}, {SUMS} FROM HybridSuperSummaries {joins}{where} GROUP BY {groups}"
     return sql, parameters
 

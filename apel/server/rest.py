@@ -52,10 +52,10 @@ class Rest:
 
 
 class Unfinished:
-    """What a loader knows of messages that it could not finish, by their names; a new one of it may go on with it.
+    """What a loader knows of messages that it could not finish, by their names: a new one may go on with it.
 
-    committed: what of a message is stored, and what of it is to be rejected yet ('': nothing). rejected: whose
-    bad records are in `reject` already.
+    committed: what of a message is stored, and what of it is to be rejected yet ('': nothing). rejected: the
+    names of those whose bad records are in `reject` already.
     """
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ from apel import times
 from apel.db import Database
 from apel.server.closed import CLOSED, JOBS_OF_MONTH, OF_MONTH, PURGED, RESTORING, State, states
 from apel.summaries import SiteMonth
+from apel.unloader import SENT_TO
 from apelcommon.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,6 @@ MISMATCH = (
     "jobs, wall and CPU seconds are %s in its records and %s in its sums: run apelsummariser --all for it; "
     "where a site sent jobs and sums of the same, it can't be purged"
 )
-SENT = "SELECT Type, CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type LIKE 'sent%%' ORDER BY Type"
-
 #: What keeps a month from being purged: None if nothing does.
 Guard = Callable[[SiteMonth, int], Optional[str]]
 
@@ -149,7 +148,7 @@ class Retention:
 
     def _not_sent(self, tx: Any, month: SiteMonth) -> Optional[str]:
         newest = max(tx.value(query, month) or "" for query in NEWEST)
-        sent = tx.rows(SENT)
+        sent = tx.rows(SENT_TO)
         if not sent:
             return "nothing was ever unloaded from here (--not-unloaded if nothing has to be)"
         late = [kind for kind, time in sent if time <= newest]

@@ -1,7 +1,8 @@
 """Keeps monthly sums equal to what their sources say, site by site: those of jobs, and of virtual machines.
 
-Marked months (apel.summaries) are made again as a whole, so rows that have lost their jobs do not stay
-behind. Deletions made by hand leave no mark; a comparison of counts finds those months.
+Marked months (apel.summaries) are made again as a whole, so sums that have lost their jobs become sums of
+none, for as long as there may be a receiver that is to be told. Deletions made by hand leave no mark; a
+comparison of counts finds those months.
 """
 
 import logging
@@ -14,7 +15,7 @@ from apel.db.tables import CHANGED_CLOUD_MONTHS, CHANGED_MONTHS, mark_months
 from apel.server import cloud_sql, summary_sql
 from apel.server.closed import CLOSED, StillRestoring, statements, states
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
-from apel.unloader import prepare_writers, together
+from apel.unloader import SENT_TO, prepare_writers, together
 from apelcommon.errors import ServiceError
 from apelcommon.progress import Progress
 
@@ -22,12 +23,15 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_COUNTS = 86400
 MONTHS_PER_TRANSACTION = 1000
+#: How long a sum of no jobs stays at least; see forget_empty.
+EMPTY_SECONDS = 90 * times.DAY
 
 
 class Sums(NamedTuple):
     """One kind of sums: of what, where its marks are, its statements, the row of LastUpdated about counting.
 
-    following: finds the later months that change with a month; '' if there are none.
+    empty_months, forget: find, and delete, what is left of sums that have vanished. following: finds the
+    later months that change with a month; '' if there are none.
     """
 
     what: str
@@ -37,6 +41,8 @@ class Sums(NamedTuple):
     all_months: str
     source_counts: Sequence[str]
     summed_count: str
+    empty_months: str
+    forget: str
     following: str = ""
 
 
@@ -48,6 +54,8 @@ GRID = Sums(
     summary_sql.ALL_MONTHS,
     summary_sql.SOURCE_COUNTS,
     summary_sql.SUMMED_COUNT,
+    summary_sql.OLD_EMPTY_MONTHS,
+    summary_sql.FORGET,
 )
 CLOUD = Sums(
     "machines",
@@ -57,6 +65,8 @@ CLOUD = Sums(
     cloud_sql.ALL_MONTHS,
     cloud_sql.SOURCE_COUNTS,
     cloud_sql.SUMMED_COUNT,
+    cloud_sql.OLD_EMPTY_MONTHS,
+    cloud_sql.FORGET,
     cloud_sql.FOLLOWING,
 )
 
@@ -185,6 +195,19 @@ class Summariser:
         row = (times.utc_text(times.now()), self.sums.counted)
         self.db.run(lambda tx: tx.insert("LastUpdated", ("UpdateTime", "Type"), [row], conflict="update"))
 
+    def forget_empty(self) -> int:
+        """Delete sums of no jobs, 90 days old, that all receivers have been sent; of how many months.
+
+        Who is no receiver any more must go from LastUpdated, or else they stay for ever.
+        """
+        before = times.utc_text(times.now() - EMPTY_SECONDS)
+        sent = self.db.run(lambda tx: tx.rows(SENT_TO))
+        before = min([before, *(time for _, time in sent)])
+        months = sorted(self._months(self.sums.empty_months, (before,)))
+        for month in months:
+            self.db.run(partial(_execute, sql=self.sums.forget, parameters=(*month, before)))
+        return len(months)
+
     def site_names(self) -> Dict[int, str]:
         """The names of the sites by id."""
         return dict(self.db.run(lambda tx: tx.rows("SELECT id, name FROM Sites")))
@@ -209,3 +232,7 @@ class Summariser:
     def _counts(self, query: str) -> Dict[SiteMonth, int]:
         rows: List[Tuple[Any, ...]] = self.db.run(lambda tx: tx.rows(query))
         return {SiteMonth(*row[:3]): int(row[3]) for row in rows if None not in row}
+
+
+def _execute(tx: Any, sql: str, parameters: Sequence[Any]) -> None:
+    tx.execute(sql, parameters)

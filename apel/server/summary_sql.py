@@ -1,17 +1,29 @@
-"""The statements that make and count HybridSuperSummaries; the same text serves MariaDB, MySQL and SQLite."""
+"""The statements that make and count HybridSuperSummaries."""
 
 from typing import List
 
+from apel.db.backend import Expressions
 from apel.summaries import SiteMonth, Statement
 
+TABLE = "HybridSuperSummaries"
 KEY = (
-    "SiteID, Month, Year, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostId, Infrastructure,"
-    " InfrastructureDescription, ServiceLevelType, ServiceLevel, NodeCount, Processors"
+    "SiteID",
+    "Month",
+    "Year",
+    "GlobalUserNameID",
+    "VOID",
+    "VOGroupID",
+    "VORoleID",
+    "SubmitHostId",
+    "Infrastructure",
+    "InfrastructureDescription",
+    "ServiceLevelType",
+    "ServiceLevel",
+    "NodeCount",
+    "Processors",
 )
-SUMS = (
-    "EarliestEndTime, LatestEndTime, WallDuration, CpuDuration, NormalisedWallDuration,"
-    " NormalisedCpuDuration, NumberOfJobs"
-)
+SUMS = ("WallDuration", "CpuDuration", "NormalisedWallDuration", "NormalisedCpuDuration", "NumberOfJobs")
+COLUMNS = (*KEY, "EarliestEndTime", "LatestEndTime", *SUMS)
 
 
 def normalised(seconds: str) -> str:
@@ -34,13 +46,26 @@ def _sum(expression: str) -> str:
     return f"COALESCE(SUM({expression}), 0)"
 
 
-#: Empties a month before it is made again. Parameters here and below: site id, year, month.
-EMPTY = "DELETE FROM HybridSuperSummaries WHERE SiteID = %s AND Year = %s AND Month = %s"
+#: Empties a month before it is made again. A sum that has lost its jobs stays as one of no jobs, which no
+#: view of sums shows but which is unloaded: a receiver replaces row by row, and is to forget it, too.
+#: Parameters here and below: site id, year, month.
+EMPTY = f"""
+UPDATE {TABLE} SET {", ".join("%s = 0" % name for name in SUMS)}, UpdateTime = CURRENT_TIMESTAMP
+WHERE SiteID = %s AND Year = %s AND Month = %s
+"""
 
-#: Sums job records: seconds first, then one rounding. A plain INSERT, since the month is empty and REPLACE
-#: would lock the jobs that it reads.
-FROM_JOBS = f"""
-INSERT INTO HybridSuperSummaries ({KEY}, {SUMS})
+#: Months with sums of no jobs that were made before a time.
+OLD_EMPTY_MONTHS = (
+    f"SELECT DISTINCT SiteID, Year, Month FROM {TABLE} WHERE NumberOfJobs = 0 AND UpdateTime < %s"
+)
+#: Forgets those of a month. Parameters: as for EMPTY, and the time.
+FORGET = (
+    f"DELETE FROM {TABLE} WHERE SiteID = %s AND Year = %s AND Month = %s AND NumberOfJobs = 0"
+    " AND UpdateTime < %s"
+)
+
+#: Sums job records: seconds first, then one rounding. No REPLACE, which would lock the jobs that it reads.
+JOBS_SUMMED = f"""
 SELECT SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostID,
        COALESCE(InfrastructureType, 'None'), COALESCE(InfrastructureDescription, 'None'),
        MIN(ServiceLevelType), ServiceLevel, NodeCount, Processors, MIN(EndTime), MAX(EndTime),
@@ -57,7 +82,7 @@ GROUP BY SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID,
 
 #: Takes over received summaries, each normalised; a row with the key of summed jobs replaces it.
 FROM_SUMMARIES = f"""
-REPLACE INTO HybridSuperSummaries ({KEY}, {SUMS})
+REPLACE INTO {TABLE} ({", ".join(COLUMNS)})
 SELECT SiteID, Month, Year, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostId, InfrastructureType,
        InfrastructureDescription, ServiceLevelType, ServiceLevel, NodeCount, Processors,
        EarliestEndTime, LatestEndTime, WallDuration, CpuDuration,
@@ -68,7 +93,7 @@ WHERE SiteID = %s AND Year = %s AND Month = %s
 
 #: Takes over summaries that came normalised: no benchmark level is known, 0 stands for it.
 FROM_NORMALISED = f"""
-REPLACE INTO HybridSuperSummaries ({KEY}, {SUMS})
+REPLACE INTO {TABLE} ({", ".join(COLUMNS)})
 SELECT SiteID, Month, Year, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostId, Infrastructure,
        InfrastructureDescription, ServiceLevelType, 0, NodeCount, Processors,
        EarliestEndTime, LatestEndTime, WallDuration, CpuDuration, NormalisedWallDuration,
@@ -96,9 +121,10 @@ SUMMED_COUNT = (
 )
 
 
-def remake(month: SiteMonth) -> List[Statement]:
+def remake(dialect: Expressions, month: SiteMonth) -> List[Statement]:
     """The statements that make the sums of a month again, in order; a later source wins over an earlier."""
-    return [(statement, month) for statement in (EMPTY, FROM_JOBS, FROM_SUMMARIES, FROM_NORMALISED)]
+    from_jobs = dialect.upsert_select(TABLE, COLUMNS, KEY, JOBS_SUMMED)
+    return [(statement, month) for statement in (EMPTY, from_jobs, FROM_SUMMARIES, FROM_NORMALISED)]
 
 
 def keep(month: SiteMonth) -> List[Statement]:

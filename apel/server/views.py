@@ -89,8 +89,9 @@ def _summary(view: str, table: str, **more: Any) -> View:
 CENTRE_VIEWS: Dict[str, View] = {
     "VJobRecords": SITE_VIEWS["VJobRecords"]._replace(schema="server", beside=OF_JOBS),
     "VSummaries": _summary("VSummaries", "Summaries", by_row=True, beside=OF_SUMMARIES),
-    # Not all rows of a month are new together: of a purged one only those are made again that came as sums.
-    "VSuperSummaries": _summary("VSuperSummaries", "HybridSuperSummaries", by_row=True),
+    # With the sums that have lost their jobs, which the view of that name leaves out. Not all rows of a
+    # month are new together: of a purged one only those are made again that came as sums.
+    "VSuperSummaries": _summary("VUnloadedSums", "HybridSuperSummaries", by_row=True),
     "VNormalisedSummaries": _normalised(
         "VNormalisedSummaries", "NormalisedSummaries", by_row=True, beside=OF_NORMALISED
     ),
@@ -121,7 +122,7 @@ CENTRE_VIEWS: Dict[str, View] = {
         schema="cloud",
     ),
     "VCloudSummaries": View(
-        "VCloudSummaries",
+        "VUnloadedCloudSums",
         "cloud summary v0.4",
         None,
         "CloudSummaries",

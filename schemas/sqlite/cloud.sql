@@ -246,4 +246,39 @@ LEFT JOIN CloudComputeServices ON CloudComputeServices.id = CloudSummaries.Cloud
 LEFT JOIN DNs ON DNs.id = CloudSummaries.GlobalUserNameID
 LEFT JOIN VOs ON VOs.id = CloudSummaries.VOID
 LEFT JOIN VOGroups ON VOGroups.id = CloudSummaries.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = CloudSummaries.VORoleID
+WHERE NumberOfVMs IS NULL OR NumberOfVMs > 0;
+
+-- With the sums that have lost their machines: what is unloaded, since receivers replace row by row.
+CREATE VIEW IF NOT EXISTS VUnloadedCloudSums AS
+SELECT CloudSummaries.UpdateTime AS UpdateTime,
+       Sites.name AS SiteName,
+       CloudComputeServices.name AS CloudComputeService,
+       Month,
+       Year,
+       DNs.name AS GlobalUserName,
+       VOs.name AS VO,
+       VOGroups.name AS VOGroup,
+       VORoles.name AS VORole,
+       Status,
+       CloudType,
+       ImageId,
+       EarliestStartTime,
+       LatestStartTime,
+       WallDuration,
+       CpuDuration,
+       CpuCount,
+       NetworkInbound,
+       NetworkOutbound,
+       Memory,
+       Disk,
+       BenchmarkType,
+       Benchmark,
+       NumberOfVMs
+FROM CloudSummaries
+LEFT JOIN Sites ON Sites.id = CloudSummaries.SiteID
+LEFT JOIN CloudComputeServices ON CloudComputeServices.id = CloudSummaries.CloudComputeServiceID
+LEFT JOIN DNs ON DNs.id = CloudSummaries.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = CloudSummaries.VOID
+LEFT JOIN VOGroups ON VOGroups.id = CloudSummaries.VOGroupID
 LEFT JOIN VORoles ON VORoles.id = CloudSummaries.VORoleID;

@@ -427,9 +427,11 @@ LEFT JOIN DNs ON DNs.id = HybridSuperSummaries.GlobalUserNameID
 LEFT JOIN VOs ON VOs.id = HybridSuperSummaries.VOID
 LEFT JOIN VOGroups ON VOGroups.id = HybridSuperSummaries.VOGroupID
 LEFT JOIN VORoles ON VORoles.id = HybridSuperSummaries.VORoleID
-LEFT JOIN SubmitHosts ON SubmitHosts.id = HybridSuperSummaries.SubmitHostId;
+LEFT JOIN SubmitHosts ON SubmitHosts.id = HybridSuperSummaries.SubmitHostId
+WHERE NumberOfJobs > 0;
 
--- All columns of all sums, by names: what VNormalisedSuperSummaries is unloaded from, which begins with what changed.
+-- All columns of all sums, by names, with those that have lost their jobs: what is unloaded, since receivers replace
+-- row by row.
 CREATE VIEW IF NOT EXISTS VUnloadedSums AS
 SELECT HybridSuperSummaries.UpdateTime AS UpdateTime,
        Sites.name AS Site,
@@ -441,6 +443,7 @@ SELECT HybridSuperSummaries.UpdateTime AS UpdateTime,
        VORoles.name AS VORole,
        SubmitHosts.name AS SubmitHost,
        Infrastructure,
+       Infrastructure AS InfrastructureType,
        InfrastructureDescription,
        ServiceLevelType,
        ServiceLevel,
@@ -491,6 +494,7 @@ JOIN VOs ON VOs.id = HybridSuperSummaries.VOID
 JOIN VOGroups ON VOGroups.id = HybridSuperSummaries.VOGroupID
 JOIN VORoles ON VORoles.id = HybridSuperSummaries.VORoleID
 JOIN SubmitHosts ON SubmitHosts.id = HybridSuperSummaries.SubmitHostId
+WHERE NumberOfJobs > 0
 GROUP BY Sites.name, Month, Year, DNs.name, VOs.name, VOGroups.name, VORoles.name, SubmitHosts.name,
          Infrastructure, InfrastructureDescription, ServiceLevelType, NodeCount, Processors;
 
@@ -516,6 +520,7 @@ JOIN VOs ON VOs.id = HybridSuperSummaries.VOID
 JOIN DNs ON DNs.id = HybridSuperSummaries.GlobalUserNameID
 JOIN VOGroups ON VOGroups.id = HybridSuperSummaries.VOGroupID
 JOIN VORoles ON VORoles.id = HybridSuperSummaries.VORoleID
+WHERE NumberOfJobs > 0
 GROUP BY Year, Month, Sites.name, VOs.name, DNs.name, VOGroups.name, VORoles.name;
 
 CREATE VIEW IF NOT EXISTS VSyncRecords AS
@@ -591,7 +596,7 @@ FROM (
            LatestEndTime
     FROM HybridSuperSummaries
     JOIN Sites ON Sites.id = HybridSuperSummaries.SiteID
-    WHERE ServiceLevelType <> ''
+    WHERE ServiceLevelType <> '' AND NumberOfJobs > 0
 ) AS Levels
 GROUP BY Site, SpecInt2000, Month, Year;
 
@@ -614,7 +619,7 @@ FROM (
            LatestEndTime
     FROM HybridSuperSummaries
     JOIN Sites ON Sites.id = HybridSuperSummaries.SiteID
-    WHERE ServiceLevelType <> ''
+    WHERE ServiceLevelType <> '' AND NumberOfJobs > 0
 ) AS Levels
 GROUP BY Site, HepSpec06, Year, Month;
 

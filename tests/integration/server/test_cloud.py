@@ -43,7 +43,7 @@ def usage(
 ) -> Dict[Tuple[int, int], Tuple[Any, ...]]:
     """What was used in each month, all machines together."""
     names = ", ".join("SUM(%s)" % name for name in columns.split(", "))
-    query = "SELECT Year, Month, %s FROM CloudSummaries GROUP BY Year, Month" % names
+    query = "SELECT Year, Month, %s FROM VCloudSummaries GROUP BY Year, Month" % names
     return {row[:2]: tuple(row[2:]) for row in centre.rows(query)}
 
 
@@ -342,7 +342,7 @@ def test_new_year_cleans_stale_sums_of_december_and_january(
     monkeypatch.setattr("apel.times.now", lambda: at("2026-01-01 08:00:00"))
     assert installed.summarise() == 0
     assert usage(centre) == {(2025, 12): (5, 10), (2026, 1): (4, 8)}
-    assert centre.count("CloudSummaries") == 2
+    assert centre.count("VCloudSummaries") == 2
 
 
 def test_stale_sums_stay_where_they_are_not_wanted_gone(centre: Centre, installed: Installation) -> None:

@@ -143,8 +143,8 @@ def test_sums_whose_jobs_went_with_their_partition_outlive_the_summariser(server
     assert server.rows("SELECT SiteID, Year, Month, State, Jobs FROM ClosedMonths") == [
         (1, 2020, 11, "purged", 1000)
     ]
-    # And the stale sum of another benchmark is gone.
-    assert server.rows("SELECT COUNT(*) FROM HybridSuperSummaries WHERE ServiceLevel = 9") == [(0,)]
+    # And the stale sum of another benchmark is gone, which receivers are told by one of no jobs.
+    assert server.rows("SELECT COUNT(*) FROM VSuperSummaries WHERE ServiceLevel = 9") == [(0,)]
 
 
 def test_sums_outlive_their_jobs_where_the_site_sent_sums_as_well(old: Any, upgrade_of: Any) -> None:
