@@ -15,6 +15,9 @@ from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 
 ACTIONS = ("init", "check", "upgrade", partitioning.ACTION, *retaining.ACTIONS)
 
+#: How long a server may take for a statement: an upgrade compares tables of any size as wholes.
+UPGRADE_SECONDS = 86400
+
 
 class DatabaseCommand(Command):
     """The command apeldb."""
@@ -61,7 +64,7 @@ class DatabaseCommand(Command):
             raise ConfigError("%s does not say whose database it is: give --schema." % args.config)
         if args.action in retaining.ACTIONS:
             return retaining.run(settings, schema, args)
-        backend = open_backend(settings)
+        backend = open_backend(settings, UPGRADE_SECONDS if args.action == "upgrade" else None)
         if args.action == "check":
             return _check(backend, schema)
         if args.action == partitioning.ACTION:

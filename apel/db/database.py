@@ -111,6 +111,8 @@ class Database:
         self.backend = backend
         self.schema = schema
         self.first_wait = FIRST_WAIT_SECONDS
+        #: How long a transaction that writes may take on a cluster; None: as long as it likes.
+        self.longest_seconds: Optional[float] = LONGEST_SECONDS
         self._prepare = prepare
         self._prepared = False
         self._connection: Any = None
@@ -174,8 +176,9 @@ class Database:
             transaction = Transaction(self.backend, connection)
             result = work(transaction)
             took = time.monotonic() - began
-            if transaction.wrote and self.backend.unseen_seconds and took > LONGEST_SECONDS:
-                raise Conflict(TOO_LONG % LONGEST_SECONDS)
+            longest = self.longest_seconds
+            if longest is not None and transaction.wrote and self.backend.unseen_seconds and took > longest:
+                raise Conflict(TOO_LONG % longest)
             self._call(self.backend.commit, connection)
             return result
         except Exception:

@@ -1,32 +1,40 @@
 """What the programs must know of a database that another software has filled: statuses, marks, months to sum.
 
 None of it changes a job. It keeps the first runs from doing years of work again, and from missing anything.
+Each transaction is short, so that a cluster takes it and a kill costs little; all of them may be repeated.
+What is read over a whole table is read outside of them: until the upgrade is complete no program writes.
 """
 
 import logging
-from typing import Any, Dict, List, Set, Tuple
+from functools import partial
+from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from apel.db.tables import mark_months
 from apel.server.closed import PURGED
 from apel.server.retention import COLUMNS as CLOSED_COLUMNS
-from apel.upgrade.journal import Journal, note
+from apel.upgrade.copying import next_chunk
+from apel.upgrade.journal import Journal, begin_step, locked_detail, note
+from apel.upgrade.tables import Shape, shape_of
 
 log = logging.getLogger(__name__)
 
 CARRIED = "carried"
+#: So many are looked at in one transaction.
+EVENTS = 5000
 
 #: The incumbent's joiner could mark jobs that it had made local as joined with a grid record, for ever.
 LOCAL_AFTER_ALL = """
-UPDATE EventRecords E JOIN JobRecords J
-  ON J.MachineNameID = E.MachineNameID AND J.LocalJobId = E.JobName AND J.EndTime = E.EndTime
-SET E.Status = 1 WHERE E.Status = 2 AND J.InfrastructureType = 'local'
+UPDATE EventRecords o JOIN JobRecords J
+  ON J.MachineNameID = o.MachineNameID AND J.LocalJobId = o.JobName AND J.EndTime = o.EndTime
+SET o.Status = 1 WHERE o.Status = 2 AND J.InfrastructureType = 'local' AND %s
 """
 
 #: The copied grid records count as looked at; but a local job may still become a grid job.
 LOOK_AGAIN = """
-UPDATE BlahdRecords B JOIN EventRecords E ON E.SiteID = B.SiteID AND E.JobName = B.LrmsId
-SET B.Processed = 0 WHERE E.Status = 1
+UPDATE BlahdRecords B JOIN EventRecords o ON o.SiteID = B.SiteID AND o.JobName = B.LrmsId
+SET B.Processed = 0 WHERE o.Status = 1 AND %s
 """
+EVENTS_LOOKED_AT = "carried:EventRecords"
 
 #: What the jobs of each month give: site id, year, month, then the totals. A month without any job is left
 #: alone: its jobs were removed on purpose, and its sums are all there is of them.
@@ -60,55 +68,79 @@ Month = Tuple[int, int, int]
 
 
 def carry_over(journal: Journal, schema: str) -> None:
-    """Set up what a schema's programs look at, in one transaction that is noted in the journal."""
+    """Set up what a schema's programs look at; when it is done, the journal says so."""
     work = {"client": _client, "server": _server, "cloud": _cloud, "storage": _storage}[schema]
+    wrong = work(journal)
 
-    def once(tx: Any) -> None:
-        marked = work(tx)
-        note(tx, CARRIED, {"months to sum up again": len(marked)})
+    def end(tx: Any) -> None:
+        mark_months(tx, wrong)
+        note(tx, CARRIED, {"months to sum up again": len(wrong)})
 
-    journal.run(once)
+    journal.run(end)
 
 
-def _client(tx: Any) -> List[Month]:
-    tx.execute(LOCAL_AFTER_ALL)
-    tx.execute(LOOK_AGAIN)
+def _client(journal: Journal) -> List[Month]:
+    shape = shape_of(journal, "EventRecords")
+    journal.run(lambda tx: begin_step(tx, EVENTS_LOOKED_AT))
+    while journal.run(partial(_look_at_events, shape=shape)):
+        pass
+    journal.run(_nothing_of_old_is_new)
+    jobs, sums = _by_month(journal, JOBS_BY_MONTH), _by_month(journal, SUMS_BY_MONTH % "SuperSummaries")
+    return _wrong(jobs, sums, _cut_months(jobs, sums))
+
+
+def _look_at_events(tx: Any, shape: Shape) -> bool:
+    """The next events in the order of their key; False if there are none left."""
+    chunk = next_chunk(tx, "EventRecords", shape, locked_detail(tx, EVENTS_LOOKED_AT), EVENTS)
+    if chunk is None:
+        return False
+    tx.execute(LOCAL_AFTER_ALL % chunk.where, chunk.values)
+    tx.execute(LOOK_AGAIN % chunk.where, chunk.values)
+    note(tx, EVENTS_LOOKED_AT, chunk.last, done=False)
+    return True
+
+
+def _nothing_of_old_is_new(tx: Any) -> None:
     # What was sent is known for jobs. Of sums, the recent months are sent anyway, and the older ones that
     # change from now on: those that are made again because they were wrong.
     tx.execute(
         "INSERT INTO LastUpdated (Type, UpdateTime) VALUES ('sent summaries', CURRENT_TIMESTAMP)"
         " ON DUPLICATE KEY UPDATE Type = Type"
     )
-    jobs, sums = _by_month(tx, JOBS_BY_MONTH), _by_month(tx, SUMS_BY_MONTH % "SuperSummaries")
-    return _mark(tx, jobs, sums, _cut_months(jobs, sums))
 
 
-def _server(tx: Any) -> List[Month]:
-    jobs = _by_month(tx, JOBS_BY_MONTH)
+def _server(journal: Journal) -> List[Month]:
+    jobs = _by_month(journal, JOBS_BY_MONTH)
     sources = dict(jobs)
     for table in ("Summaries", "NormalisedSummaries"):
-        for month, sums in _by_month(tx, SUMS_BY_MONTH % table).items():
+        for month, sums in _by_month(journal, SUMS_BY_MONTH % table).items():
             before = sources.get(month, (0, 0, 0))
             sources[month] = tuple(one + other for one, other in zip(before, sums))
-    made = _by_month(tx, SUMS_BY_MONTH % "HybridSuperSummaries")
+    made = _by_month(journal, SUMS_BY_MONTH % "HybridSuperSummaries")
     # Without its records, and with sums of more jobs than were received as sums.
     orphans = {month: made[month][0] - sources.get(month, (0,))[0] for month in made.keys() - jobs.keys()}
-    _keep_orphans(tx, {month: count for month, count in orphans.items() if count > 0 or month not in sources})
-    return _mark(tx, sources, made, set())
+    kept = {month: count for month, count in orphans.items() if count > 0 or month not in sources}
+    journal.run(partial(_keep_orphans, months=kept))
+    return _wrong(sources, made, set())
 
 
-def _cloud(tx: Any) -> List[Month]:
+def _cloud(journal: Journal) -> List[Month]:
     """Sums whose records are gone count as received: or else the summariser would remove them."""
-    publisher = str(_publisher(tx))
-    for month in tx.rows(CLOUD_ORPHANS, (OURS,)):
-        tx.execute(KEEP_CLOUD, (publisher, OURS, *month))
+    publisher = str(journal.run(_publisher))
+    for month in journal.rows(CLOUD_ORPHANS, OURS):
+        journal.run(partial(_execute, sql=KEEP_CLOUD, values=(publisher, OURS, *month)))
     return []
 
 
-def _storage(tx: Any) -> List[Month]:
+def _storage(journal: Journal) -> List[Month]:
     """All records were given the DN with the id 1, since nobody knows who sent them."""
-    tx.execute("INSERT INTO DNs (id, name) VALUES (1, %s) ON DUPLICATE KEY UPDATE id = id", (PUBLISHER,))
+    name_it = "INSERT INTO DNs (id, name) VALUES (1, %s) ON DUPLICATE KEY UPDATE id = id"
+    journal.run(partial(_execute, sql=name_it, values=(PUBLISHER,)))
     return []
+
+
+def _execute(tx: Any, sql: str, values: Sequence[Any]) -> None:
+    tx.execute(sql, values)
 
 
 def _publisher(tx: Any) -> int:
@@ -128,14 +160,13 @@ def _keep_orphans(tx: Any, months: Dict[Month, int]) -> None:
         log.info("%d site-months of sums have no records any more, and stand as they are", len(rows))
 
 
-def _by_month(tx: Any, query: str) -> Dict[Month, Any]:
-    return {tuple(row[:3]): tuple(int(value) for value in row[3:]) for row in tx.rows(query)}
+def _by_month(journal: Journal, query: str) -> Dict[Month, Any]:
+    return {tuple(row[:3]): tuple(int(value) for value in row[3:]) for row in journal.rows(query)}
 
 
-def _mark(tx: Any, jobs: Dict[Month, Any], sums: Dict[Month, Any], cut: Set[Month]) -> List[Month]:
-    marked = [month for month, values in jobs.items() if sums.get(month) != values and month not in cut]
-    mark_months(tx, marked)
-    return marked
+def _wrong(jobs: Dict[Month, Any], sums: Dict[Month, Any], cut: Set[Month]) -> List[Month]:
+    """The months whose sums don't hold what their jobs say."""
+    return [month for month, values in jobs.items() if sums.get(month) != values and month not in cut]
 
 
 def _cut_months(jobs: Dict[Month, Any], sums: Dict[Month, Any]) -> Set[Month]:

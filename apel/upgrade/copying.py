@@ -38,6 +38,37 @@ def up_to(key: Sequence[str], place: Sequence[Any]) -> Bounds:
     return Bounds("(%s OR (%s))" % (before.condition, same), [*before.values, *place])
 
 
+class Chunk(NamedTuple):
+    """Some rows of a table `o` that follow each other: a condition for them, and the key of the last."""
+
+    where: str
+    values: List[Any]
+    last: List[Any]
+
+
+def next_chunk(
+    tx: Any, table: str, shape: Shape, place: Optional[Sequence[Any]], size: int
+) -> Optional[Chunk]:
+    """At most `size` rows whose keys come after `place` (None: the first ones); None if there are none."""
+    conditions, values = ["1"], []
+    if place is not None:
+        beyond = after(shape.key, place)
+        conditions, values = [beyond.condition], list(beyond.values)
+    query = "SELECT %s FROM `%s` o WHERE %s ORDER BY %s LIMIT %d" % (
+        ", ".join(_as_value("o.`%s`" % name, shape, name) for name in shape.key),
+        table,
+        conditions[0],
+        ", ".join("o.`%s`" % name for name in shape.key),
+        size,
+    )
+    found = tx.rows(query, values)
+    if not found:
+        return None
+    last = list(found[-1])
+    end = up_to(shape.key, last)
+    return Chunk(" AND ".join([*conditions, end.condition]), [*values, *end.values], last)
+
+
 class TableCopy:
     """One table on its way into its new form."""
 
@@ -66,36 +97,16 @@ class TableCopy:
 
     def _copy_chunk(self, tx: Any) -> int:
         state = locked_detail(tx, self.step) or {"after": None, "rows": 0}
-        conditions, values = ["1"], []
-        if state["after"] is not None:
-            bounds = after(self.key, state["after"])
-            conditions, values = [bounds.condition], list(bounds.values)
-        last = self._last_of_chunk(tx, conditions, values)
-        if last is None:
+        chunk = next_chunk(tx, self.table, self.old, state["after"], self.chunk)
+        if chunk is None:
             note(tx, self.step, state)
             return 0
-        bounds = up_to(self.key, last)
-        conditions.append(bounds.condition)
-        values += bounds.values
-        where = " AND ".join(conditions)
+        where, values, last = chunk
         rows = int(tx.value("SELECT COUNT(*) FROM `%s` o WHERE %s" % (self.table, where), values))
         order = ", ".join("o.`%s`" % name for name in self.key)
         tx.execute("%s WHERE %s ORDER BY %s %s" % (self._insert, where, order, self._tail), values)
         note(tx, self.step, {"after": last, "rows": state["rows"] + rows}, done=False)
         return rows
-
-    def _last_of_chunk(self, tx: Any, conditions: List[str], values: List[Any]) -> Optional[List[Any]]:
-        """The key of the last row of the next chunk; None when there are no more rows."""
-        keys = ", ".join("o.`%s`" % name for name in self.key)
-        query = "SELECT %s FROM `%s` o WHERE %s ORDER BY %s LIMIT %d" % (
-            ", ".join(_as_value("o.`%s`" % name, self.old, name) for name in self.key),
-            self.table,
-            " AND ".join(conditions),
-            keys,
-            self.chunk,
-        )
-        found = tx.rows(query, values)
-        return list(found[-1]) if found else None
 
 
 def _as_value(expression: str, shape: Shape, name: str) -> str:

@@ -44,6 +44,8 @@ class Journal:
 
     def __init__(self, backend: Backend, schema: str) -> None:
         self.db = Database(backend, schema, lambda *_: None)
+        # Nothing is unloaded until the upgrade is complete, and some statements read all of a table.
+        self.db.longest_seconds = None
 
     def run(self, work: Callable[[Any], T]) -> T:
         """`work(tx)` in one transaction, repeated as Database.run does."""

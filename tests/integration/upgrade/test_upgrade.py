@@ -1,6 +1,6 @@
 """An incumbent's database becomes ours in place: the same schema as a new one, and nothing lost."""
 
-from typing import Any, Dict, Iterator, NamedTuple
+from typing import Any, Dict, Iterator, List, NamedTuple
 
 import pytest
 from incumbent import SUM, Incumbent, awkward_client, awkward_server
@@ -9,6 +9,7 @@ from olddatabases import look, rows_of_all
 from apel.db import Unusable, open_backend, open_database
 from apel.db.schema import VERSIONS, expected
 from apel.server.summarise import Summariser
+from apel.upgrade import carry
 from apel.upgrade.columns import LOOKUPS
 from apel.upgrade.run import Changed, TableReport, Upgrade
 from servers.databases import mariadb_settings
@@ -168,6 +169,46 @@ def test_sums_outlive_their_jobs_where_the_site_sent_sums_as_well(old: Any, upgr
     # What the summariser had not taken over yet, it has now.
     assert sorted(database.rows(kept)) == sorted([(SUM["Processors"], 500), (8, 12)])
     assert database.rows("SELECT State, Jobs FROM ClosedMonths WHERE Month = 12") == [("purged", 498)]
+
+
+def test_what_is_set_up_last_goes_on_where_it_was_killed(old: Any, upgrade_of: Any, monkeypatch: Any) -> None:
+    """A site with years of events: a few at a time, none of them twice, and the same comes of it."""
+    whole, killed = old(awkward_client), old(awkward_client)
+    upgrade_of(whole, "client").run()
+    looked_at: List[Any] = []
+    look_at = carry.next_chunk
+
+    def die_at_the_third(tx: Any, table: str, shape: Any, place: Any, size: int) -> Any:
+        looked_at.append(place)
+        if len(looked_at) == 3:
+            raise KeyboardInterrupt
+        return look_at(tx, table, shape, place, size)
+
+    monkeypatch.setattr(carry, "EVENTS", 2)
+    monkeypatch.setattr(carry, "next_chunk", die_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        upgrade_of(killed, "client").run()
+    upgrade_of(killed, "client").run()
+    assert looked_at[3] == looked_at[2] is not None and len(looked_at) > 5
+    for table in ("EventRecords", "BlahdRecords"):
+        assert rows_of_all(killed)[table] == rows_of_all(whole)[table]
+    count = "SELECT COUNT(*) FROM %s"
+    for table in ("ChangedMonths", "LastUpdated"):
+        assert killed.rows(count % table) == whole.rows(count % table)
+
+
+@pytest.mark.parametrize("schema", sorted(MAKERS))
+def test_steps_of_an_upgrade_on_a_cluster_may_take_long(
+    old: Any, upgrade_of: Any, monkeypatch: Any, schema: str
+) -> None:
+    """Comparing large tables takes more than what an unloader could bear: it was begun again for ever."""
+    database = old(MAKERS[schema])
+    work = upgrade_of(database, schema)
+    monkeypatch.setattr(type(work.backend), "unseen_seconds", 900)
+    monkeypatch.setattr("apel.db.database.LONGEST_SECONDS", -1.0)
+    twin = upgrade_of(database, schema)
+    twin.run()
+    assert twin.differences() == []
 
 
 def test_what_an_admin_added_stays(server: Any) -> None:

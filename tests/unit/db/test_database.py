@@ -302,7 +302,7 @@ def test_upsert_select_and_update_from(server_db: Any) -> None:
 def test_on_a_cluster_only_what_writes_may_not_take_long(server_db: Any, monkeypatch: Any) -> None:
     """The unloader relies on that for rows. Counting a large table changes none, and may take an hour."""
     monkeypatch.setattr(type(server_db.backend), "unseen_seconds", 900)
-    monkeypatch.setattr("apel.db.database.LONGEST_SECONDS", -1.0)
+    server_db.longest_seconds = -1.0
     assert counts(server_db) == []
     for work in (
         lambda tx: tx.insert("SyncRecords", SYNC, [sync_row(1, 1)]),
