@@ -11,19 +11,19 @@ from apel.commands import checking
 from apel.commands.server_config import add_db_argument, open_central, read_both
 from apel.db import Database
 from apel.db.options import SCHEMAS
-from apel.server.summarise import ANY, CLOUD, GRID, Scope, Summariser, Sums
+from apel.server.summarise import ANY, CLOUD, GRID, STORAGE, Scope, Summariser, Sums
 from apel.summaries import SiteMonth
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 from apelcommon.daemon import PidFile
-from apelcommon.errors import EXIT_DONE, ConfigError, Permanent
+from apelcommon.errors import EXIT_DONE, Permanent
 from apelcommon.metrics import METRICS, Metrics
 
 log = logging.getLogger("summariser")
 
 #: What is summed up for each [db] type.
-SUMS = {"cpu": GRID, "cloud": CLOUD}
+SUMS = {"cpu": GRID, "cloud": CLOUD, "storage": STORAGE}
 
 TABLE = OptionTable(
     "apelsummariser",
@@ -41,7 +41,8 @@ TABLE = OptionTable(
             "boolean",
             True,
             "Whether the first run of each day compares the sums of all months with their sources by number "
-            "of jobs, and makes those again that differ. That finds rows that were deleted by hand.",
+            "of jobs, machines or storage records, and makes those again that differ. That finds rows that "
+            "were deleted by hand.",
         ),
         Option(
             "summariser",
@@ -61,7 +62,7 @@ TABLE = OptionTable(
         *METRICS,
         *LOGGING("/var/log/apel/summariser.log"),
     ],
-    introduction="Configuration of apelsummariser, which sums up jobs or virtual machines by month.",
+    introduction="Configuration of apelsummariser, which sums up jobs, virtual machines or storage by month.",
 )
 
 
@@ -71,8 +72,9 @@ class SummariserCommand(Command):
     name = "apelsummariser"
     version_text = "APEL summariser %s" % __version__
     description = (
-        "Sum up the job records and summaries in the central database, by site and month. Only months that\n"
-        "changed since the last run are made again; run it from cron as often as you like."
+        "Sum up the job records and summaries in the central database, by site and month; with [db] type\n"
+        "cloud virtual machines, with storage how full it was. Only months that changed since the last run\n"
+        "are made again; run it from cron as often as you like."
     )
     example = "apelsummariser --all --site EXAMPLE-SITE --month 2026-10"
     table = TABLE
@@ -87,7 +89,7 @@ class SummariserCommand(Command):
         parser.add_argument(
             "--verify",
             action="store_true",
-            help="compare all months with their sources by number of jobs now; make those again that differ",
+            help="compare all months with their sources by number now; make those again that differ",
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
         parser.add_argument(
@@ -96,12 +98,11 @@ class SummariserCommand(Command):
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
+        settings, db_settings = read_both(TABLE, args.config, args.db)
         if args.check_config:
-            settings, db_settings = _read(args)
             return checking.say(
                 [settings, db_settings], checking.database(db_settings.db, SCHEMAS[db_settings.db.type])
             )
-        settings, db_settings = _read(args)
         self.start_log(settings, args)
         metrics = Metrics("" if args.dry_run else settings.metrics.textfile, self.name)
         success = False
@@ -122,13 +123,6 @@ def month(text: str) -> Tuple[int, int]:
     if not found:
         raise argparse.ArgumentTypeError("%r is no month like 2026-10" % text)
     return int(found.group(1)), int(found.group(2))
-
-
-def _read(args: argparse.Namespace) -> Tuple[Settings, Settings]:
-    settings, db_settings = read_both(TABLE, args.config, args.db)
-    if db_settings.db.type not in SUMS:
-        raise ConfigError("%s: [db] type is %s, of which there are no sums" % (args.db, db_settings.db.type))
-    return settings, db_settings
 
 
 def _summarise(

@@ -20,8 +20,7 @@ DB_TABLE = OptionTable(
             "choice",
             "cpu",
             "What the database is about: cpu (jobs of grid and batch systems), cloud or storage. Tables of "
-            "the others may be in it, too. The summariser makes sums of this kind (there are none of "
-            "storage).",
+            "the others may be in it, too. The summariser makes sums of this kind.",
             choices=tuple(SCHEMAS),
         ),
     ],

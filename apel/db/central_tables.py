@@ -1,8 +1,9 @@
 """The tables that only the centre has: virtual machines and storage, each column and where it comes from."""
 
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple
 
 from apel.db.details import Detail
+from apel.db.history import History
 from apel.db.tables import (
     LEVEL_DECIMALS,
     Batch,
@@ -12,6 +13,7 @@ from apel.db.tables import (
     id_of,
     id_of_extra,
     level,
+    mark_months,
     name,
     time,
 )
@@ -20,6 +22,7 @@ from apel.records.cloud import creation_time, measurement_time
 from apel.times import month_of, utc_text
 
 if TYPE_CHECKING:
+    from apel.db.database import Transaction
     from apel.records import Record
 
 
@@ -123,8 +126,22 @@ CLOUD_SUMMARIES = Table(
     schema="cloud",
 )
 
+
+class StorageTable(Table):
+    """Storage records, of which some producers send always the same ids."""
+
+    def insert(
+        self, tx: "Transaction", records: Sequence["Record"], rows: List[Tuple[Any, ...]], conflict: str
+    ) -> int:
+        """Write records, and keep what they replace."""
+        lost = History(self.name, self.columns).keep(tx, rows)
+        if lost:
+            mark_months(tx, lost, self.marks)
+        return super().insert(tx, records, rows, conflict)
+
+
 #: Extra: PublisherDN.
-STORAGE = Table(
+STORAGE = StorageTable(
     "StarRecords",
     StorageRecord,
     [

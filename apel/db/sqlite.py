@@ -26,6 +26,8 @@ STAMPED_TABLES = frozenset(
         "ProcessedFiles",
         "RejectedLines",
         "StarRecords",
+        "StorageDaySummaries",
+        "StorageMonthSummaries",
         "Summaries",
         "SuperSummaries",
         "SyncRecords",

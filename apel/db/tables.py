@@ -51,6 +51,9 @@ __all__ = [
 
 #: The marks of grid sums, and of cloud sums.
 CHANGED_MONTHS, CHANGED_CLOUD_MONTHS = "ChangedMonths", "ChangedCloudMonths"
+#: And of the levels of storage.
+CHANGED_STORAGE_MONTHS = "ChangedStorageMonths"
+MARKS = {"cloud": CHANGED_CLOUD_MONTHS, "storage": CHANGED_STORAGE_MONTHS}
 
 #: Benchmarks are kept to three decimals (DECIMAL(10,3)), by SQLite too.
 LEVEL_DECIMALS = 3
@@ -169,7 +172,7 @@ class Table:
         self.record_class = record_class
         self.details = tuple(details)
         self.schema = schema
-        self.marks = CHANGED_CLOUD_MONTHS if schema == "cloud" else CHANGED_MONTHS
+        self.marks = MARKS.get(schema, CHANGED_MONTHS)
         self.columns: Tuple[str, ...] = tuple(column for column, _ in sources)
         self._sources = [source for _, source in sources]
 

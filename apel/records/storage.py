@@ -1,7 +1,14 @@
 """How full a piece of storage was at a time, and who used it."""
 
+from typing import Set, Tuple
+
 from apel.records.base import Record
 from apel.records.fields import integer, text, timestamp, tuples
+from apel.times import DAY, month_of
+
+#: A snapshot speaks for no more than so many days before and after its moment. Some producers give as
+#: StartTime when a thing was made, years ago, or as EndTime a day that never comes.
+MOST_DAYS = 31
 
 
 class StorageRecord(Record):
@@ -33,3 +40,25 @@ class StorageRecord(Record):
     LogicalCapacityUsed = integer(ge=0)
     ResourceCapacityAllocated = integer(ge=0)
     GroupAttributes = tuples(text(required=True), text())
+
+
+def moment(created: int, start: int, end: int) -> int:
+    """The second that a snapshot is of: when it was made, brought into the time for which it is valid.
+
+    That ends before EndTime: a record of a whole day is of that day, not of the next one. Producers measure
+    at StartTime and say how long it holds, or at EndTime and say since when: their records are made then.
+    """
+    return min(max(created, start), max(end - 1, start))
+
+
+def span(created: int, start: int, end: int) -> Tuple[int, int]:
+    """From when until when (not included) a snapshot speaks for its storage."""
+    at = moment(created, start, end)
+    return max(start, at - MOST_DAYS * DAY), min(max(end, at + 1), at + 1 + MOST_DAYS * DAY)
+
+
+def months_spoken_for(created: int, start: int, end: int) -> Set[Tuple[int, int]]:
+    """Every (year, month) whose levels rest on a snapshot, and that in which it ends, where it is counted."""
+    first, after = span(created, start, end)
+    months = {month_of(time) for time in range(first, after, 28 * DAY)}
+    return months | {month_of(after - 1), month_of(end)}

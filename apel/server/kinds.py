@@ -16,6 +16,7 @@ from apel.records import (
     SyncRecord,
 )
 from apel.records.cloud import measurement_time
+from apel.records.storage import months_spoken_for
 from apel.times import month_of
 
 TABLES: Dict[type, Table] = {
@@ -39,5 +40,12 @@ MONTHS: Dict[type, Callable[[Any], Tuple[str, int, int]]] = {
 
 def months_of(message: Message) -> Set[Tuple[str, int, int]]:
     """The (site, year, month) that the records change; those of some kinds are not summarised."""
+    if message.record_class is StorageRecord:
+        return set().union(*map(_months_of_storage, message.records))
     month = MONTHS.get(message.record_class)
     return set(map(month, message.records)) if month else set()
+
+
+def _months_of_storage(record: Any) -> Set[Tuple[str, int, int]]:
+    months = months_spoken_for(record.CreateTime, record.StartTime, record.EndTime)
+    return {(record.Site, *month) for month in months}

@@ -1,4 +1,4 @@
-"""Keeps monthly sums equal to what their sources say, site by site: those of jobs, and of virtual machines.
+"""Keeps monthly sums equal to what their sources say, site by site: of jobs, virtual machines and storage.
 
 Marked months (apel.summaries) are made again as a whole, so sums that have lost their jobs become sums of
 none, for as long as there may be a receiver that is to be told. Deletions made by hand leave no mark; a
@@ -7,12 +7,12 @@ comparison of counts finds those months.
 
 import logging
 from functools import partial
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from apel import times
 from apel.db import Database, RowRefused
-from apel.db.tables import CHANGED_CLOUD_MONTHS, CHANGED_MONTHS, mark_months
-from apel.server import cloud_sql, summary_sql
+from apel.db.tables import CHANGED_CLOUD_MONTHS, CHANGED_MONTHS, CHANGED_STORAGE_MONTHS, mark_months
+from apel.server import cloud_sql, storage_sums, summary_sql
 from apel.server.closed import CLOSED, StillRestoring, statements, states
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
 from apel.unloader import SENT_TO, prepare_writers, together
@@ -30,19 +30,20 @@ EMPTY_SECONDS = 90 * times.DAY
 class Sums(NamedTuple):
     """One kind of sums: of what, where its marks are, its statements, the row of LastUpdated about counting.
 
-    empty_months, forget: find, and delete, what is left of sums that have vanished. following: finds the
-    later months that change with a month; '' if there are none.
+    all_months: a query, or what finds them in a transaction. empty_months, forget: find, and delete, what is
+    left of sums that have vanished; '' where nothing is. following: finds the later months that change with
+    a month; '' if there are none.
     """
 
     what: str
     marks: str
     counted: str
     remake: Callable[[Any, SiteMonth], Sequence[Statement]]
-    all_months: str
+    all_months: Union[str, Callable[[Any], Set[SiteMonth]]]
     source_counts: Sequence[str]
     summed_count: str
-    empty_months: str
-    forget: str
+    empty_months: str = ""
+    forget: str = ""
     following: str = ""
 
 
@@ -68,6 +69,15 @@ CLOUD = Sums(
     cloud_sql.OLD_EMPTY_MONTHS,
     cloud_sql.FORGET,
     cloud_sql.FOLLOWING,
+)
+STORAGE = Sums(
+    "storage records",
+    CHANGED_STORAGE_MONTHS,
+    "storage months counted",
+    storage_sums.remake,
+    storage_sums.all_months,
+    storage_sums.SOURCE_COUNTS,
+    storage_sums.SUMMED_COUNT,
 )
 
 
@@ -146,7 +156,8 @@ class Summariser:
         return dict(sorted(wanted.items()))
 
     def _making(self, tx: Any, month: SiteMonth) -> Sequence[Statement]:
-        return [together(self.db.sql), *self.sums.remake(tx, month)]
+        tx.execute(*together(self.db.sql))
+        return self.sums.remake(tx, month)
 
     def mark(self, months: Iterable[SiteMonth]) -> Dict[SiteMonth, List[int]]:
         """Mark months, so that the next run makes them again; the marks."""
@@ -160,7 +171,8 @@ class Summariser:
 
     def all_months(self) -> Set[SiteMonth]:
         """Every month of the scope that has rows in a source or in the sums."""
-        found = self._months(self.sums.all_months)
+        wanted = self.sums.all_months
+        found = self._months(wanted) if isinstance(wanted, str) else self.db.run(wanted)
         return {month for month in found if self._wanted(month)}
 
     def miscounted(self) -> List[Miscount]:
@@ -200,6 +212,8 @@ class Summariser:
 
         Who is no receiver any more must go from LastUpdated, or else they stay for ever.
         """
+        if not self.sums.forget:
+            return 0
         before = times.utc_text(times.now() - EMPTY_SECONDS)
         sent = self.db.run(lambda tx: tx.rows(SENT_TO))
         before = min([before, *(time for _, time in sent)])

@@ -134,6 +134,109 @@ CREATE TABLE IF NOT EXISTS LastUpdated (
     PRIMARY KEY (Type)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
+-- Of records whose id was used again for a later day: what they said before, the last of each day. StarRecords has
+-- the newest alone, so a producer that never changes its ids would leave no past to sum up.
+CREATE TABLE IF NOT EXISTS StarHistory (
+    RecordId VARCHAR(255) NOT NULL,
+    CreateTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    SiteID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    StorageClassID INT NOT NULL,
+    FileCount BIGINT UNSIGNED,
+    DirectoryPath VARCHAR(255),
+    LocalUser VARCHAR(255),
+    LocalGroup VARCHAR(255),
+    UserIdentityID INT NOT NULL,
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    ResourceCapacityUsed BIGINT UNSIGNED NOT NULL,
+    LogicalCapacityUsed BIGINT UNSIGNED,
+    ResourceCapacityAllocated BIGINT UNSIGNED,
+    PublisherDNID INT NOT NULL,
+    Day DATE NOT NULL,
+    PRIMARY KEY (RecordId, Day),
+    KEY SiteIdx (SiteID, EndTime)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- Months whose sums must be made again, as ChangedMonths of server.sql, for the two tables below.
+CREATE TABLE IF NOT EXISTS ChangedStorageMonths (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    Mark BIGINT NOT NULL,
+    PRIMARY KEY (SiteID, Year, Month, Mark)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- How full a piece of storage was on a day (docs/storage.md); StartTime is when that begins. Names are ids, since
+-- no key of InnoDB's holds six of 255 characters; the views DaySummaries and MonthSummaries have the names.
+CREATE TABLE IF NOT EXISTS StorageDaySummaries (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    DirectoryPath VARCHAR(255) NOT NULL,
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    FileCount BIGINT UNSIGNED,
+    ResourceCapacityUsed BIGINT UNSIGNED NOT NULL,
+    LogicalCapacityUsed BIGINT UNSIGNED,
+    ResourceCapacityAllocated BIGINT UNSIGNED,
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+    PRIMARY KEY (SiteID, Year, Month, StartTime, StorageSystemID, StorageShareID, StorageMediaID, DirectoryPath, GroupID,
+                 SubGroupID, RoleID),
+    KEY UpdateTimeIdx (UpdateTime)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- The same of a month: averages over its days with a value, and its last value.
+CREATE TABLE IF NOT EXISTS StorageMonthSummaries (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    DirectoryPath VARCHAR(255) NOT NULL,
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    Days INT NOT NULL,
+    FileCount BIGINT UNSIGNED,
+    ResourceCapacityUsed BIGINT UNSIGNED NOT NULL,
+    LogicalCapacityUsed BIGINT UNSIGNED,
+    ResourceCapacityAllocated BIGINT UNSIGNED,
+    LastFileCount BIGINT UNSIGNED,
+    LastResourceCapacityUsed BIGINT UNSIGNED NOT NULL,
+    LastLogicalCapacityUsed BIGINT UNSIGNED,
+    LastResourceCapacityAllocated BIGINT UNSIGNED,
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+    PRIMARY KEY (SiteID, Year, Month, StorageSystemID, StorageShareID, StorageMediaID, DirectoryPath, GroupID, SubGroupID,
+                 RoleID),
+    KEY UpdateTimeIdx (UpdateTime)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- From how many records that end in a month it was made, and how many days that gave: to find out what was deleted
+-- by hand.
+CREATE TABLE IF NOT EXISTS StorageMonths (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    Records INT NOT NULL,
+    Days INT NOT NULL,
+    PRIMARY KEY (SiteID, Year, Month)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
 -- As the incumbent's, with UpdateTime at its end.
 CREATE OR REPLACE VIEW VStarRecords AS
 SELECT CreateTime,
@@ -167,3 +270,65 @@ LEFT JOIN UserIdentities ON UserIdentities.id = StarRecords.UserIdentityID
 LEFT JOIN `Groups` AS GroupNames ON GroupNames.id = StarRecords.GroupID
 LEFT JOIN SubGroups ON SubGroups.id = StarRecords.SubGroupID
 LEFT JOIN Roles ON Roles.id = StarRecords.RoleID;
+
+-- The columns of the draft of storage summaries, then ours.
+CREATE OR REPLACE VIEW DaySummaries AS
+SELECT Sites.name AS Site,
+       StorageSystems.name AS StorageSystem,
+       StorageShares.name AS StorageShare,
+       StorageMedia.name AS StorageMedia,
+       DirectoryPath,
+       GroupNames.name AS `Group`,
+       EndTime,
+       Month,
+       Year,
+       FileCount,
+       ResourceCapacityUsed,
+       LogicalCapacityUsed,
+       ResourceCapacityAllocated,
+       SubGroups.name AS SubGroup,
+       Roles.name AS Role,
+       StartTime,
+       StorageDaySummaries.UpdateTime AS CreateTime,
+       StorageDaySummaries.UpdateTime AS UpdateTime
+FROM StorageDaySummaries
+JOIN Sites ON Sites.id = StorageDaySummaries.SiteID
+JOIN StorageSystems ON StorageSystems.id = StorageDaySummaries.StorageSystemID
+JOIN StorageShares ON StorageShares.id = StorageDaySummaries.StorageShareID
+JOIN StorageMedia ON StorageMedia.id = StorageDaySummaries.StorageMediaID
+JOIN `Groups` AS GroupNames ON GroupNames.id = StorageDaySummaries.GroupID
+JOIN SubGroups ON SubGroups.id = StorageDaySummaries.SubGroupID
+JOIN Roles ON Roles.id = StorageDaySummaries.RoleID;
+
+CREATE OR REPLACE VIEW MonthSummaries AS
+SELECT Sites.name AS Site,
+       StorageSystems.name AS StorageSystem,
+       StorageShares.name AS StorageShare,
+       StorageMedia.name AS StorageMedia,
+       DirectoryPath,
+       GroupNames.name AS `Group`,
+       EndTime,
+       Month,
+       Year,
+       FileCount,
+       ResourceCapacityUsed,
+       LogicalCapacityUsed,
+       ResourceCapacityAllocated,
+       Days,
+       LastFileCount,
+       LastResourceCapacityUsed,
+       LastLogicalCapacityUsed,
+       LastResourceCapacityAllocated,
+       SubGroups.name AS SubGroup,
+       Roles.name AS Role,
+       StartTime,
+       StorageMonthSummaries.UpdateTime AS CreateTime,
+       StorageMonthSummaries.UpdateTime AS UpdateTime
+FROM StorageMonthSummaries
+JOIN Sites ON Sites.id = StorageMonthSummaries.SiteID
+JOIN StorageSystems ON StorageSystems.id = StorageMonthSummaries.StorageSystemID
+JOIN StorageShares ON StorageShares.id = StorageMonthSummaries.StorageShareID
+JOIN StorageMedia ON StorageMedia.id = StorageMonthSummaries.StorageMediaID
+JOIN `Groups` AS GroupNames ON GroupNames.id = StorageMonthSummaries.GroupID
+JOIN SubGroups ON SubGroups.id = StorageMonthSummaries.SubGroupID
+JOIN Roles ON Roles.id = StorageMonthSummaries.RoleID;

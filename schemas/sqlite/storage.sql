@@ -112,6 +112,109 @@ CREATE TABLE IF NOT EXISTS LastUpdated (
     PRIMARY KEY (Type)
 ) WITHOUT ROWID;
 
+-- Of records whose id was used again for a later day: what they said before, the last of each day. StarRecords has
+-- the newest alone, so a producer that never changes its ids would leave no past to sum up.
+CREATE TABLE IF NOT EXISTS StarHistory (
+    RecordId VARCHAR(255) NOT NULL,
+    CreateTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    SiteID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    StorageClassID INT NOT NULL,
+    FileCount BIGINT CHECK (FileCount >= 0),
+    DirectoryPath VARCHAR(255),
+    LocalUser VARCHAR(255),
+    LocalGroup VARCHAR(255),
+    UserIdentityID INT NOT NULL,
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    ResourceCapacityUsed BIGINT NOT NULL CHECK (ResourceCapacityUsed >= 0),
+    LogicalCapacityUsed BIGINT CHECK (LogicalCapacityUsed >= 0),
+    ResourceCapacityAllocated BIGINT CHECK (ResourceCapacityAllocated >= 0),
+    PublisherDNID INT NOT NULL,
+    Day DATE NOT NULL,
+    PRIMARY KEY (RecordId, Day)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS StarHistory_SiteIdx ON StarHistory (SiteID, EndTime);
+
+-- Months whose sums must be made again, as ChangedMonths of server.sql, for the two tables below.
+CREATE TABLE IF NOT EXISTS ChangedStorageMonths (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    Mark BIGINT NOT NULL,
+    PRIMARY KEY (SiteID, Year, Month, Mark)
+) WITHOUT ROWID;
+
+-- How full a piece of storage was on a day (docs/storage.md); StartTime is when that begins. Names are ids, since
+-- no key of InnoDB's holds six of 255 characters; the views DaySummaries and MonthSummaries have the names.
+CREATE TABLE IF NOT EXISTS StorageDaySummaries (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    DirectoryPath VARCHAR(255) NOT NULL CHECK (length(DirectoryPath) <= 255),
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    FileCount BIGINT CHECK (FileCount >= 0),
+    ResourceCapacityUsed BIGINT NOT NULL CHECK (ResourceCapacityUsed >= 0),
+    LogicalCapacityUsed BIGINT CHECK (LogicalCapacityUsed >= 0),
+    ResourceCapacityAllocated BIGINT CHECK (ResourceCapacityAllocated >= 0),
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (SiteID, Year, Month, StartTime, StorageSystemID, StorageShareID, StorageMediaID, DirectoryPath, GroupID,
+                 SubGroupID, RoleID)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS StorageDaySummaries_UpdateTimeIdx ON StorageDaySummaries (UpdateTime);
+
+-- The same of a month: averages over its days with a value, and its last value.
+CREATE TABLE IF NOT EXISTS StorageMonthSummaries (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    DirectoryPath VARCHAR(255) NOT NULL CHECK (length(DirectoryPath) <= 255),
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    Days INT NOT NULL,
+    FileCount BIGINT CHECK (FileCount >= 0),
+    ResourceCapacityUsed BIGINT NOT NULL CHECK (ResourceCapacityUsed >= 0),
+    LogicalCapacityUsed BIGINT CHECK (LogicalCapacityUsed >= 0),
+    ResourceCapacityAllocated BIGINT CHECK (ResourceCapacityAllocated >= 0),
+    LastFileCount BIGINT CHECK (LastFileCount >= 0),
+    LastResourceCapacityUsed BIGINT NOT NULL CHECK (LastResourceCapacityUsed >= 0),
+    LastLogicalCapacityUsed BIGINT CHECK (LastLogicalCapacityUsed >= 0),
+    LastResourceCapacityAllocated BIGINT CHECK (LastResourceCapacityAllocated >= 0),
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (SiteID, Year, Month, StorageSystemID, StorageShareID, StorageMediaID, DirectoryPath, GroupID, SubGroupID,
+                 RoleID)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS StorageMonthSummaries_UpdateTimeIdx ON StorageMonthSummaries (UpdateTime);
+
+-- From how many records that end in a month it was made, and how many days that gave: to find out what was deleted
+-- by hand.
+CREATE TABLE IF NOT EXISTS StorageMonths (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    Records INT NOT NULL,
+    Days INT NOT NULL,
+    PRIMARY KEY (SiteID, Year, Month)
+) WITHOUT ROWID;
+
 -- As the incumbent's, with UpdateTime at its end.
 CREATE VIEW IF NOT EXISTS VStarRecords AS
 SELECT CreateTime,
@@ -145,3 +248,65 @@ LEFT JOIN UserIdentities ON UserIdentities.id = StarRecords.UserIdentityID
 LEFT JOIN `Groups` AS GroupNames ON GroupNames.id = StarRecords.GroupID
 LEFT JOIN SubGroups ON SubGroups.id = StarRecords.SubGroupID
 LEFT JOIN Roles ON Roles.id = StarRecords.RoleID;
+
+-- The columns of the draft of storage summaries, then ours.
+CREATE VIEW IF NOT EXISTS DaySummaries AS
+SELECT Sites.name AS Site,
+       StorageSystems.name AS StorageSystem,
+       StorageShares.name AS StorageShare,
+       StorageMedia.name AS StorageMedia,
+       DirectoryPath,
+       GroupNames.name AS `Group`,
+       EndTime,
+       Month,
+       Year,
+       FileCount,
+       ResourceCapacityUsed,
+       LogicalCapacityUsed,
+       ResourceCapacityAllocated,
+       SubGroups.name AS SubGroup,
+       Roles.name AS Role,
+       StartTime,
+       StorageDaySummaries.UpdateTime AS CreateTime,
+       StorageDaySummaries.UpdateTime AS UpdateTime
+FROM StorageDaySummaries
+JOIN Sites ON Sites.id = StorageDaySummaries.SiteID
+JOIN StorageSystems ON StorageSystems.id = StorageDaySummaries.StorageSystemID
+JOIN StorageShares ON StorageShares.id = StorageDaySummaries.StorageShareID
+JOIN StorageMedia ON StorageMedia.id = StorageDaySummaries.StorageMediaID
+JOIN `Groups` AS GroupNames ON GroupNames.id = StorageDaySummaries.GroupID
+JOIN SubGroups ON SubGroups.id = StorageDaySummaries.SubGroupID
+JOIN Roles ON Roles.id = StorageDaySummaries.RoleID;
+
+CREATE VIEW IF NOT EXISTS MonthSummaries AS
+SELECT Sites.name AS Site,
+       StorageSystems.name AS StorageSystem,
+       StorageShares.name AS StorageShare,
+       StorageMedia.name AS StorageMedia,
+       DirectoryPath,
+       GroupNames.name AS `Group`,
+       EndTime,
+       Month,
+       Year,
+       FileCount,
+       ResourceCapacityUsed,
+       LogicalCapacityUsed,
+       ResourceCapacityAllocated,
+       Days,
+       LastFileCount,
+       LastResourceCapacityUsed,
+       LastLogicalCapacityUsed,
+       LastResourceCapacityAllocated,
+       SubGroups.name AS SubGroup,
+       Roles.name AS Role,
+       StartTime,
+       StorageMonthSummaries.UpdateTime AS CreateTime,
+       StorageMonthSummaries.UpdateTime AS UpdateTime
+FROM StorageMonthSummaries
+JOIN Sites ON Sites.id = StorageMonthSummaries.SiteID
+JOIN StorageSystems ON StorageSystems.id = StorageMonthSummaries.StorageSystemID
+JOIN StorageShares ON StorageShares.id = StorageMonthSummaries.StorageShareID
+JOIN StorageMedia ON StorageMedia.id = StorageMonthSummaries.StorageMediaID
+JOIN `Groups` AS GroupNames ON GroupNames.id = StorageMonthSummaries.GroupID
+JOIN SubGroups ON SubGroups.id = StorageMonthSummaries.SubGroupID
+JOIN Roles ON Roles.id = StorageMonthSummaries.RoleID;

@@ -9,7 +9,6 @@ from central_records import at, cloud, vm
 from centre import SIGNER, Centre, Installation, message
 from golden import comparable, golden_view
 
-from apel.commands import apelsummariser
 from apel.db.schema import initialise
 from apel.messages import decode
 from apel.records import CloudSummaryRecord
@@ -365,13 +364,6 @@ def test_summariser_makes_all_cloud_months_again(
     centre.execute("DELETE FROM CloudSummaries")
     assert installed.summarise("--all", "--site", "EXAMPLE-CLOUD", "--month", "2025-02") == 0
     assert usage(centre) == {(2025, 2): (4, 8)}
-
-
-def test_there_are_no_sums_of_storage(installed: Installation, capsys: Any) -> None:
-    text = pathlib.Path(installed.db_cfg).read_text()
-    installed.write("db.cfg", text.replace("type = cloud", "type = storage"))
-    assert apelsummariser.main(["-d", installed.db_cfg, "-c", installed.summariser_cfg]) == 2
-    assert "of which there are no sums" in capsys.readouterr().err
 
 
 # -- several schemas in one database --------------------------------------------------------------
