@@ -30,7 +30,9 @@ ATTRIBUTES: Tuple[str, ...] = (
     *("GlobalJobId", "Owner", "JobStatus", "RemoteWallClockTime", "RemoteUserCpu", "RemoteSysCpu"),
     *("JobStartDate", "JobCurrentStartDate", "EnteredCurrentStatus", "CompletionDate"),
     *("ResidentSetSize_RAW", "ResidentSetSize", "ImageSize_RAW", "ImageSize"),
-    *("RequestCpus", "CpusProvisioned", "RequestGPUs", "GPUsProvisioned"),
+    *("RequestCpus", "CpusProvisioned", "RequestGPUs", "GPUsProvisioned", "AssignedGPUs", "GPUsAverageUsage"),
+    *("MachineAttrGPUs_DeviceName0", "MachineAttrCUDADeviceName0", "GPUs_DeviceName", "CUDADeviceName"),
+    *("LastRemoteHost", "NumJobStarts"),
     *("MachineAttrApelScaling0", "ApelScaling", "MachineAttrApelSpecs0"),
 )
 

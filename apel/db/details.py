@@ -14,6 +14,8 @@ Key = Tuple[Any, ...]
 VALUES_PER_QUERY = 500
 #: Columns whose text is compared without regard to case.
 FOLDED = frozenset(["ServiceLevelType", "BenchmarkType"])
+#: Tables of records without UpdateTime, which nobody unloads.
+UNSTAMPED = frozenset(["EventRecords"])
 #: Columns of keys that have another name in the record's own table.
 RENAMED = {"StarRecordID": "RecordId"}
 
@@ -63,7 +65,8 @@ class Detail:
                 self._delete(tx, old[folded][name])
         rows = [row for folded in changed for row in wanted[folded].values()]
         tx.insert(self.name, (*self.key, *self.values), rows, "update")
-        self._touch(tx, table, [keys[folded] for folded in changed])
+        if table not in UNSTAMPED:
+            self._touch(tx, table, [keys[folded] for folded in changed])
 
     def _by_name(self, rows: Iterable[Key]) -> Dict[Key, Key]:
         """Rows by their whole key; of several with one key the last."""
@@ -92,20 +95,32 @@ class Detail:
 
     def _old(self, tx: "Transaction", keys: Sequence[Key]) -> Iterator[Key]:
         """The rows of these records, and of some others."""
-        selected = ", ".join((*self.key, *self.values))
+        heads = self.within[:-1]
+        groups = {
+            head: found
+            for head, found in self._grouped(keys).items()
+            if not heads or self._has_any(tx, heads[0], head[0])
+        }
+        yield from self._select(tx, self.name, (*self.key, *self.values), groups)
+
+    def known(self, tx: "Transaction", table: str, keys: Sequence[Key]) -> Iterator[Key]:
+        """Which of these keys the records' own table has, and some others."""
+        for row in self._select(tx, table, self.source, self._grouped(keys)):
+            yield tuple(row)
+
+    def _select(
+        self, tx: "Transaction", table: str, columns: Sequence[str], groups: Dict[Key, Set[Any]]
+    ) -> Iterator[Key]:
         *heads, last = self.within
-        for head, found in self._grouped(keys).items():
-            if heads and not self._has_any(tx, heads[0], head[0]):
-                continue
+        selected = ", ".join(columns)
+        for head, found in groups.items():
             conditions = ["%s = %%s" % name for name in heads]
             values = sorted(found)
             for start in range(0, len(values), VALUES_PER_QUERY):
                 some = values[start : start + VALUES_PER_QUERY]
                 among = "%s IN (%s)" % (last, ", ".join(["%s"] * len(some)))
                 where = " AND ".join([*conditions, among])
-                yield from tx.rows(
-                    "SELECT %s FROM %s WHERE %s" % (selected, self.name, where), [*head, *some]
-                )
+                yield from tx.rows("SELECT %s FROM %s WHERE %s" % (selected, table, where), [*head, *some])
 
     def _grouped(self, keys: Sequence[Key]) -> Dict[Key, Set[Any]]:
         places = [self.key.index(name) for name in self.within]
@@ -146,3 +161,20 @@ def newest(tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequenc
         holders = ", ".join(["%s"] * len(some))
         stored.update(tx.rows(query % (key, version, table, key, holders), some))
     return [(record, row) for record, row in pairs if stored.get(row[0]) == row[place]]
+
+
+def unknown(
+    tx: "Transaction", table: str, columns: Sequence[str], details: Sequence[Detail], pairs: Sequence[Pair]
+) -> List[Pair]:
+    """The records with details that have no row yet; of several with one key the first, as is stored then."""
+    fields = [detail.field for detail in details]
+    holding = [pair for pair in pairs if any(getattr(pair[0], field) for field in fields)]
+    if not holding:
+        return []
+    places = [columns.index(name) for name in details[0].source]
+    first: Dict[Key, Pair] = {}
+    for pair in holding:
+        first.setdefault(tuple(pair[1][place] for place in places), pair)
+    for known in details[0].known(tx, table, list(first)):
+        first.pop(known, None)
+    return list(first.values())

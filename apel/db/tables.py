@@ -16,7 +16,7 @@ from typing import (
 )
 
 from apel.db.backend import VERSION_COLUMNS
-from apel.db.details import Detail, Pair, newest
+from apel.db.details import Detail, Pair, newest, unknown
 from apel.db.lookups import NONE
 from apel.db.store import Stored, store
 from apel.records import (
@@ -190,15 +190,22 @@ class Table:
         self, tx: "Transaction", records: Sequence[Record], rows: List[Tuple[Any, ...]], conflict: str
     ) -> int:
         """Write records with the rows that `rows` has made of them; see Transaction.insert."""
+        if not self.details:
+            return tx.insert(self.name, self.columns, rows, conflict)
+        pairs: Sequence[Pair] = list(zip(records, rows))
+        if conflict == "ignore":
+            pairs = unknown(tx, self.name, self.columns, self.details, pairs)
         count = tx.insert(self.name, self.columns, rows, conflict)
-        if self.details:
-            pairs: Sequence[Pair] = list(zip(records, rows))
+        if pairs:
             if self.name in VERSION_COLUMNS:
                 pairs = newest(tx, self.name, self.columns, pairs)
             for detail in self.details:
                 detail.write(tx, self.name, self.columns, pairs)
         return count
 
+
+EVENT_KEY = ("MachineNameID", "JobName", "EndTime")
+ACCELERATORS = ("Number", "Host", "Model", "Type", "Count", "AvailableDuration", "ActiveDuration")
 
 EVENTS = Table(
     "EventRecords",
@@ -222,6 +229,8 @@ EVENTS = Table(
         ("Status", lambda batch: [0] * batch.size),
         ("GPUs", as_is("GPUs")),
     ],
+    [Detail("EventAccelerators", "Accelerators", EVENT_KEY, ACCELERATORS, ("MachineNameID", "JobName"))],
+    schema="client",
 )
 
 BLAHD = Table(

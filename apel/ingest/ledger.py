@@ -138,7 +138,7 @@ class DatabaseLedger(Ledger):
             rows = table.rows(self._db, batch.records)
 
             def work(tx: Transaction) -> int:
-                stored = tx.insert(table.name, table.columns, rows, conflict)
+                stored = table.insert(tx, batch.records, rows, conflict)
                 self._note(tx, parser, batch, kept)
                 return stored
 

@@ -13,6 +13,7 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tupl
 
 from apel.errors import ParseError
 from apel.parsers import units
+from apel.parsers.accelerators import GPU, Attached, Cards, attached, known_name
 from apel.parsers.base import (
     BLANK,
     Failed,
@@ -25,6 +26,7 @@ from apel.parsers.base import (
     own_name,
 )
 from apel.records import EventRecord, Record
+from apel.records.fields import is_number
 from apel.times import END_OF_TIME
 
 ATTRIBUTES = 10
@@ -82,7 +84,14 @@ NAMES: Tuple[Tuple[str, ...], ...] = (
     ("requestcpus", "cpusprovisioned"),
     ("machineattrapelscaling0", "apelscaling"),
 )
-GPUS = ("gpusprovisioned", "requestgpus")
+#: GPUs: how many, or else which ('CUDA0, CUDA1'), or else how many were asked for.
+GIVEN_GPUS, ASSIGNED_GPUS, WANTED_GPUS = ("gpusprovisioned",), ("assignedgpus",), ("requestgpus",)
+GPU_MODEL = ("machineattrgpus_devicename0", "machineattrcudadevicename0", "gpus_devicename", "cudadevicename")
+GPU_HOST = ("lastremotehost",)
+#: GPUs busy on average over the last run: up to as many as there are.
+GPU_USAGE, RUNS = ("gpusaverageusage",), ("numjobstarts",)
+#: The attributes that tell of GPUs.
+GPUS = (*GIVEN_GPUS, *ASSIGNED_GPUS, *WANTED_GPUS, *GPU_MODEL, *GPU_HOST, *GPU_USAGE, *RUNS)
 COLUMNS = ["GlobalJobId", "Owner", "RemoteWallClockTime", "RemoteUserCpu", "RemoteSysCpu"]
 COLUMNS += ["JobStartDate", "EnteredCurrentStatus", "ResidentSetSize_RAW", "ImageSize_RAW", "RequestCpus"]
 
@@ -198,6 +207,7 @@ class HTCondorParser(Parser):
                 cores,
                 0,
                 None,
+                None,
             )
         )
 
@@ -274,7 +284,8 @@ class HTCondorParser(Parser):
             return outcome
         if not fields[-1] and "machineattrapelspecs0" in job:
             self.doubt(NOT_SCALED)
-        return outcome.replace(GPUs=_count(_text(job, GPUS)))
+        gpus = _gpus(job)
+        return outcome.replace(GPUs=gpus, Accelerators=_attached(job, gpus, fields[2]) if gpus else None)
 
 
 def _name(text: str) -> Optional[str]:
@@ -314,6 +325,26 @@ def _numbers(fields: List[str]) -> Tuple[Number, Number, int, int, int]:
         found["EnteredCurrentStatus"],
         found["RequestCpus"],
     )
+
+
+def _gpus(job: Mapping[str, object]) -> Optional[int]:
+    """How many GPUs a job had."""
+    given = _count(_text(job, GIVEN_GPUS))
+    if given is None:
+        assigned = [gpu for gpu in _text(job, ASSIGNED_GPUS).split(",") if gpu.strip()]
+        given = len(assigned) or _count(_text(job, WANTED_GPUS))
+    return given
+
+
+def _attached(job: Mapping[str, object], gpus: int, wall: str) -> Optional[Tuple[Attached, ...]]:
+    """A job's GPUs, for its wall time as it was, not scaled."""
+    seconds = int(units.number(wall))
+    host, model = known_name(_text(job, GPU_HOST).rpartition("@")[2]), known_name(_text(job, GPU_MODEL))
+    used = None
+    usage = _text(job, GPU_USAGE)
+    if is_number(usage) and _text(job, RUNS) in ("", "1"):
+        used = round(seconds * min(1.0, max(0.0, float(usage)) / gpus))
+    return attached([Cards(host, model, GPU, gpus)], seconds, used)
 
 
 def _count(text: str) -> Optional[int]:

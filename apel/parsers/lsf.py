@@ -9,10 +9,11 @@ maxNumProcessors, loginShell, timeEvent, array index, maxRMem, maxRSwap, and oth
 """
 
 import re
-from typing import Iterable, List, Optional, Tuple, Union
+from typing import Dict, Iterable, List, Optional, Tuple, Union
 
 from apel.errors import ParseError, shown
 from apel.parsers import units
+from apel.parsers.accelerators import GPU, MOST_CARDS, Cards, attached, known_name
 from apel.parsers.base import (
     BLANK,
     SMALL_NUMBER,
@@ -32,7 +33,7 @@ INFRASTRUCTURE = "APEL-CREAM-LSF"
 FINISH = "JOB_FINISH"
 
 #: Strings of a record, by number; and how many there are between resource usage and memory.
-USER, QUEUE, JOB_FILE = 2, 3, 12
+USER, QUEUE, RES_REQ, JOB_FILE = 2, 3, 4, 12
 MEMORY_AFTER_USAGE = 4
 
 #: The longest number there is; more digits are garbage.
@@ -45,6 +46,18 @@ UNPAIRED = "an unpaired quote"
 NO_CPU = "CPU time unavailable (-1), recorded as 0"
 NO_MEMORY = "memory of unknown form, recorded without it"
 MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
+
+#: What all resource requirements that reserve GPUs have.
+NGPUS = "ngpus"
+NO_GPUS = "GPUs in a resource requirement of unknown form, recorded without them"
+
+#: A reservation of GPUs in rusage[…], perhaps for each task; and their model.
+_RUSAGE = re.compile(r"rusage\[([^]]*)\]")
+_NGPUS = re.compile(r"\bngpus(?:_physical)?=([0-9]+)(?:\.0*)?(?:/(\w+))?(?![\w.])")
+_MODEL = re.compile(r"\bgmodel=([^:,\]]+)")
+
+#: What only resource requirements begin with: no user's text stands in their place.
+_REQUIREMENT = re.compile(r"\s*(?:select|order|rusage|span|same|cu|affinity)\[")
 
 #: How every record begins, as opposed to the rest of a record that has line ends in a string.
 _BEGINNING = re.compile(r'"[A-Z][A-Z0-9_]{2,39}" "[^"]{1,20}" [0-9]')
@@ -75,7 +88,8 @@ class LsfParser(Parser):
             ended, job, _, _, _, _, _, _, began = gaps[1].split()
             if began == "0":
                 return NOT_STARTED
-            return self._event(job, _times(began, ended), strings, gaps)
+            record = self._event(job, _times(began, ended), strings, gaps)
+            return self._with_gpus(record, strings, gaps) if NGPUS in line else record
         except (ValueError, IndexError):
             raise ParseError("fields are missing, or not where they belong") from None
 
@@ -108,9 +122,22 @@ class LsfParser(Parser):
                 cores,
                 nodes,
                 None,
+                None,
             )
         )
         return record.check() if max(wall, cpu, cores) > SMALL_NUMBER else record
+
+    def _with_gpus(self, record: EventRecord, strings: List[str], gaps: List[str]) -> EventRecord:
+        """The record with the GPUs that the job's resource requirement names."""
+        hosts, after, _ = _execution(strings, gaps)
+        cards = gpus_of(_requirement(strings, after + MEMORY_AFTER_USAGE), hosts)
+        if cards is None:
+            self.doubt(NO_GPUS)
+        if not cards:
+            return record
+        total = sum(card.number for card in cards)
+        wall = record.StopTime - record.StartTime
+        return record.replace(GPUs=int(total), Accelerators=attached(cards, wall))
 
     def parse_lines(self, lines: Iterable[str]) -> List[Union[Record, Skipped, Failed]]:
         """As for every parser; and a record that has line ends in a string is put together again."""
@@ -201,16 +228,48 @@ def _execution(strings: List[str], gaps: List[str]) -> Tuple[List[str], int, Lis
 
 def places(hosts: List[str]) -> Tuple[int, int]:
     """(cores, nodes) of hosts that are named once for each core, or as '16*hostA' (SHORT_EVENTFILE)."""
-    nodes, cores = set(), 0
-    for host in hosts:
-        count, star, short = host.partition("*")
+    slots = slots_of(hosts)
+    return sum(slots.values()), len(slots)
+
+
+def slots_of(hosts: List[str]) -> Dict[str, int]:
+    """Hosts, each once, with the cores that a job has there."""
+    slots: Dict[str, int] = {}
+    for text in hosts:
+        count, star, host = text.partition("*")
         if star and count.isdecimal() and len(count) < 10:
-            nodes.add(short)
-            cores += int(count)
+            slots[host] = slots.get(host, 0) + int(count)
         else:
-            nodes.add(host)
-            cores += 1
-    return cores, len(nodes)
+            slots[text] = slots.get(text, 0) + 1
+    return slots
+
+
+def _requirement(strings: List[str], behind: int) -> str:
+    """The resource requirement that was in force (10.1), or else the one that was asked for."""
+    effective = [text for text in strings[behind:] if NGPUS in text and _REQUIREMENT.match(text)]
+    return effective[-1] if effective else strings[RES_REQ]
+
+
+def gpus_of(requirement: str, hosts: List[str]) -> Optional[List[Cards]]:
+    """GPUs of 'select[…] rusage[ngpus_physical=2.00]': so many on each host, or for each task.
+
+    None for a form from which they can't be told; nothing where none are reserved.
+    """
+    reserved = [text for text in _RUSAGE.findall(requirement) if NGPUS in text]
+    if not reserved:
+        return []
+    found = _NGPUS.findall(reserved[0])
+    if len(reserved) > 1 or len(found) != 1 or "||" in requirement:
+        return None
+    (digits, each), model = found[0], _MODEL.search(reserved[0])
+    by_task = each in ("task", "slot")
+    if not (by_task or each in ("", "host")) or len(digits) > 6:
+        return None
+    name = known_name(model.group(1)) if model else None
+    return [
+        Cards(known_name(host), name, GPU, int(digits) * (min(count, MOST_CARDS) if by_task else 1))
+        for host, count in slots_of(hosts).items()
+    ]
 
 
 def _other(event: str) -> Skipped:

@@ -5,12 +5,11 @@ guide and of the PBS Professional reference guide.
 """
 
 import re
-from contextlib import suppress
-from functools import lru_cache
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import List, Optional, Tuple
 
 from apel.errors import ParseError
 from apel.parsers import units
+from apel.parsers.accelerators import attached
 from apel.parsers.base import (
     BLANK,
     SMALL_NUMBER,
@@ -22,6 +21,7 @@ from apel.parsers.base import (
     name,
     own_name,
 )
+from apel.parsers.pbsplaces import Place, Values, asked_for, cards_of, exec_hosts, gpus_of
 from apel.records import EventRecord
 from apel.times import END_OF_TIME
 
@@ -53,23 +53,11 @@ _WHO = re.compile(r"user=(\S*) group=(\S*) [^\s=]+=")
 #: What is wanted of almost every line: a third of all its values.
 _WANTED = re.compile(
     r" (queue|start|end|exec_(?:host|vnode|gpus)|"
-    r"resources_used\.(?:walltime|cput|v?mem)|Resource_List\.ngpus)=(\S*)"
+    r"resources_used\.(?:walltime|cput|v?mem|ngpus)|Resource_List\.ngpus)=(\S*)"
 )
-
-#: GPUs of each vnode in '(n1:ncpus=4:ngpus=1)+(n2:ngpus=2)'.
-_NGPUS = re.compile(r":ngpus=([^:+)]*)")
 
 #: `name=value`, the value in quotes if it has blanks; or a word that belongs to the value before it.
 _ITEM = re.compile(r"""([^\s=]+)=("[^"]*"(?!\S)|'[^']*'(?!\S)|\S*)|(\S+)""")
-
-Values = Dict[str, str]
-
-
-class Place(NamedTuple):
-    """Distinct hosts, and cores over all of them; 0 is for unknown."""
-
-    nodes: int
-    cores: int
 
 
 class PbsParser(Parser):
@@ -107,6 +95,9 @@ class PbsParser(Parser):
     def _event(self, job: str, times: Tuple[int, int], values: Values, text: str) -> EventRecord:
         get, names = values.get, self._names
         start, stop = times
+        gpus = None
+        if "gpu" in text:
+            gpus = gpus_of(attributes(text) if ":gpus=" in text else values)
         wall, cpu = self._durations_of(values, stop - start)
         nodes, cores = self._place(values, text) if self._parallel else (0, 0)
         if cores and 2 * cpu > 3 * wall * cores:
@@ -128,7 +119,8 @@ class PbsParser(Parser):
                 self._memory(get("resources_used.vmem")),
                 cores,
                 nodes,
-                gpus_of(values) if "gpu" in text else None,
+                gpus,
+                attached(cards_of(values, gpus), wall) if gpus else None,
             )
         )
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER or cores > SMALL_NUMBER or nodes > SMALL_NUMBER:
@@ -261,107 +253,3 @@ def _other(line: str, parts: List[str]) -> Skipped:
     if kind == END:
         raise ParseError("an end of a job without attributes")
     return Skipped("record type %s: not the end of a run" % kind)
-
-
-@lru_cache(maxsize=4096)
-def slots(text: str) -> int:
-    """Cores of what follows a host's name: '3', '0-3', '0-1,5,11' or (PBS Pro) '0*4'. Raises ValueError."""
-    numbers, star, factor = text.partition("*")
-    count = 0
-    for part in numbers.split(","):
-        first, dash, last = part.partition("-")
-        begin, end = units.whole(first), units.whole(last if dash else first)
-        if end < begin:
-            raise ValueError("a range that ends before it begins")
-        count += end - begin + 1
-    return count * units.whole(factor) if star else count
-
-
-def exec_hosts(text: str) -> Place:
-    """'n1/0-3+n2/0*4+n3' -> nodes and cores; a host without a slash is one core. Raises ValueError."""
-    if "(" in text or ":ncpus=" in text:
-        return exec_vnodes(text)
-    hosts: Set[str] = set()
-    cores = 0
-    for slot in text.split("+"):
-        host, slash, numbers = slot.partition("/")
-        if not host:
-            raise ValueError("no host")
-        hosts.add(host)
-        cores += slots(numbers) if slash else 1
-    return Place(len(hosts), cores)
-
-
-def exec_vnodes(text: str) -> Place:
-    """'(n1[0]:ncpus=4:mem=2gb+n1[1]:ncpus=2)+(n2:ncpus=1)' -> its hosts and CPUs. Raises ValueError.
-
-    The vnodes n1[0] and n1[1] are parts of the host n1.
-    """
-    hosts: Set[str] = set()
-    cores = 0
-    for chunk in text.replace("(", "").replace(")", "").split("+"):
-        vnode, *resources = chunk.split(":")
-        if not vnode:
-            raise ValueError("no vnode")
-        hosts.add(vnode.partition("[")[0])
-        cores += _resource(resources, "ncpus") or 0
-    return Place(len(hosts), cores)
-
-
-def selected(text: str, resource: str) -> int:
-    """Cores of '2:ncpus=4:mem=1gb+1:ncpus=1' (-l select) or '2:ppn=4+n7:ppn=2' (-l nodes); or ValueError."""
-    cores = 0
-    for chunk in text.split("+"):
-        first, *others = chunk.split(":")
-        count, resources = (units.whole(first), others) if first.isdecimal() else (1, [first, *others])
-        each = _resource(resources, resource)
-        cores += count * (1 if each is None else each)
-    return cores
-
-
-def asked_for(values: Values) -> Place:
-    """What a job's attributes other than its hosts tell of nodes and cores: given, or else asked for."""
-    nodes = _first(values, "unique_node_count", "Resource_List.nodect")
-    given = _first(values, "resources_used.ncpus", "total_execution_slots")
-    return Place(nodes, given or max(_asked_cores(values)))
-
-
-def _asked_cores(values: Values) -> Iterator[int]:
-    yield _first(values, "Resource_List.ncpus")
-    yield _first(values, "Resource_List.procs")
-    for key, resource in (("Resource_List.select", "ncpus"), ("Resource_List.nodes", "ppn")):
-        if key in values:
-            with suppress(ValueError):  # a form that we don't know says nothing
-                yield selected(values[key], resource)
-
-
-def gpus_of(values: Values) -> Optional[int]:
-    """GPUs that the job was given or, if that isn't told, asked for; None where the log doesn't say."""
-    try:
-        given = _NGPUS.findall(values.get("exec_vnode", ""))
-        if given:
-            total = sum(map(units.count, given))
-            return total if total <= SMALL_NUMBER else None
-        if "exec_gpus" in values:
-            return len(values["exec_gpus"].split("+"))
-        if "Resource_List.ngpus" in values:
-            return units.count(values["Resource_List.ngpus"])
-    except ValueError:
-        pass  # a form that we don't know says as little as none at all
-    return None
-
-
-def _resource(resources: List[str], wanted: str) -> Optional[int]:
-    for resource in resources:
-        key, _, value = resource.partition("=")
-        if key == wanted:
-            return units.count(value)
-    return None
-
-
-def _first(values: Values, *names: str) -> int:
-    for key in names:
-        text = values.get(key, "")
-        if text.isdecimal() and len(text) < 10:
-            return int(text)
-    return 0

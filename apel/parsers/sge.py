@@ -192,6 +192,7 @@ class SGEParser(Parser):
                 cores if self._parallel else 0,
                 0,
                 None,
+                None,
             )
         )
         if wall_time > SMALL_NUMBER or cpu_time > SMALL_NUMBER or len(job) > 20:

@@ -9,6 +9,7 @@ from typing import FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
 
 from apel.errors import ParseError, shown
 from apel.parsers import units
+from apel.parsers.accelerators import Attached, Cards, attached, first_host
 from apel.parsers.base import (
     BLANK,
     HEADER,
@@ -97,7 +98,7 @@ class SlurmParser(Parser):
         """The EventRecord of a job that ended; Skipped for a step, or a job that didn't run or end."""
         fields = line.split("|")
         if self._layout is None and len(fields) == FIELDS and line[:1] != "{":
-            return self._job(fields, None)
+            return self._job(fields, None, ())
         if not line[:1].isalnum():
             if not line.strip():
                 return BLANK
@@ -115,11 +116,13 @@ class SlurmParser(Parser):
             self._learn(names)
             return HEADER
         if self._layout is None:
-            return self._job(_refitted(fields), None)
+            return self._job(_refitted(fields), None, ())
         return self._job(*self._layout.arranged(fields))
 
-    def _job(self, fields: Sequence[str], gpus: Optional[int]) -> Outcome:
-        job, _, user, group, began, ended, elapsed, used, queue, cpus, nodes, _, real, virtual, state = fields
+    def _job(self, fields: Sequence[str], gpus: Optional[int], cards: Sequence[Cards]) -> Outcome:
+        job, _, user, group, began, ended, elapsed, used, queue, cpus, nodes, at, real, virtual, state = (
+            fields
+        )
         job = job.strip()
         if "." in job:
             return _step(job, real, virtual)
@@ -134,7 +137,7 @@ class SlurmParser(Parser):
         try:
             wall = self._durations[elapsed]
             cores = self._counts[cpus]
-            hosts = self._counts[nodes]
+            node_count = self._counts[nodes]
             cpu = int(used) if used.isdecimal() else self._cpu_seconds(used, wall * cores)
         except ValueError:
             raise ParseError(_unreadable(elapsed, used, cpus, nodes)) from None
@@ -160,8 +163,9 @@ class SlurmParser(Parser):
                 self._memory(real) if real else None,
                 self._memory(virtual) if virtual else None,
                 cores,
-                hosts,
+                node_count,
                 gpus,
+                _attached(cards, at, wall) if cards else None,
             )
         )
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER:
@@ -268,6 +272,12 @@ def _refitted(fields: List[str]) -> List[str]:
     if len(fields) < FIELDS:
         raise ParseError("fewer than %d fields" % FIELDS)
     return [fields[0], "|".join(fields[1:-AFTER_NAME]), *fields[-AFTER_NAME:]]
+
+
+def _attached(cards: Sequence[Cards], hosts: str, wall: int) -> Optional[Tuple[Attached, ...]]:
+    """A job's accelerators, of whose hosts the log says nothing but the names: the first stands for all."""
+    host = first_host(hosts)
+    return attached([card._replace(host=host) for card in cards], wall)
 
 
 def _step(job: str, real: str, virtual: str) -> Step:

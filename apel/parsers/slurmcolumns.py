@@ -1,10 +1,11 @@
 """SLURM: logs whose first line names their columns (`sacct -P` without -n), which a site may choose."""
 
 from operator import itemgetter
-from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.errors import ParseError
 from apel.parsers import units
+from apel.parsers.accelerators import Cards, of_tres
 from apel.parsers.base import Remembered
 
 #: What each of the fifteen fields may be called, the best first; and whether there is no job without it.
@@ -34,6 +35,17 @@ USUAL: Tuple[FrozenSet[str], ...] = tuple(frozenset(names) for names, _ in COLUM
 TRES = ("alloctres", "allocgres")
 
 MOST_GPUS = 1000000
+
+
+class Allocated(NamedTuple):
+    """What AllocTRES says: counts by resource, GPUs in all, and accelerators."""
+
+    counts: Dict[str, str]
+    gpus: Optional[int]
+    cards: Sequence[Cards]
+
+
+NOTHING = Allocated({}, None, ())
 
 
 def names_of(fields: Sequence[str]) -> Optional[List[str]]:
@@ -69,22 +81,22 @@ class Layout:
         self._pick = itemgetter(*self._places)
         self._name_place = self._places[1]
         self._tres_place = _place(TRES, names)
-        self._tres = Remembered(tres)
+        self._tres = Remembered(allocated)
         self.job_place = self._places[0]
 
-    def arranged(self, fields: List[str]) -> Tuple[Sequence[str], Optional[int]]:
-        """The fifteen fields, and the number of GPUs, of a line's columns. Raises ParseError."""
+    def arranged(self, fields: List[str]) -> Tuple[Sequence[str], Optional[int], Sequence[Cards]]:
+        """The fifteen fields of a line's columns, its GPUs and accelerators. Raises ParseError."""
         if self._missing:
             raise ParseError("the header names no column for %s" % ", ".join(self._missing))
         fields = self._fitted(fields)
-        counts = self._tres[fields[self._tres_place].strip()] if self._tres_place >= 0 else {}
+        found = self._tres[fields[self._tres_place].strip()] if self._tres_place >= 0 else NOTHING
         # The last one stands for what has no column.
         picked = self._pick([*fields, ""])
         if not (picked[CPUS].strip() and picked[NODES].strip()):
             picked = list(picked)
-            picked[CPUS] = picked[CPUS].strip() or counts.get("cpu", "")
-            picked[NODES] = picked[NODES].strip() or counts.get("node", "")
-        return picked, gpus(counts)
+            picked[CPUS] = picked[CPUS].strip() or found.counts.get("cpu", "")
+            picked[NODES] = picked[NODES].strip() or found.counts.get("node", "")
+        return picked, found.gpus, found.cards
 
     def _fitted(self, fields: List[str]) -> List[str]:
         """As many columns as the header has; bars in the job's name make more."""
@@ -103,6 +115,12 @@ class Layout:
 def _place(column: Sequence[str], names: Sequence[str]) -> int:
     """The place of the best of a column's names; -1 if there is none."""
     return next((names.index(name) for name in column if name in names), -1)
+
+
+def allocated(text: str) -> Allocated:
+    """What the text of AllocTRES says. Raises ParseError."""
+    counts = tres(text)
+    return Allocated(counts, gpus(counts), of_tres(counts))
 
 
 def tres(text: str) -> Dict[str, str]:

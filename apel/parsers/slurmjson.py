@@ -6,9 +6,10 @@ alone or as {"set": true, "infinite": false, "number": 7}, and states as a word 
 
 import json
 import re
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from apel.errors import ParseError
+from apel.parsers.accelerators import Cards, of_tres
 from apel.records.fields import MOST_COUNT
 
 #: The lines between which an object of the list `jobs` stands, where it has many.
@@ -22,10 +23,11 @@ MOST = 2**63 - 1
 
 
 class JsonJob(NamedTuple):
-    """The fifteen fields of a job, as columns would have them; the number of GPUs."""
+    """The fifteen fields of a job, as columns would have them; the number of GPUs; accelerators."""
 
     fields: List[str]
     gpus: Optional[int]
+    cards: Sequence[Cards]
 
 
 def is_around(line: str) -> bool:
@@ -56,12 +58,13 @@ def job_of(text: str) -> Optional[JsonJob]:
         _text(job.get("partition")),
         _number(allocated.get("cpu")),
         _number(allocated.get("node")) or _number(job.get("allocation_nodes")),
-        "",
+        _text(job.get("nodes")),
         memory.get("mem", ""),
         memory.get("vmem", ""),
         _state(_object(job, "state").get("current")),
     ]
-    return JsonJob(fields, _gpus(allocated))
+    cards = of_tres({what: _whole(count) for what, count in allocated.items()})
+    return JsonJob(fields, _gpus(allocated), cards)
 
 
 def _object(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """What a site keeps before there is a job record: batch events, grid users and files read."""
 
+from apel.records.accelerators import MOST_ACCELERATORS
 from apel.records.base import Record
-from apel.records.fields import MOST_COUNT, integer, text, timestamp
+from apel.records.fields import MOST_COUNT, integer, number, text, timestamp, tuples
 from apel.records.rules import event_ends_after_it_starts
 
 #: More seconds than a million cores have in thirty years: a log that says so is wrong, and a few of such
@@ -12,7 +13,9 @@ MOST_SECONDS = 10**15
 class EventRecord(Record):
     """A job as the batch system logged it: durations in seconds (CPU over all cores), memory in kB.
 
-    GPUs is ours: how many the batch system gave it, None where its log doesn't say.
+    GPUs and Accelerators are ours. GPUs: how many the batch system gave it, None where its log doesn't say.
+    Accelerators: tuples of a running number; host and model, where the log tells them; type (GPU, FPGA,
+    Other); how many; for how many seconds the job had them and, where that was measured, used them.
     """
 
     __slots__ = ()
@@ -33,6 +36,15 @@ class EventRecord(Record):
     Processors = integer(between=(0, MOST_COUNT))
     NodeCount = integer(between=(0, MOST_COUNT))
     GPUs = integer(between=(0, MOST_COUNT))
+    Accelerators = tuples(
+        integer(required=True, ge=0),
+        text(),
+        text(),
+        text(required=True, max_length=20),
+        number(required=True, between=(0.0, MOST_ACCELERATORS)),
+        integer(required=True, between=(0, MOST_SECONDS)),
+        integer(between=(0, MOST_SECONDS)),
+    )
 
     rules = (event_ends_after_it_starts,)
 

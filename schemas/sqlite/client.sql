@@ -81,6 +81,23 @@ CREATE TABLE IF NOT EXISTS EventRecords (
 CREATE INDEX IF NOT EXISTS EventRecords_EventJoinIdx ON EventRecords (SiteID, JobName);
 CREATE INDEX IF NOT EXISTS EventRecords_EventStatusIdx ON EventRecords (Status);
 
+-- Accelerators of batch jobs, as their logs tell them: Model and Host are NULL where they don't. Of a job that
+-- had several models, or whose log tells them by host, there are several rows. Durations in seconds: for how
+-- long the job had them and, where that was measured, used them.
+CREATE TABLE IF NOT EXISTS EventAccelerators (
+    MachineNameID INT NOT NULL,
+    JobName VARCHAR(255) NOT NULL,
+    EndTime DATETIME NOT NULL,
+    Number INT NOT NULL,
+    Host VARCHAR(255),
+    Model VARCHAR(255),
+    Type VARCHAR(20) NOT NULL,
+    Count DECIMAL(12,6) NOT NULL,
+    AvailableDuration BIGINT NOT NULL,
+    ActiveDuration BIGINT,
+    PRIMARY KEY (MachineNameID, JobName, EndTime, Number)
+) WITHOUT ROWID;
+
 -- Grid identity of jobs. Processed: 0 not yet looked at by the joiner, 1 looked at.
 -- MachineNameID: the batch system whose parser read the record, where known.
 CREATE TABLE IF NOT EXISTS BlahdRecords (

@@ -125,6 +125,27 @@ def test_one_bad_record_of_1000_and_the_others_are_stored(client_db: Any) -> Non
     assert rows(client_db, "SELECT Type FROM LastUpdated") == [("position",)]
 
 
+CARDS = "SELECT JobName, Number, Host, Model, Count, AvailableDuration, ActiveDuration FROM EventAccelerators"
+TWO = ((0, "wn1", "a100", "GPU", 2, 60, None), (1, None, None, "GPU", 0.5, 60, 30))
+
+
+def test_accelerators_of_a_job_are_those_of_the_event_that_is_kept(client_db: Any) -> None:
+    """The first that was parsed; when parsing again, the last."""
+    ordered = CARDS + " ORDER BY JobName, Number"
+    one = ((0, "wn2", "t4", "GPU", 1, 5, None),)
+    first = [event(JobName="1", Accelerators=TWO), event(JobName="2"), event(JobName="1", Accelerators=one)]
+    store(client_db, EVENTS, first, "ignore")
+    expected = [("1", 0, "wn1", "a100", 2, 60, None), ("1", 1, None, None, 0.5, 60, 30)]
+    assert rows(client_db, ordered) == expected
+    again = [event(JobName="1", Accelerators=one), event(JobName="2", Accelerators=one), event(JobName="3")]
+    store(client_db, EVENTS, again, "ignore")
+    assert rows(client_db, ordered) == expected
+    store(client_db, EVENTS, again, "update")
+    assert rows(client_db, ordered) == [("1", 0, "wn2", "t4", 1, 5, None), ("2", 0, "wn2", "t4", 1, 5, None)]
+    store(client_db, EVENTS, [event(JobName="1"), event(JobName="3", Accelerators=TWO)], "update")
+    assert [row[:2] for row in rows(client_db, ordered)] == [("2", 0), ("3", 0), ("3", 1)]
+
+
 def test_nothing_is_stored_when_what_goes_with_it_fails(client_db: Any) -> None:
     def position(tx: Any) -> None:
         tx.execute("INSERT INTO NoSuchTable (a) VALUES (1)")

@@ -41,7 +41,11 @@ def as_expected(outcome):
         return "%s: %s" % (type(outcome).__name__, outcome.reason)
     assert outcome.check() == outcome
     shared = ("Site", "MachineName", "Infrastructure", "Processed", "ValidFrom", "ValidUntil")
-    return {key: value for key, value in outcome.as_dict().items() if value is not None and key not in shared}
+    found = {key: value for key, value in outcome.as_dict().items() if value is not None}
+    found = {key: value for key, value in found.items() if key not in shared}
+    if "Accelerators" in found:
+        found["Accelerators"] = [list(cards) for cards in found["Accelerators"]]
+    return found
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -251,7 +251,38 @@ def test_json_scaling(htcondor):
     ],
 )
 def test_json_gpus(htcondor, found, gpus):
-    assert htcondor.parse(json.dumps(advert(**found))) == expected(GPUs=gpus)
+    cards = ((0, None, None, "GPU", gpus, 5400, None),) if gpus else None
+    assert htcondor.parse(json.dumps(advert(**found))) == expected(GPUs=gpus, Accelerators=cards)
+
+
+@pytest.mark.parametrize(
+    "found, card",
+    [
+        ({"AssignedGPUs": "GPU-3f1, GPU-77a", "RequestGPUs": 1}, (None, None, 2, 5400, None)),
+        (
+            {"GPUsProvisioned": 1, "MachineAttrGPUs_DeviceName0": "Tesla T4"},
+            (None, "Tesla T4", 1, 5400, None),
+        ),
+        ({"GPUsProvisioned": 1, "CUDADeviceName": "Tesla K80"}, (None, "Tesla K80", 1, 5400, None)),
+        ({"GPUsProvisioned": 1, "LastRemoteHost": "slot1_2@gpu7.north"}, ("gpu7.north", None, 1, 5400, None)),
+        ({"GPUsProvisioned": 2, "GPUsAverageUsage": 1.5, "NumJobStarts": 1}, (None, None, 2, 5400, 4050)),
+        ({"GPUsProvisioned": 2, "GPUsAverageUsage": 1.5}, (None, None, 2, 5400, 4050)),
+        ({"GPUsProvisioned": 1, "GPUsAverageUsage": 1.0001}, (None, None, 1, 5400, 5400)),
+        ({"GPUsProvisioned": 1, "GPUsAverageUsage": 0.5, "NumJobStarts": 2}, (None, None, 1, 5400, None)),
+        ({"GPUsProvisioned": 1, "GPUsAverageUsage": "undefined"}, (None, None, 1, 5400, None)),
+    ],
+)
+def test_json_of_gpus_in_detail(htcondor, found, card):
+    """The average usage is of the last run only: with several it measures nothing of the others."""
+    host, model, number, wall, used = card
+    record = htcondor.parse(json.dumps(advert(**found)))
+    assert (record.GPUs, record.Accelerators) == (number, ((0, host, model, "GPU", number, wall, used),))
+    assert record.check() == record
+
+
+def test_gpu_time_is_not_scaled(htcondor):
+    record = htcondor.parse(json.dumps(advert(GPUsProvisioned=1, MachineAttrApelScaling0=1.25)))
+    assert (record.WallDuration, record.Accelerators[0][5]) == (6750, 5400)
 
 
 @pytest.mark.parametrize("status", [1, 2, 5])

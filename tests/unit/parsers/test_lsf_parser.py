@@ -249,3 +249,64 @@ def test_any_job_comes_back(start, wall, cpu, command, hosts):
     assert record.WallDuration == record.StopTime - record.StartTime == wall
     assert (record.CpuDuration, record.Processors) == (cpu, len(hosts))
     assert record.NodeCount == len(set(hosts))
+
+
+def effective(text):
+    """The end of a record of LSF 10.1, with the resource requirement in force."""
+    return (
+        ' "" "" "" "" 0 "" 0 "" -1 "" "" "" "" -1 "" "" 5136 "" 1741300000 "" "" 0 0 -1 0 "%s" "" -1' % text
+    )
+
+
+@pytest.mark.parametrize(
+    "requirement, cards",
+    [
+        ("select[ngpus>0] order[gpu_maxfactor] rusage[ngpus_physical=2.00]", [("wn07", 2), ("wn08", 2)]),
+        ("rusage[mem=100,ngpus_physical=1]", [("wn07", 1), ("wn08", 1)]),
+        ("rusage[ngpus_physical=1/task]", [("wn07", 3), ("wn08", 1)]),
+        ("rusage[ngpus_physical=1:gmodel=TeslaV100]", [("wn07", 1), ("wn08", 1)]),
+        ("select[ngpus>0]", []),
+        ("rusage[ngpus_physical=0]", []),
+    ],
+)
+def test_accelerators_by_host(lsf, requirement, cards):
+    model = "TeslaV100" if "gmodel" in requirement else None
+    rows = [(host, model, "GPU", count, 9005, None) for host, count in cards]
+    expected = tuple((place, *row) for place, row in enumerate(rows))
+    for record in (
+        lsf.parse(line(res=requirement)),
+        lsf.parse(line(end=effective("select[type == any] " + requirement))),
+    ):
+        assert record.Accelerators == (expected or None)
+        assert (record.GPUs or 0) == sum(count for _, count in cards)
+        assert record.check() == record
+    assert not lsf.doubts
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "1*{rusage[ngpus_physical=2]} + 4*{rusage[ngpus_physical=1]}",
+        "rusage[ngpus_physical=2] || rusage[mem=1]",
+        "rusage[ngpus_physical=1.5]",
+        "rusage[ngpus_physical=2/jobgroup]",
+    ],
+)
+def test_requirement_of_unknown_form_is_counted_and_loses_no_job(lsf, requirement):
+    record = lsf.parse(line(res=requirement))
+    assert (record.GPUs, record.Accelerators) == (None, None)
+    assert lsf.doubts == {"GPUs in a resource requirement of unknown form, recorded without them": 1}
+
+
+def test_users_words_are_no_requirement(lsf):
+    """A command, a job's name or its description may say anything."""
+    text = "bsub -R rusage[ngpus_physical=8] x"
+    record = lsf.parse(line(command=text, name=text, end=effective(text)))
+    assert (record.GPUs, record.Accelerators) == (None, None)
+
+
+def test_gpu_time_is_not_scaled(options):
+    scaling = LsfParser(options._replace(scale_host_factor=True))
+    record = scaling.parse(line(res="rusage[ngpus_physical=1]"))
+    assert record.WallDuration == int(9005 * 2.5)
+    assert record.Accelerators[0][5] == 9005

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
 from apel.parsers import Failed, ParserOptions, PbsParser, Skipped
-from apel.parsers.pbs import attributes, exec_hosts, exec_vnodes, gpus_of, selected, wanted
+from apel.parsers.pbs import attributes, wanted
+from apel.parsers.pbsplaces import exec_hosts, exec_vnodes, gpus_of, selected
 from apel.records import EventRecord
 
 HEAD = "03/07/2025 11:30:05;E;90117.pbs.example;"
@@ -294,6 +295,30 @@ def test_array_as_a_whole_is_no_job(pbs):
 def test_gpus(pbs, key, text, gpus):
     assert pbs.parse(line(**{key: text})).GPUs == gpus
     assert gpus_of({key: text}) == gpus
+
+
+@pytest.mark.parametrize(
+    "values, cards",
+    [
+        ({"exec_vnode": "(n1[0]:ncpus=4:ngpus=1+n1[1]:ngpus=1)+(n2:ncpus=2)"}, [("n1", 2)]),
+        ({"exec_vnode": "(n1:ncpus=4:ngpus=1)+(n3:ncpus=1:ngpus=2)"}, [("n1", 1), ("n3", 2)]),
+        ({"exec_vnode": "(n1:ncpus=4:ngpus=0)"}, []),
+        ({"exec_gpus": "n1-gpu/0+n1-gpu/1+n2-gpu/0-3"}, [("n1", 2), ("n2", 4)]),
+        ({"exec_gpus": "n1-gpu/0,2"}, [("n1", 2)]),
+        ({"exec_host": "wn07/0*4", "Resource_List.ngpus": "2"}, [("wn07", 2)]),
+        ({"exec_vnode": "(v1[0]:ncpus=4)", "Resource_List.ngpus": "2"}, [("v1", 2)]),
+        ({"resources_used.ngpus": "1", "Resource_List.ngpus": "2"}, [("wn07", 1)]),
+        ({"Resource_List.nodes": "2:ppn=4:gpus=1+wn9:gpus=3"}, [("wn07", 5)]),
+        ({"Resource_List.nodes": "2:ppn=4", "jobname": "gpus"}, []),
+        ({"exec_host": None, "Resource_List.ngpus": "1"}, [(None, 1)]),
+    ],
+)
+def test_accelerators_by_host(pbs, values, cards):
+    record = pbs.parse(line(**values))
+    expected = tuple((place, host, None, "GPU", many, 9005, None) for place, (host, many) in enumerate(cards))
+    assert record.Accelerators == (expected or None)
+    assert (record.GPUs or 0) == sum(count for _, count in cards)
+    assert record.check() == record
 
 
 @pytest.mark.parametrize(

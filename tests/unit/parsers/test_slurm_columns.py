@@ -60,7 +60,8 @@ def test_usual_columns_with_their_header(slurm):
 def test_columns_of_a_sites_own(slurm):
     usual = slurm.parse(line(USUAL))
     record = parsed(slurm, NEW)
-    assert record == usual.replace(LocalUserGroup="project7", CpuDuration=360200, GPUs=2)
+    cards = ((0, None, "a100", "GPU", 2, 9005, None),)
+    assert record == usual.replace(LocalUserGroup="project7", CpuDuration=360200, GPUs=2, Accelerators=cards)
     assert record.check() == record
 
 
@@ -168,6 +169,14 @@ def test_step_completes_its_job(slurm):
 )
 def test_gpus(text, count):
     assert gpus(tres(text)) == count
+
+
+def test_slurm_job_has_its_host_and_wall_time(slurm):
+    columns = NEW + "|NodeList"
+    slurm.parse(columns)
+    record = slurm.parse(line(columns))
+    assert record.Accelerators == ((0, "wn11", "a100", "GPU", 2, 9005, None),)
+    assert slurm.parse(line(columns, AllocTRES="cpu=4,node=1,mem=2G")).Accelerators is None
 
 
 @pytest.mark.parametrize("text", ["gres/gpu=two", "gres/gpu=-1", "gres/gpu=", "gres/gpu=99999999"])

@@ -61,6 +61,7 @@ EXPECTED = EventRecord.of(
     Processors=40,
     NodeCount=2,
     GPUs=2,
+    Accelerators=((0, "wn11", "a100", "GPU", 2, 9005, None),),
 )
 
 
