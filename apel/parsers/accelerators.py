@@ -32,7 +32,7 @@ def attached(cards: Sequence[Cards], wall: int, used: Optional[int] = None) -> O
     """The field Accelerators of a job that had these for `wall` seconds, and used them for `used`."""
     if len(cards) > MOST_TUPLES:
         cards = _merged(cards)
-    numbered = enumerate(card for card in cards if card.number > 0)
+    numbered = enumerate(card for card in cards if 0 < card.number <= MOST_CARDS)
     return tuple((place, *card, wall, used) for place, card in numbered) or None
 
 

@@ -61,3 +61,4 @@ def test_absurd_number_of_hosts_or_models_loses_no_job():
     assert attached(many, 10) == ((0, "wn0", None, GPU, 1000, 10, None),)
     models = [Cards(None, "m%d" % number, GPU, 1) for number in range(500)]
     assert len(attached(models, 10)) == 100
+    assert attached([Cards("wn1", None, GPU, 2**31 - 1)], 10) is None
