@@ -16,6 +16,10 @@ _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?"
 )
 
+#: ' hh:mm:' of each minute of a day, and 'ss': many times are turned into text.
+_MINUTES = [" %02d:%02d:" % divmod(minute, 60) for minute in range(1440)]
+_SECONDS = ["%02d" % second for second in range(60)]
+
 
 def now() -> int:
     """The clock, in epoch seconds; tests replace this one function."""
@@ -43,7 +47,7 @@ def utc_text(epoch: int) -> str:
     """1741305600 -> '2025-03-07 00:00:00', as the database takes it."""
     day, second = divmod(epoch, DAY)
     minute, second = divmod(second, 60)
-    return "%s %02d:%02d:%02d" % (_date_text(day), minute // 60, minute % 60, second)
+    return _date_text(day) + _MINUTES[minute] + _SECONDS[second]
 
 
 def epoch_from_text(text: str) -> int:

@@ -275,7 +275,8 @@ class MySQL(Backend):
             # Not INSERT IGNORE, which would also cut text that is too long and turn wrong values into zeros.
             tail = (" ON DUPLICATE KEY UPDATE {0} = {1}.{0}".format(columns[0], table)).encode()
         inserted = 0
-        for values in value_lists(rows, ROWS_PER_STATEMENT, self._most_bytes):
+        times = {place for place, name in enumerate(columns) if name in TIME_COLUMNS}
+        for values in value_lists(rows, ROWS_PER_STATEMENT, self._most_bytes, times):
             connection.query(head + values + tail)
             inserted += connection.affected_rows()
         return inserted if conflict == "ignore" else len(rows)

@@ -19,6 +19,7 @@ from apel.db.backend import VERSION_COLUMNS
 from apel.db.details import Detail, Pair, newest, unknown
 from apel.db.lookups import NONE
 from apel.db.store import Stored, store
+from apel.distinct import each_once
 from apel.records import (
     BlahdRecord,
     EventRecord,
@@ -149,9 +150,11 @@ def month(field: str) -> Source:
 
 def level(field: str) -> Source:
     """A benchmark, to as many decimals as are kept."""
-    return lambda batch: [
-        None if value is None else round(value, LEVEL_DECIMALS) for value in batch.field(field)
-    ]
+    return lambda batch: each_once(_rounded, batch.field(field))
+
+
+def _rounded(value: Optional[float]) -> Optional[float]:
+    return None if value is None else round(value, LEVEL_DECIMALS)
 
 
 class Table:

@@ -54,7 +54,7 @@ def _pairs(key: str, raw: str) -> Dict[str, str]:
     for pair in inner.split(","):
         name, colon, value = (part.strip() for part in pair.partition(":"))
         if not (name and colon and is_number(value)):
-            raise RecordError(key, f"Expecting dictionary-like value. Got '{shown(raw)}'")
+            raise RecordError(key, f"Expecting dictionary-like value. Got '{shown(raw.strip())}'")
         if name in pairs:
             raise RecordError(key, f"Duplicate keys found in '{shown(raw)}'")
         pairs[name] = value
@@ -65,7 +65,7 @@ def read_level(raw: Optional[str]) -> Tuple[str, Tuple[str], Optional[Several]]:
     """(type, (value as text,), all values if there are several) of a ServiceLevel."""
     chosen = read_benchmarks("ServiceLevel", raw)
     if (chosen.type.lower() == NO_BENCHMARK[0]) and float(chosen.value) != NO_BENCHMARK[1]:
-        raise RecordError("ServiceLevel", f"No valid benchmark type found in '{shown(raw or '')}'")
+        raise RecordError("ServiceLevel", f"No valid benchmark type found in '{shown((raw or '').strip())}'")
     several = tuple((name, float(value)) for name, value in chosen.all.items())
     return chosen.type, (chosen.value,), several if len(several) > 1 else None
 

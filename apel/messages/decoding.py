@@ -1,7 +1,8 @@
 """Text to records: each record judged by itself, a large message by columns."""
 
+import logging
 import re
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from apel import times
 from apel.errors import RecordError, shown
@@ -12,9 +13,17 @@ from apel.messages.formats import FORMATS, TextFormat, format_of
 from apel.messages.json_reading import decode_json
 from apel.messages.rows import Outcome, Raws, Row, Rows
 from apel.messages.star import STAR
+from apel.messages.uniform import raw_columns
 from apel.messages.xml_reading import decode_document
+from apel.records import Record
 from apel.records.fields import is_null
 
+log = logging.getLogger(__name__)
+
+#: A usual message is read as a whole.
+RECORDS_AT_ONCE = 2000
+
+_SEPARATOR = "\n%%\n"
 _SEPARATOR_LINE = re.compile(r"^[ \t]*%%[ \t]*\n", re.MULTILINE)
 
 
@@ -37,15 +46,21 @@ def decode(text: str, now: Optional[int] = None) -> Message:
     header, _, body = text.partition("\n")
     header = header.strip()
     name = format_of(header)
-    chunks = _split(body)
-    outcomes = _Decoder(FORMATS[name], now).outcomes(chunks)
-    records = [outcome for _, outcome in outcomes if not isinstance(outcome, RecordError)]
-    rejected = [
-        Rejected(number, f"{header}\n{chunks[number - 1]}%%\n", outcome)
-        for number, outcome in outcomes
-        if isinstance(outcome, RecordError)
-    ]
-    return Message(name, FORMATS[name].record_class, records, rejected)
+    decoder = _Decoder(FORMATS[name], header, now)
+    for block in _blocks(body):
+        decoder.read(block)
+    return Message(name, FORMATS[name].record_class, decoder.records, decoder.rejected)
+
+
+def _blocks(body: str) -> Iterator[str]:
+    """Some records at a time, with their separators: memory stays low, and a bad one's company small."""
+    start = 0
+    most = RECORDS_AT_ONCE * (body.find(_SEPARATOR) + len(_SEPARATOR))
+    while start < len(body):
+        end = body.find(_SEPARATOR, start + most)
+        end = len(body) if end < 0 else end + len(_SEPARATOR)
+        yield body[start:end]
+        start = end
 
 
 def _split(body: str) -> List[str]:
@@ -59,11 +74,34 @@ def _split(body: str) -> List[str]:
 
 
 class _Decoder:
-    """Reads the records of one message, all of one format."""
+    """Reads a message of one format: its records, and those refused, by their numbers from 1."""
 
-    def __init__(self, text_format: TextFormat, now: int) -> None:
+    def __init__(self, text_format: TextFormat, header: str, now: int) -> None:
         self.format = text_format
+        self.header = header
         self.rows = Rows(text_format, now)
+        self.records: List[Record] = []
+        self.rejected: List[Rejected] = []
+
+    def read(self, block: str) -> None:
+        """Read some more records: all at once if they are alike and good, or else each by itself."""
+        columns = raw_columns(block.rstrip("\n"), self.format)
+        try:
+            if columns is not None:
+                self.records += self.rows.judged(columns)
+                return
+        except RecordError as err:
+            log.debug("Each record is looked at by itself: %s", err)
+        self._each(_split(block))
+
+    def _each(self, chunks: Sequence[str]) -> None:
+        before = len(self.records) + len(self.rejected)
+        for number, outcome in self.outcomes(chunks):
+            if isinstance(outcome, RecordError):
+                text = f"{self.header}\n{chunks[number - 1]}%%\n"
+                self.rejected.append(Rejected(before + number, text, outcome))
+            else:
+                self.records.append(outcome)
 
     def outcomes(self, chunks: Sequence[str]) -> List[Outcome]:
         """A record or an error for each text, with its number from 1, in order.

@@ -2,9 +2,10 @@
 
 from typing import Any, List, Optional, Tuple, Union
 
+from apel.distinct import each_once
 from apel.errors import RecordError
 from apel.messages.benchmarks import read_durations, read_level
-from apel.messages.columns import Columns, each_once, identify, read_column
+from apel.messages.columns import Columns, identify, read_column
 from apel.messages.formats import TextFormat
 from apel.records import Record
 from apel.records.rules import NO_BENCHMARK
@@ -35,7 +36,7 @@ class Rows:
         if not rows:
             return []
         try:
-            records = self._records([raws for _, raws in rows], canonical)
+            records = self.records(list(zip(*(raws for _, raws in rows))), canonical)
         except RecordError as err:
             if len(rows) == 1:
                 return [(rows[0][0], err)]
@@ -51,15 +52,23 @@ class Rows:
             return err
         return record
 
-    def _records(self, rows: List[Raws], canonical: bool) -> List[Record]:
-        columns: Columns = list(zip(*rows))
+    def judged(self, columns: Columns) -> List[Record]:
+        """As `records`, and all of them keep the rules. Raises RecordError if one doesn't."""
+        records = self.records(columns, False)
+        for rule in self.format.rules:
+            for record in records:
+                rule(record, self.now)
+        return records
+
+    def records(self, columns: Columns, canonical: bool) -> List[Record]:
+        """The records of raw texts by field. Raises RecordError for a text that is wrong."""
         if self.by_benchmark:
             self._spread_benchmarks(columns)
         columns = [read_column(*pair, canonical) for pair in zip(self.fields, columns)]
         if self.identity:
             if "VO" in self.format.read_only:  # then the FQAN alone counts
                 for place in self.identity[1:]:
-                    columns[place] = [None] * len(rows)
+                    columns[place] = [None] * len(columns[place])
             identify(columns, self.identity)
         if self.benchmark:
             self._fill_benchmarks(columns)

@@ -179,6 +179,8 @@ class Integer(Field):
 
     kind = "integer"
     canonical = "-?[0-9]{1,18}|None"
+    #: Whether any digits are the number that they say.
+    any_digits = True
 
     def __init__(self, required: bool, least: Optional[int], most: Optional[int]) -> None:
         self.least = -MOST_INTEGER if least is None else least
@@ -255,6 +257,7 @@ class TimeOrZero(Timestamp):
     """A time for which some senders write 0 where there is none."""
 
     canonical = "[1-9][0-9]{0,9}|None"
+    any_digits = False
 
     def convert(self, value: Any) -> Any:
         return super().convert(value) or None

@@ -28,6 +28,17 @@ def test_columns_of_one_kind_and_mixed_ones() -> None:
     assert texts([]) == []
 
 
+def test_times_are_written_as_numbers_if_all_of_them_are_times() -> None:
+    """The server reads numbers faster. What only looks like a time in part stays the text that it is."""
+    good = [("2025-03-01 00:00:00", "2025-03-01 00:00:00"), ("2025-12-31 23:59:59", "b")]
+    assert list(row_texts(good, {0})) == [
+        b"(20250301000000,'2025-03-01 00:00:00')",
+        b"(20251231235959,'b')",
+    ]
+    for odd in ("", "2025-03-01", "2025-03-01T00:00:00", "2025-03-01 00:00:0'", None, "2025-03-01 00,00:00"):
+        assert list(row_texts([(good[0][0],), (odd,)], {0})) == list(row_texts([(good[0][0],), (odd,)]))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_what_is_no_number_is_refused(value: float) -> None:
     with pytest.raises(RowRefused):
