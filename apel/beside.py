@@ -8,7 +8,8 @@ added up.
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.db.backend import Expressions
-from apel.db.tables import LEVEL_DECIMALS
+from apel.db.tables import BY_BENCHMARK, LEVEL_DECIMALS, MONTH_KEY
+from apel.messages.columns import each_once
 from apel.records import Record
 from apel.records.rules import BENCHMARK_TYPES
 
@@ -22,6 +23,14 @@ SUM_NAMES = (
     ("VORole", "VORoles", "VORoleID"),
 )
 JOB_NAMES = (*SUM_NAMES, ("MachineName", "MachineNames", "MachineNameID"), ("Queue", "Queues", "QueueID"))
+
+#: The keys of a site's jobs and sums.
+SITE_JOB_KEY = ("MachineNameID", "LocalJobId", "EndTime")
+SITE_SUM_KEY = (
+    *MONTH_KEY, "InfrastructureType", "ServiceLevelType", "ServiceLevel", "NodeCount", "Processors",
+)  # fmt: skip
+#: The fields that hold the preferred benchmark.
+LEVEL = ("ServiceLevelType", "ServiceLevel")
 
 FIELD = "Benchmarks"
 #: What a query calls the records, their own table joined with names.
@@ -74,17 +83,22 @@ class Beside(NamedTuple):
         return sql.joined(one, BETWEEN_ROWS)
 
     def read(self, records: Sequence[Record]) -> List[Record]:
-        """The records, with what the text in FIELD says."""
-        place = type(records[0]).names.index(FIELD) if records else 0
-        if not any(record[place] for record in records):
-            return [
-                record.replace(**{FIELD: None}) if record[place] is not None else record for record in records
-            ]
-        return [record.replace(**{FIELD: self._benchmarks(record, record[place])}) for record in records]
+        """The records, with what the text in FIELD says: a column at a time, each distinct text once."""
+        if not records:
+            return []
+        kind = type(records[0])
+        columns: List[Sequence[Any]] = list(zip(*records))
+        place = kind.names.index(FIELD)
+        chosen = [columns[kind.names.index(field)] for field in self.fields]
+        columns[place] = each_once(self._benchmarks, list(zip(columns[place], *chosen)))
+        return list(map(kind.make, zip(*columns)))
 
-    def _benchmarks(self, record: Record, text: Optional[str]) -> Optional[Tuple[Benchmark, ...]]:
-        """All benchmarks of a record, the preferred first; None if there is no other."""
-        chosen = tuple(getattr(record, field) for field in self.fields)
+    def _benchmarks(self, asked: Sequence[Any]) -> Optional[Tuple[Benchmark, ...]]:
+        """All benchmarks of a record, the preferred first; None if there is no other.
+
+        asked: the text, which is None where nothing is beside the record, and its preferred benchmark.
+        """
+        text, chosen = asked[0], tuple(asked[1:])
         rows = (text or "").split(BETWEEN_ROWS)
         if len(chosen) > 2:
             found = _added([_parsed(row, int) for row in rows])
@@ -97,6 +111,13 @@ class Beside(NamedTuple):
                 chosen = kept
         others = sorted(found.items(), key=lambda item: (_rank(item[0]), item[0]))
         return (chosen, *(benchmark for _, benchmark in others)) if others else None
+
+
+#: At a site.
+OF_SITE_JOBS = Beside("JobRecords", "JobBenchmarks", SITE_JOB_KEY, BY_BENCHMARK, JOB_NAMES, LEVEL)
+OF_SITE_SUMS = Beside(
+    "SuperSummaries", "SuperSummaryBenchmarks", SITE_SUM_KEY, BY_BENCHMARK, SUM_NAMES, LEVEL
+)
 
 
 def _rank(folded: str) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any, Callable, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
-from apel.beside import FIELD, Beside
+from apel.beside import FIELD, OF_SITE_JOBS, OF_SITE_SUMS, Beside
 from apel.db.backend import Expressions
 from apel.messages import FORMATS, XML_WRITERS
 from apel.messages.benchmarks import DEFAULT_TYPE
@@ -84,6 +84,7 @@ SITE_VIEWS = {
         ("Site", "MachineName", "LocalJobId", "EndTime"),
         ur_format="job car",
         time="EndTime",
+        beside=OF_SITE_JOBS,
     ),
     # With the sums that have lost their jobs, which the view of that name leaves out.
     "VSuperSummaries": View(
@@ -94,6 +95,7 @@ SITE_VIEWS = {
         SUMMARY_KEY,
         SUMMARY_SUMS,
         absent=frozenset(["InfrastructureDescription"]),
+        beside=OF_SITE_SUMS,
     ),
     # From the summaries themselves, not from the view of that name: that one can't be filtered.
     "VSyncRecords": View(

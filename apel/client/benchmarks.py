@@ -32,6 +32,8 @@ SMALLEST_CHANGE = 0.001
 MOST = 9999999.999
 #: How many the database keeps.
 DECIMALS = 3
+#: Who says what a benchmark is: the configuration, or an information system.
+MANUAL, BDII = "manual", "bdii"
 EXAMPLE = "ce.example.org:9619/ce.example.org-batch,HEPscore23,12.5"
 
 
@@ -46,13 +48,20 @@ class Benchmark(NamedTuple):
 class Period(NamedTuple):
     """A row of SpecRecords: `type` was `value` from `start` until just before `stop` (None: still is).
 
-    Times are UTC text, YYYY-MM-DD hh:mm:ss, which sorts as time does.
+    Times are UTC text, YYYY-MM-DD hh:mm:ss, which sorts as time does. source: MANUAL, BDII, or None where
+    nobody knows.
     """
 
     start: str
     stop: Optional[str]
     type: str
     value: float
+    source: Optional[str] = None
+
+    @property
+    def was_looked_up(self) -> bool:
+        """Whether it came from an information system; from there was only si2k when that wasn't noted."""
+        return self.source == BDII or (self.source is None and self.type.lower() == PREFERENCE[-1])
 
 
 class Change(NamedTuple):
@@ -108,15 +117,30 @@ def preference(name: str) -> int:
 
 def valid_at(history: Sequence[Period], time: str) -> Optional[Period]:
     """The preferred period among those that hold `time`; None if there is none (C2, C5)."""
+    valid = all_valid_at(history, time)
+    return valid[0] if valid else None
+
+
+def all_valid_at(history: Sequence[Period], time: str) -> Tuple[Period, ...]:
+    """The periods that hold `time`, one of each type, the preferred first.
+
+    Of types that we don't know there is at most one, where there is no other: no message could say several.
+    """
     valid = [
         period
         for period in history
         if period.start <= time and (period.stop is None or time < period.stop) and period.value is not None
     ]
+    if len(valid) < 2:
+        return tuple(valid)
     # Names we don't know share a rank; their spelling decides, so that the choice is never arbitrary.
-    return min(
-        valid, key=lambda period: (preference(period.type), period.type.lower(), period.start), default=None
-    )
+    valid.sort(key=lambda period: (preference(period.type), period.type.lower(), period.start))
+    by_rank: Dict[int, Period] = {}
+    for period in valid:
+        by_rank.setdefault(preference(period.type), period)
+    if len(by_rank) > 1:
+        by_rank.pop(len(PREFERENCE), None)
+    return tuple(by_rank.values())
 
 
 def changes(history: Sequence[Period], benchmark: Benchmark, now: str) -> Optional[Change]:
@@ -142,10 +166,14 @@ def changes(history: Sequence[Period], benchmark: Benchmark, now: str) -> Option
     return Change(last, Period(start, None, last.type, benchmark.value), amend)
 
 
-def superseded(history: Sequence[Period], configured: Iterable[str], now: str) -> List[Change]:
-    """Ends of the open periods that would win over every type configured by hand, but are not configured.
+def superseded(
+    history: Sequence[Period], configured: Iterable[str], now: str, looked_up: bool = True
+) -> List[Change]:
+    """Ends of the open periods of types that are not configured by hand, where others are.
 
-    Without this a site that goes back from HEPscore23 to HEPSPEC would keep its HEPscore23 for ever.
+    Without this a site that goes back from HEPscore23 to HEPSPEC would keep its HEPscore23 for ever, and one
+    that goes on to HEPscore23 would publish the HEPSPEC of its old machines beside it. What an information
+    system says stays beside what is preferred to it, if it still is asked (looked_up).
     """
     folded = [name.lower() for name in configured]
     best = min(map(preference, folded))
@@ -154,51 +182,67 @@ def superseded(history: Sequence[Period], configured: Iterable[str], now: str) -
         for period in history
         if period.stop is None
         and period.type.lower() not in folded
-        and preference(period.type) < best
         and period.start < now
+        and (preference(period.type) < best or not (looked_up and period.was_looked_up))
     ]
 
 
-class History:
-    """The SpecRecords of a site, and how they are changed."""
+#: Of what is in force, and was affirmed now.
+SET_SOURCE = """
+UPDATE SpecRecords SET Source = %%s
+WHERE SiteID = %%s AND CEID = %%s AND StopTime IS NULL AND COALESCE(Source, '') <> %%s
+  AND ServiceLevelType IN (%s)
+"""
 
-    def __init__(self, db: Database, site: str) -> None:
+
+class History:
+    """The SpecRecords of a site, and how they are changed.
+
+    looked_up: whether an information system is asked as well, so that what came from there goes on.
+    """
+
+    def __init__(self, db: Database, site: str, looked_up: bool = True) -> None:
         self.db = db
         self.site = site
+        self.looked_up = looked_up
 
     def set_manual(self, benchmarks: Sequence[Benchmark], now: int) -> None:
         """Make the benchmarks of the configuration the valid ones from `now` (epoch seconds) on."""
         by_ce: Dict[str, List[Benchmark]] = defaultdict(list)
         for benchmark in benchmarks:
             by_ce[benchmark.ce].append(benchmark)
-        self._update_all(list(by_ce.values()), now, manual=True)
+        self._update_all(list(by_ce.values()), now, MANUAL)
 
     def set_published(self, benchmarks: Sequence[Benchmark], now: int) -> None:
         """The same for what an information system publishes, which never ends what was set by hand."""
-        self._update_all([[benchmark] for benchmark in benchmarks], now, manual=False)
+        self._update_all([[benchmark] for benchmark in benchmarks], now, BDII)
 
-    def _update_all(self, wanted: Sequence[Sequence[Benchmark]], now: int, manual: bool) -> None:
+    def _update_all(self, wanted: Sequence[Sequence[Benchmark]], now: int, source: str) -> None:
         """Each of `wanted` are the benchmarks of one compute element."""
 
         def work() -> None:
             site_id = self.db.ids("Sites", [self.site])[self.site]
             ce_ids = self.db.ids("SubmitHosts", [mine[0].ce for mine in wanted])
             for mine in wanted:
-                self._update(site_id, ce_ids[mine[0].ce], mine, now, manual)
+                self._update((site_id, ce_ids[mine[0].ce]), mine, now, source)
 
         self.db.on_one_connection(work)
 
-    def _update(self, site_id: int, ce_id: int, mine: Sequence[Benchmark], now: int, manual: bool) -> None:
+    def _update(self, key: Tuple[int, int], mine: Sequence[Benchmark], now: int, source: str) -> None:
+        """key: the ids of site and compute element."""
         time = utc_text(now)
+        types = [benchmark.type for benchmark in mine]
+        set_source = SET_SOURCE % ", ".join(["%s"] * len(types))
 
         def work(tx: Any) -> List[Change]:
-            history = _history(tx, site_id, ce_id)
+            history = _history(tx, *key)
             wanted = [changes(history, benchmark, time) for benchmark in mine]
             done = [change for change in wanted if change is not None]
-            if manual:
-                done += superseded(history, [benchmark.type for benchmark in mine], time)
+            if source == MANUAL:
+                done += superseded(history, types, time, self.looked_up)
             for change in done:
-                _write(tx, (site_id, ce_id), change, time)
+                _write(tx, key, change, time)
+            tx.execute(set_source, (source, *key, source, *types))
             return done
 
         for change in self.db.run(work):
@@ -207,11 +251,13 @@ class History:
 
 def _history(tx: Any, site_id: int, ce_id: int) -> List[Period]:
     rows = tx.rows(
-        "SELECT CAST(StartTime AS CHAR), CAST(StopTime AS CHAR), ServiceLevelType, ServiceLevel"
+        "SELECT CAST(StartTime AS CHAR), CAST(StopTime AS CHAR), ServiceLevelType, ServiceLevel, Source"
         " FROM SpecRecords WHERE SiteID = %s AND CEID = %s",
         (site_id, ce_id),
     )
-    return [Period(start, stop, name, float(value or 0.0)) for start, stop, name, value in rows]
+    return [
+        Period(start, stop, name, float(value or 0.0), source) for start, stop, name, value, source in rows
+    ]
 
 
 def _write(tx: Any, key: Tuple[int, int], change: Change, now: str) -> None:
@@ -240,9 +286,9 @@ def _say(ce: str, change: Change, now: str) -> None:
 def read_histories(tx: Any) -> Dict[Tuple[int, int], List[Period]]:
     """All benchmark histories, by (site id, compute element id)."""
     found: Dict[Tuple[int, int], List[Period]] = defaultdict(list)
-    for site_id, ce_id, start, stop, name, value in tx.rows(
-        "SELECT SiteID, CEID, CAST(StartTime AS CHAR), CAST(StopTime AS CHAR), ServiceLevelType, ServiceLevel"
-        " FROM SpecRecords WHERE ServiceLevel IS NOT NULL"
+    for site_id, ce_id, start, stop, name, value, source in tx.rows(
+        "SELECT SiteID, CEID, CAST(StartTime AS CHAR), CAST(StopTime AS CHAR), ServiceLevelType,"
+        " ServiceLevel, Source FROM SpecRecords WHERE ServiceLevel IS NOT NULL"
     ):
-        found[site_id, ce_id].append(Period(start, stop, name, float(value)))
+        found[site_id, ce_id].append(Period(start, stop, name, float(value), source))
     return found

@@ -5,7 +5,7 @@ Times are UTC text, YYYY-MM-DD hh:mm:ss, which sorts as time does.
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from apel.client.benchmarks import Period, valid_at
+from apel.client.benchmarks import Period, all_valid_at
 
 #: EventRecords.Status
 NEW, LOCAL, GRID, WAITS_FOR_GRID_RECORD, WAITS_FOR_BENCHMARK = range(5)
@@ -32,7 +32,7 @@ class GridRecord(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What becomes of an event: its new status, and for a job the record and the benchmark it is made with.
+    """What becomes of an event: its new status, and for a job the record and the benchmarks it is made with.
 
     `ce` names the missing benchmark where the job waits for one: a compute element or, for a local job,
     None for its batch system.
@@ -41,7 +41,12 @@ class Decision(NamedTuple):
     status: int
     ce: Optional[int] = None
     grid: Optional[GridRecord] = None
-    benchmark: Optional[Period] = None
+    benchmarks: Tuple[Period, ...] = ()
+
+    @property
+    def benchmark(self) -> Optional[Period]:
+        """The preferred one."""
+        return self.benchmarks[0] if self.benchmarks else None
 
 
 class Rules(NamedTuple):
@@ -82,15 +87,15 @@ def decide(event: Event, candidates: Sequence[GridRecord], rules: Rules) -> Deci
     """What becomes of an event that has these grid records."""
     grid = choose(event.start, event.machine, candidates)
     if grid is not None:
-        benchmark = valid_at(rules.histories.get((event.site, grid.ce), ()), event.end)
-        if benchmark is None:
+        benchmarks = all_valid_at(rules.histories.get((event.site, grid.ce), ()), event.end)
+        if not benchmarks:
             return Decision(WAITS_FOR_BENCHMARK, grid.ce, grid)
-        return Decision(GRID, grid.ce, grid, benchmark)
+        return Decision(GRID, grid.ce, grid, benchmarks)
     if not rules.local_jobs:
         return Decision(WAITS_FOR_GRID_RECORD)
     system = rules.batch_systems.get(event.machine)
     periods = rules.histories.get((event.site, system), ()) if system is not None else ()
-    benchmark = valid_at(periods, event.end)
-    if benchmark is None:
+    benchmarks = all_valid_at(periods, event.end)
+    if not benchmarks:
         return Decision(WAITS_FOR_BENCHMARK)
-    return Decision(LOCAL, None, None, benchmark)
+    return Decision(LOCAL, None, None, benchmarks)

@@ -16,7 +16,7 @@ from collections import Counter
 from functools import partial
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from apel.client.benchmarks import read_histories
+from apel.client.benchmarks import Period, read_histories
 from apel.client.choice import (
     GRID,
     LOCAL,
@@ -29,6 +29,7 @@ from apel.client.choice import (
     Rules,
     decide,
 )
+from apel.client.job_benchmarks import keep_benchmarks
 from apel.client.join_sql import (
     EVENT_KEY,
     EVENTS_OF_UNPROCESSED,
@@ -209,6 +210,7 @@ class Joiner:
             if item.decision.status in (GRID, LOCAL)
         }
         months.update(SiteMonth(*row) for row in tx.rows(MONTHS_BEFORE))
+        keep_benchmarks(tx, _jobs(work))
         make_jobs = self.db.sql.upsert_select("JobRecords", JOB_COLUMNS, JOB_KEY, MADE_JOBS)
         tx.execute(make_jobs, parameters)
         mark_months(tx, months)
@@ -248,6 +250,13 @@ def _bounds(work: Sequence[Work]) -> Iterable[Tuple[int, str, str]]:
     for item in work:
         jobs.setdefault(item.event.machine, []).append(item.event.job)
     return [(machine, min(mine), max(mine)) for machine, mine in jobs.items()]
+
+
+def _jobs(work: Sequence[Work]) -> Iterable[Tuple[Tuple[int, str, str], Sequence[Period]]]:
+    """The key of each job of the chunk, and all the benchmarks it is made with."""
+    for item in work:
+        if item.decision.status in (GRID, LOCAL):
+            yield item.event[:3], item.decision.benchmarks
 
 
 def _work_row(item: Work, identity: Sequence[Optional[int]]) -> Sequence[Any]:

@@ -55,8 +55,9 @@ SPEC_UPDATER: List[Option] = [
         manual_benchmark,
         None,
         "Benchmarks of compute elements: manual_spec1, manual_spec2 and so on, each CE,type,value. The type "
-        "is HEPscore23, HEPSPEC or si2k, which is also the order in which they are preferred. The CE is "
-        "written as in the BLAH log (ceID). A new value counts from the first run that finds it here.",
+        "is HEPscore23, HEPSPEC or si2k, which is also the order in which they are preferred where a CE has "
+        "several. The CE is written as in the BLAH log (ceID). A new value counts from the first run that "
+        "finds it here; a type that is here no more, while the CE has another, ends.",
         sample="ce.example.org:9619/ce.example.org-batch,HEPscore23,12.5",
     ),
 ]
@@ -82,7 +83,7 @@ UNLOADER: List[Option] = [
         "dict_benchmark_type",
         "boolean",
         False,
-        "Whether messages are v0.4, with the benchmark's type and value in one field.",
+        "Whether messages are v0.4, with all benchmarks of a job, type and value, in one field.",
     ),
     Option("unloader", "withhold_dns", "boolean", False, "Whether users' names are left out of messages."),
     Option("unloader", "include_vos", "words", [], "Only these VOs are sent.", sample="atlas,cms"),

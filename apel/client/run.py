@@ -1,11 +1,11 @@
 """One run of the client in its order: benchmarks, join, summaries, messages; and what it says about it."""
 
 import logging
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from apel import times
 from apel.client.bdii import Bdii, BdiiUnavailable, published_benchmarks
-from apel.client.benchmarks import Benchmark, History
+from apel.client.benchmarks import PREFERENCE, Benchmark, History, preference
 from apel.client.choice import NEW, WAITS_FOR_BENCHMARK, WAITS_FOR_GRID_RECORD
 from apel.client.join import Joined, Joiner
 from apel.client.summarise import summarise_site
@@ -41,7 +41,7 @@ def prepare(db: Database, settings: Settings, stop: Optional[Stop] = None) -> Do
 def update_benchmarks(db: Database, settings: Settings) -> None:
     """Bring the benchmark history up to the configuration and, if enabled, to the BDII."""
     specs = settings.spec_updater
-    history, now = History(db, specs.site_name), times.now()
+    history, now = History(db, specs.site_name, looked_up=bool(specs.enabled)), times.now()
     manual = [benchmark for _, benchmark in specs.manual_spec]
     if settings.joiner.enabled and settings.joiner.local_jobs and specs.spec_type is not None:
         manual.append(Benchmark(specs.lrms_server, specs.spec_type, specs.spec_value))
@@ -55,10 +55,23 @@ def update_benchmarks(db: Database, settings: Settings) -> None:
             log.warning("No benchmarks from the BDII, so those known stay in force. %s", err)
             return
         log.info("The BDII has benchmarks of %d compute elements", len(published))
-        by_hand = {(benchmark.ce, benchmark.type) for benchmark in manual}
-        published = [benchmark for benchmark in published if (benchmark.ce, benchmark.type) not in by_hand]
-        if published:
-            history.set_published(published, now)
+        wanted = beside_manual(published, manual)
+        if wanted:
+            history.set_published(wanted, now)
+
+
+def beside_manual(published: List[Benchmark], manual: List[Benchmark]) -> List[Benchmark]:
+    """What is published and would not replace, nor win over, what is set by hand for a compute element."""
+    best: Dict[str, int] = {}
+    for benchmark in manual:
+        best[benchmark.ce] = min(preference(benchmark.type), best.get(benchmark.ce, len(PREFERENCE)))
+    by_hand = {(benchmark.ce, benchmark.type) for benchmark in manual}
+    return [
+        benchmark
+        for benchmark in published
+        if (benchmark.ce, benchmark.type) not in by_hand
+        and preference(benchmark.type) >= best.get(benchmark.ce, 0)
+    ]
 
 
 def report(joined: Joined, settings: Settings) -> None:

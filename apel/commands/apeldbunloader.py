@@ -91,7 +91,7 @@ TABLE = OptionTable(
             "dict_benchmark_type",
             "boolean",
             False,
-            "Whether messages are v0.4, with the benchmark's type and value in one field (jobs and sums).",
+            "Whether messages are v0.4, with all benchmarks, type and value, in one field (jobs and sums).",
         ),
         Option(
             "unloader",

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List
 
-from apel.beside import JOB_NAMES, SUM_NAMES, Beside
+from apel.beside import JOB_NAMES, LEVEL, SUM_NAMES, Beside
 from apel.db.tables import BY_BENCHMARK, JOB_KEY, NORMALISED_BY_BENCHMARK, NORMALISED_KEY
 from apel.db.tables import SUMMARY_KEY as SUMMARY_COLUMNS
 from apel.records import Record
@@ -26,7 +26,6 @@ CLOUD_SUMS = {
     },
 }
 
-LEVEL = ("ServiceLevelType", "ServiceLevel")
 DURATIONS = ("ServiceLevelType", "NormalisedWallDuration", "NormalisedCpuDuration")
 OF_JOBS = Beside("JobRecords", "JobBenchmarks", JOB_KEY, BY_BENCHMARK, JOB_NAMES, LEVEL)
 OF_SUMMARIES = Beside("Summaries", "SummaryBenchmarks", SUMMARY_COLUMNS, BY_BENCHMARK, SUM_NAMES, LEVEL)

@@ -139,7 +139,8 @@ CREATE TABLE IF NOT EXISTS BlahdRecords (
     KEY BlahdProcessedIdx (Processed)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
--- Benchmark history of the compute elements; StopTime NULL: current.
+-- Benchmark history of the compute elements; StopTime NULL: current. Source: 'manual' (configured) or 'bdii',
+-- NULL where that isn't known.
 CREATE TABLE IF NOT EXISTS SpecRecords (
     SiteID INT NOT NULL,
     CEID INT NOT NULL,
@@ -147,6 +148,7 @@ CREATE TABLE IF NOT EXISTS SpecRecords (
     StopTime DATETIME,
     ServiceLevelType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
     ServiceLevel DECIMAL(10,3),
+    Source VARCHAR(20),
     PRIMARY KEY (SiteID, CEID, StartTime, ServiceLevelType)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
@@ -226,6 +228,38 @@ CREATE TABLE IF NOT EXISTS SuperSummaries (
     PRIMARY KEY (SiteID, Month, Year, GlobalUserNameID, VOID, VORoleID, VOGroupID, SubmitHostId,
                  InfrastructureType, ServiceLevelType, ServiceLevel, NodeCount, Processors),
     KEY UpdateTimeIdx (UpdateTime)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- All benchmarks that were in force for jobs with several; the preferred one stands in the job as well. Kept, not
+-- looked up, so that no later change of SpecRecords changes a job.
+CREATE TABLE IF NOT EXISTS JobBenchmarks (
+    MachineNameID INT NOT NULL,
+    LocalJobId VARCHAR(255) NOT NULL,
+    EndTime DATETIME NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
+    Benchmark DECIMAL(10,3) NOT NULL,
+    PRIMARY KEY (MachineNameID, LocalJobId, EndTime, BenchmarkType)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
+-- Of sums: those benchmarks that all of their jobs have with the same value.
+CREATE TABLE IF NOT EXISTS SuperSummaryBenchmarks (
+    SiteID INT NOT NULL,
+    Month INT NOT NULL,
+    Year INT NOT NULL,
+    GlobalUserNameID INT NOT NULL,
+    VOID INT NOT NULL,
+    VOGroupID INT NOT NULL,
+    VORoleID INT NOT NULL,
+    SubmitHostId INT NOT NULL,
+    InfrastructureType VARCHAR(50) NOT NULL,
+    ServiceLevelType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
+    ServiceLevel DECIMAL(10,3) NOT NULL,
+    NodeCount INT NOT NULL,
+    Processors INT NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
+    Benchmark DECIMAL(10,3) NOT NULL,
+    PRIMARY KEY (SiteID, Month, Year, GlobalUserNameID, VOID, VORoleID, VOGroupID, SubmitHostId,
+                 InfrastructureType, ServiceLevelType, ServiceLevel, NodeCount, Processors, BenchmarkType)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 CREATE TABLE IF NOT EXISTS LastUpdated (

@@ -120,7 +120,8 @@ CREATE TABLE IF NOT EXISTS BlahdRecords (
 CREATE INDEX IF NOT EXISTS BlahdRecords_BlahdJoinIdx ON BlahdRecords (SiteID, LrmsId);
 CREATE INDEX IF NOT EXISTS BlahdRecords_BlahdProcessedIdx ON BlahdRecords (Processed);
 
--- Benchmark history of the compute elements; StopTime NULL: current.
+-- Benchmark history of the compute elements; StopTime NULL: current. Source: 'manual' (configured) or 'bdii',
+-- NULL where that isn't known.
 CREATE TABLE IF NOT EXISTS SpecRecords (
     SiteID INT NOT NULL,
     CEID INT NOT NULL,
@@ -128,6 +129,7 @@ CREATE TABLE IF NOT EXISTS SpecRecords (
     StopTime DATETIME,
     ServiceLevelType VARCHAR(50) COLLATE NOCASE NOT NULL,
     ServiceLevel DECIMAL(10,3),
+    Source VARCHAR(20),
     PRIMARY KEY (SiteID, CEID, StartTime, ServiceLevelType)
 ) WITHOUT ROWID;
 
@@ -208,6 +210,38 @@ CREATE TABLE IF NOT EXISTS SuperSummaries (
                  InfrastructureType, ServiceLevelType, ServiceLevel, NodeCount, Processors)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS SuperSummaries_UpdateTimeIdx ON SuperSummaries (UpdateTime);
+
+-- All benchmarks that were in force for jobs with several; the preferred one stands in the job as well. Kept, not
+-- looked up, so that no later change of SpecRecords changes a job.
+CREATE TABLE IF NOT EXISTS JobBenchmarks (
+    MachineNameID INT NOT NULL,
+    LocalJobId VARCHAR(255) NOT NULL,
+    EndTime DATETIME NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE NOCASE NOT NULL,
+    Benchmark DECIMAL(10,3) NOT NULL,
+    PRIMARY KEY (MachineNameID, LocalJobId, EndTime, BenchmarkType)
+) WITHOUT ROWID;
+
+-- Of sums: those benchmarks that all of their jobs have with the same value.
+CREATE TABLE IF NOT EXISTS SuperSummaryBenchmarks (
+    SiteID INT NOT NULL,
+    Month INT NOT NULL,
+    Year INT NOT NULL,
+    GlobalUserNameID INT NOT NULL,
+    VOID INT NOT NULL,
+    VOGroupID INT NOT NULL,
+    VORoleID INT NOT NULL,
+    SubmitHostId INT NOT NULL,
+    InfrastructureType VARCHAR(50) NOT NULL,
+    ServiceLevelType VARCHAR(50) COLLATE NOCASE NOT NULL,
+    ServiceLevel DECIMAL(10,3) NOT NULL,
+    NodeCount INT NOT NULL,
+    Processors INT NOT NULL,
+    BenchmarkType VARCHAR(50) COLLATE NOCASE NOT NULL,
+    Benchmark DECIMAL(10,3) NOT NULL,
+    PRIMARY KEY (SiteID, Month, Year, GlobalUserNameID, VOID, VORoleID, VOGroupID, SubmitHostId,
+                 InfrastructureType, ServiceLevelType, ServiceLevel, NodeCount, Processors, BenchmarkType)
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS LastUpdated (
     UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,

@@ -168,7 +168,7 @@ def test_check_init_check(config: str, capsys: Any) -> None:
     assert apeldb.main(["check", "-c", config]) == 1
     assert "is not a complete client database" in capsys.readouterr().out.replace("does not exist", "")
     assert apeldb.main(["init", "-c", config]) == 0
-    assert "schema client version 1 is in place" in capsys.readouterr().out
+    assert "schema client version 2 is in place" in capsys.readouterr().out
     assert apeldb.main(["init", "-c", config]) == 0
     assert "nothing was changed" in capsys.readouterr().out
     assert apeldb.main(["check", "-c", config]) == 0
