@@ -41,7 +41,7 @@ def shared_files(*folders: str) -> list:
 
 # Python 3.14 has zstd itself; for 3.6 there is no release of the package that notices a cut file.
 ZSTD = ["zstandard>=0.19; python_version>='3.7' and python_version<'3.14'"]
-TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml", "dirq>=1.7", "setuptools", "wheel", *ZSTD]
+TEST = ["pytest>=7.0", "hypothesis>=6.31", "defusedxml", "dirq>=1.7", "PyYAML", "setuptools", "wheel", *ZSTD]
 # For these there are wheels. Elsewhere the extra is empty, and the tests that need it say so.
 FUZZ = ["atheris>=3.0; python_version>='3.11' and python_version<'3.14' and platform_machine=='x86_64'"]
 DOCS = ["mkdocs>=1.5,<2"]

@@ -306,10 +306,10 @@ def _new_rows(view: View, selection: Selection, before: str) -> Condition:
     """Rows written since; with rows that are added up, all those that the sums need."""
     if not (view.by_row and is_added_up(view, selection)):
         return "UpdateTime >= %s", [before]
-    month = "%s, Year, Month" % view.site
+    period = "%s, %s" % (view.site, view.period)
     # Each month once: or else the server may join all new rows of a month to all rows of it.
-    changed = "SELECT DISTINCT %s FROM %s WHERE UpdateTime >= %%s" % (month, view.source)
-    return "(%s) IN (SELECT * FROM (%s) AS Changed)" % (month, changed), [before]
+    changed = "SELECT DISTINCT %s FROM %s WHERE UpdateTime >= %%s" % (period, view.source)
+    return "(%s) IN (SELECT * FROM (%s) AS Changed)" % (period, changed), [before]
 
 
 def _watermark(tx: Any, kind: str) -> Optional[str]:

@@ -4,7 +4,7 @@ from typing import Any, Callable, FrozenSet, List, Mapping, NamedTuple, Optional
 
 from apel.beside import FIELD, OF_SITE_JOBS, OF_SITE_SUMS, Beside
 from apel.db.backend import Expressions
-from apel.messages import FORMATS, XML_WRITERS
+from apel.messages import FORMATS, WRITERS
 from apel.messages.benchmarks import DEFAULT_TYPE
 from apel.records import Record
 from apel.times import DAY, epoch_from_text, month_bounds, month_of, utc_text
@@ -34,7 +34,8 @@ class View(NamedTuple):
     the kind of infrastructure ('' if there is none). vos: whether VOs can be chosen. by_row: whether rows of
     a month are stamped one by one, so that what is added up must be looked for by month. schema: whose it is,
     at the centre. complete: adds what the source lacks to records, by the database. beside: where all
-    benchmarks of its records are kept, for messages that say them.
+    benchmarks of its records are kept, for messages that say them. unsaid: fields that its messages but for
+    usage records don't say. period: the columns that tell apart what is added up of a site.
     """
 
     source: str
@@ -54,13 +55,15 @@ class View(NamedTuple):
     schema: str = "client"
     complete: Optional[Callable[[Any, List[Record]], List[Record]]] = None
     beside: Optional[Beside] = None
+    unsaid: FrozenSet[str] = frozenset()
+    period: str = "Year, Month"
 
     @property
     def record_class(self) -> Type[Record]:
         """What its rows are."""
-        if self.format:
+        if self.format in FORMATS:
             return FORMATS[self.format].record_class
-        return XML_WRITERS[self.ur_format or ""].record_class
+        return WRITERS[self.format or self.ur_format or ""].record_class
 
 
 #: Of sums that have lost their jobs the times don't count, unless there are no others.
@@ -204,6 +207,8 @@ def _unwritten(view: View, selection: Selection) -> FrozenSet[str]:
         unsaid.add("ServiceLevelType")
     if selection.dict_benchmark_type:
         unsaid.discard("ServiceLevelType")
+    if not selection.send_ur:
+        unsaid |= view.unsaid
     return frozenset(unsaid & (names - view.absent))
 
 
@@ -216,7 +221,8 @@ def _added_up(view: View, selection: Selection, names: Sequence[str], where: str
     """A sub-query of one row for all rows that agree in what is not summed."""
     kept = [name for name in names if name not in view.sums and name not in view.absent]
     groups = [_as_said(name, selection) for name in kept]
-    selected = ["%s AS %s" % pair if pair[0] != pair[1] else pair[0] for pair in zip(groups, kept)]
+    named = zip(groups, map(_column, kept))
+    selected = ["%s AS %s" % pair if pair[0] != pair[1] else pair[0] for pair in named]
     selected += ["%s AS %s" % (sum_of, name) for name, sum_of in view.sums.items()]
     inner = "SELECT %s FROM %s%s GROUP BY %s" % (
         ", ".join(selected),
@@ -228,7 +234,11 @@ def _added_up(view: View, selection: Selection, names: Sequence[str], where: str
 
 
 def _columns(view: View, names: Sequence[str]) -> List[str]:
-    return ["NULL" if name in view.absent else "`Group`" if name == "Group" else name for name in names]
+    return ["NULL" if name in view.absent else _column(name) for name in names]
+
+
+def _column(name: str) -> str:
+    return "`Group`" if name == "Group" else name
 
 
 def _as_said(name: str, selection: Selection) -> str:
@@ -237,7 +247,7 @@ def _as_said(name: str, selection: Selection) -> str:
         return _user()
     if name == "ServiceLevelType" and selection.dict_benchmark_type:
         return "CASE WHEN %s IN ('', 'None') THEN '%s' ELSE %s END" % (name, DEFAULT_TYPE, name)
-    return name
+    return _column(name)
 
 
 def _user() -> str:

@@ -71,6 +71,15 @@ def storage(**changes: Any) -> StorageRecord:
     return found.replace(**changes).check()  # type: ignore[return-value]
 
 
+def snapshot(time: str, used: int, name: str = "", **changes: Any) -> StorageRecord:
+    """What a storage system says at a time of the ten minutes before."""
+    end = at(time)
+    plain: Dict[str, Any] = dict.fromkeys(("SubGroup", "Role", "GroupAttributes", "LogicalCapacityUsed"))
+    plain.update(ResourceCapacityAllocated=None, FileCount=None, ResourceCapacityUsed=used)
+    plain.update(RecordId="%s %s" % (time, name), CreateTime=end, StartTime=end - 600, EndTime=end)
+    return storage(**dict(plain, **changes))
+
+
 def star(*records: StorageRecord) -> str:
     """A message of storage records."""
     return message(records, "storage star")

@@ -74,8 +74,8 @@ TABLE = OptionTable(
             "choice",
             "VJobRecords",
             "What is unloaded: VJobRecords, VSummaries (as sites sent them), VSuperSummaries (all sums), "
-            "VNormalisedSummaries, VNormalisedSuperSummaries, VSyncRecords, VCloudRecords, VCloudSummaries "
-            "or VStarRecords.",
+            "VNormalisedSummaries, VNormalisedSuperSummaries, VSyncRecords, VCloudRecords, VCloudSummaries, "
+            "VStarRecords, DaySummaries or MonthSummaries (both of storage).",
             choices=tuple(CENTRE_VIEWS),
         ),
         Option(
@@ -105,8 +105,8 @@ TABLE = OptionTable(
             "send_ur",
             "boolean",
             False,
-            "Whether messages are usage records in XML: CAR for jobs, StAR for storage, which has nothing "
-            "else, and AUR for sums.",
+            "Whether messages are usage records in XML: CAR for jobs, StAR for storage (VStarRecords has "
+            "nothing else, DaySummaries and MonthSummaries have YAML), and AUR for sums.",
         ),
         Option("unloader", "local_jobs", "boolean", True, "Whether what isn't grid work is sent, too."),
         Option("unloader", "withhold_dns", "boolean", False, "Whether users' names are left out."),

@@ -5,7 +5,7 @@ from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Set, Tup
 
 from apel import times
 from apel.errors import RecordError
-from apel.messages import aur, car, star
+from apel.messages import aur, car, star, storage_yaml
 from apel.messages.benchmarks import as_written, written
 from apel.messages.columns import each_once, write_column
 from apel.messages.formats import FORMATS, TextFormat, may_be_left_out
@@ -16,6 +16,8 @@ from apel.records import CloudRecord, Field, Record
 
 #: The formats in XML, by name.
 XML_WRITERS: Dict[str, XmlWriter] = {car.NAME: car.WRITER, star.NAME: star.WRITER, **aur.WRITERS}
+#: And those that are made in the same way.
+WRITERS: Dict[str, XmlWriter] = {**XML_WRITERS, storage_yaml.NAME: storage_yaml.WRITER}
 
 
 def encode(
@@ -25,14 +27,14 @@ def encode(
     now: Optional[int] = None,
     whole_cpu_count: bool = False,
 ) -> str:
-    """The message of these records in one of FORMATS, XML_WRITERS or JSON_FORMATS; these need at least one.
+    """The message of these records in one of FORMATS, WRITERS or JSON_FORMATS; these need at least one.
 
     include_infrastructure_description: for summaries and XML; job records in text always have it.
     whole_cpu_count: write the CPUs of a virtual machine without decimals, as older readers want it.
     Raises RecordError, with the number of the record from 1, for the first that breaks a rule.
     """
     now = times.now() if now is None else now
-    if format in XML_WRITERS:
+    if format in WRITERS:
         return _document(format, records, include_infrastructure_description, now)
     if format in JSON_FORMATS:
         return _json(JSON_FORMATS[format], records, now)
@@ -45,7 +47,7 @@ def encode(
 
 
 def _document(format: str, records: Sequence[Record], with_description: bool, now: int) -> str:
-    writer = XML_WRITERS[format]
+    writer = WRITERS[format]
     _check_class(records, writer.record_class, format)
     texts = _written(records, lambda some: writer.write(some, with_description, now), now)
     return writer.frame.document(texts)
@@ -65,8 +67,8 @@ def _whole_cpus(text: str) -> str:
 
 def join(messages: Sequence[str], format: str) -> str:
     """The records of several messages of one format, each as `encode` or a Rejected has it, in one."""
-    if format in XML_WRITERS:
-        return XML_WRITERS[format].frame.joined(messages)
+    if format in WRITERS:
+        return WRITERS[format].frame.joined(messages)
     if format in JSON_FORMATS:
         return JSON_FORMATS[format].joined(messages)
     header = messages[0].partition("\n")[0]

@@ -116,9 +116,18 @@ def _replace(
     in_month = "SiteID = %s AND Year = %s AND Month = %s"
     wanted = {row[: len(key)] for row in rows}
     of_row = " AND ".join("%s = %%s" % name for name in key)
-    for old in tx.rows("SELECT %s FROM %s WHERE %s" % (", ".join(key), table, in_month), month):
-        if tuple(old) not in wanted:
-            tx.execute("DELETE FROM %s WHERE %s" % (table, of_row), old)
+    gone = [
+        old
+        for old in tx.rows("SELECT %s FROM %s WHERE %s" % (", ".join(key), table, in_month), month)
+        if tuple(old) not in wanted
+    ]
+    for old in gone:
+        tx.execute("DELETE FROM %s WHERE %s" % (table, of_row), old)
+    # The unloader may add up those of a day: without the deleted ones they are other sums.
+    touch = "UPDATE %s SET UpdateTime = CURRENT_TIMESTAMP WHERE StartTime = %%s AND %s" % (table, in_month)
+    if "StartTime" in key:
+        for start in sorted({old[key.index("StartTime")] for old in gone}):
+            tx.execute(touch, (start, *month))
     tx.insert(table, columns, rows, "update")
 
 

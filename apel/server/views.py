@@ -1,11 +1,13 @@
 """What the centre can unload: each view with its message formats (messages.md 6 of the incumbent's facts)."""
 
+import hashlib
 from typing import Any, Dict, List
 
 from apel.beside import JOB_NAMES, LEVEL, SUM_NAMES, Beside
 from apel.db.tables import BY_BENCHMARK, JOB_KEY, NORMALISED_BY_BENCHMARK, NORMALISED_KEY
 from apel.db.tables import SUMMARY_KEY as SUMMARY_COLUMNS
 from apel.records import Record
+from apel.times import utc_text
 from apel.views import SITE_VIEWS, SUMMARY_KEY, SUMMARY_SUMS, View
 
 NORMALISED_SUMS = dict(
@@ -38,6 +40,21 @@ OF_NORMALISED = Beside(
     DURATIONS,
 )
 
+STORAGE_NAMES = (
+    *("Site", "StorageSystem", "StorageShare", "StorageMedia", "DirectoryPath", "Group", "SubGroup", "Role"),
+)
+STORAGE_SUMS = {
+    "CreateTime": "MAX(CreateTime)",
+    "EndTime": "MAX(EndTime)",
+    **{
+        name: "SUM(%s)" % name
+        for name in (
+            *("FileCount", "ResourceCapacityUsed", "LogicalCapacityUsed"),
+            "ResourceCapacityAllocated",
+        )
+    },
+}
+
 
 def with_group_attributes(db: Any, records: List[Record]) -> List[Record]:
     """Storage records with what else is known of their groups."""
@@ -54,6 +71,41 @@ def with_group_attributes(db: Any, records: List[Record]) -> List[Record]:
         record.replace(GroupAttributes=tuple(found[record[0]])) if record[0] in found else record
         for record in records
     ]
+
+
+def of_days(db: Any, records: List[Record]) -> List[Record]:
+    """Levels of storage as records: with an id of what they are about, the same whenever they are sent."""
+    return [record.replace(RecordId=_record_id(record, "YYYY-MM-DD")) for record in records]
+
+
+def of_months(db: Any, records: List[Record]) -> List[Record]:
+    """The same of months."""
+    return [record.replace(RecordId=_record_id(record, "YYYY-MM")) for record in records]
+
+
+def _record_id(record: Any, form: str) -> str:
+    about = [getattr(record, name) for name in STORAGE_NAMES]
+    digest = hashlib.sha256("\n".join(map(str, about)).encode("utf-8")).hexdigest()
+    return "summary/%s/%s" % (utc_text(record.StartTime)[: len(form)], digest)
+
+
+def _storage(source: str, table: str, **more: Any) -> View:
+    """Levels of storage; what StAR has besides is not said of them."""
+    absent = ("RecordId", "StorageClass", "LocalUser", "LocalGroup", "UserIdentity")
+    return View(
+        source,
+        "storage yaml",
+        None,
+        table,
+        (*STORAGE_NAMES, "StartTime"),
+        absent=frozenset(absent),
+        ur_format="storage star",
+        grid="",
+        vos=False,
+        by_row=True,
+        schema="storage",
+        **more,
+    )
 
 
 def _normalised(source: str, table: str, **more: Any) -> View:
@@ -146,4 +198,15 @@ CENTRE_VIEWS: Dict[str, View] = {
         schema="storage",
         complete=with_group_attributes,
     ),
+    # The draft knows no subgroups and roles.
+    "DaySummaries": _storage(
+        "DaySummaries",
+        "StorageDaySummaries",
+        sums=STORAGE_SUMS,
+        time="StartTime",
+        unsaid=frozenset(["SubGroup", "Role"]),
+        period="StartTime",
+        complete=of_days,
+    ),
+    "MonthSummaries": _storage("MonthSummaries", "StorageMonthSummaries", complete=of_months),
 }

@@ -5,7 +5,7 @@ import random
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
-from central_records import at, star, storage
+from central_records import at, snapshot, star
 from centre import Centre, Installation
 
 from apel.records import StorageRecord
@@ -36,15 +36,6 @@ def installed(centre: Centre, tmp_path: Any, request: Any) -> Installation:
     else:
         options = request.getfixturevalue("mariadb").options_for(backend.database)  # type: ignore[attr-defined]
     return Installation(tmp_path, dict(options, type="storage"))
-
-
-def snapshot(time: str, used: int, name: str = "", **changes: Any) -> StorageRecord:
-    """What a storage system says at a time of the ten minutes before."""
-    end = at(time)
-    plain: Dict[str, Any] = dict.fromkeys(("SubGroup", "Role", "GroupAttributes", "LogicalCapacityUsed"))
-    plain.update(ResourceCapacityAllocated=None, FileCount=None, ResourceCapacityUsed=used)
-    plain.update(RecordId="%s %s" % (time, name), CreateTime=end, StartTime=end - 600, EndTime=end)
-    return storage(**dict(plain, **changes))
 
 
 def summarise(centre: Centre) -> int:

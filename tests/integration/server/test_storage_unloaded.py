@@ -1,0 +1,147 @@
+"""Levels of storage for others: as YAML and as StAR, what is new, and what another centre makes of it."""
+
+from typing import Any, Iterator, List, Sequence
+
+import pytest
+import yaml
+from central_records import at, snapshot, star
+from portal import Portal, new_portal, records
+
+from apel import unloader
+from apel.server.summarise import STORAGE, Summariser
+from servers.databases import BACKENDS
+
+DAYS, MONTHS = {"table_name": "DaySummaries"}, {"table_name": "MonthSummaries"}
+LEVELS = ("StorageDaySummaries", "StorageMonthSummaries")
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: Any) -> None:
+    """Rows of this very second are aged instead."""
+    monkeypatch.setattr(unloader, "WAITS_FOR_A_QUIET_SECOND", 0)
+
+
+@pytest.fixture(params=BACKENDS)
+def portal(request: Any, tmp_path: Any) -> Iterator[Portal]:
+    """On each back end in turn."""
+    server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
+    yield from new_portal(tmp_path, server)
+
+
+def load(portal: Portal, *snapshots: Any) -> None:
+    portal.centre.load(star(*snapshots))
+    assert portal.centre.rejected() == []
+    Summariser(portal.centre.db, sums=STORAGE).run()
+
+
+def documents(messages: Sequence[str]) -> List[Any]:
+    """The documents of messages in YAML, but for those that say the type."""
+    streams = [list(yaml.safe_load_all(text)) for text in messages]
+    assert all(first == {"type": "StorageRecord"} for first, *_ in streams)
+    return sorted(
+        (one for _, *rest in streams for one in rest), key=lambda one: (one["Group"], one["EndTime"])
+    )
+
+
+def test_days_as_yaml_are_added_up_over_what_the_draft_does_not_say(portal: Portal) -> None:
+    """Rows that differ in subgroup or role alone have one key for its receivers."""
+    time = "2026-10-02 18:00:00"
+    load(
+        portal,
+        snapshot(time, 5, FileCount=2),
+        snapshot("2026-10-02 19:00:00", 7, "p", Role="production"),
+        snapshot(time, 9, "cms", Group="cms"),
+    )
+    (atlas, cms) = documents(portal.run(**DAYS))
+    assert (atlas["Group"], atlas["ResourceCapacityUsed"], atlas["FileCount"]) == ("atlas", 12, 2)
+    assert (atlas["EndTime"], atlas["Month"], atlas["Year"]) == ("2026-10-02T19:00:00Z", "10", "2026")
+    assert (cms["Group"], cms["ResourceCapacityUsed"], cms["FileCount"]) == ("cms", 9, None)
+    assert "Role" not in atlas
+    assert len(records(portal.run(**DAYS, interval="all", send_ur="true"))) == 3
+
+
+def test_months_as_yaml_say_averages_by_subgroup_and_role(portal: Portal) -> None:
+    load(
+        portal, snapshot("2026-10-02 18:00:00", 4), snapshot("2026-10-03 18:00:00", 8, "p", Role="production")
+    )
+    load(portal, snapshot("2026-10-03 18:00:00", 6))
+    found = {one.get("Role"): one["ResourceCapacityUsed"] for one in documents(portal.run(**MONTHS))}
+    assert found == {None: 5, "production": 8}
+
+
+def test_latest_sends_only_days_that_changed(portal: Portal) -> None:
+    """C6: a day is new when its value is another one, and when a part of it is gone."""
+    load(portal, *(snapshot("2026-10-%02d 18:00:00" % day, day) for day in range(1, 6)))
+    load(portal, snapshot("2026-10-05 18:00:00", 50, "p", Role="production"))
+    portal.age(*LEVELS)
+    assert [one["ResourceCapacityUsed"] for one in documents(portal.run(**DAYS))] == [1, 2, 3, 4, 55]
+    assert portal.run(**DAYS) == []
+    load(portal, snapshot("2026-10-06 18:00:00", 6), snapshot("2026-10-02 20:00:00", 20))
+    assert [one["ResourceCapacityUsed"] for one in documents(portal.run(**DAYS))] == [20, 6]
+    portal.age(*LEVELS)
+    assert portal.run(**DAYS) == []
+    portal.centre.execute("DELETE FROM StarRecords WHERE ResourceCapacityUsed = 50")
+    summariser = Summariser(portal.centre.db, sums=STORAGE)
+    summariser.mark(summariser.all_months())
+    summariser.run()
+    assert [one["ResourceCapacityUsed"] for one in documents(portal.run(**DAYS))] == [5]
+    (month,) = documents(portal.run(**MONTHS))
+    assert month["ResourceCapacityUsed"] == 7  # 1, 20, 3, 4, 5 and 6 on six days: 6.5
+
+
+def test_days_as_star_give_another_centre_the_same_days_and_months(portal: Portal) -> None:
+    load(
+        portal,
+        snapshot("2026-10-01 18:00:00", 5, FileCount=3, LogicalCapacityUsed=2),
+        snapshot("2026-10-02 23:59:59", 6, SubGroup="/atlas/uk", Role="production"),
+        snapshot("2026-10-31 23:00:00", 7, StartTime=at("2026-10-30")),
+        *(snapshot("2026-10-03 18:00:00", 8, name, LocalUser=name) for name in "ab"),
+    )
+    columns = (
+        "Site, StorageSystem, StorageShare, StorageMedia, DirectoryPath, `Group`, SubGroup, Role, EndTime,"
+        " Month, Year, FileCount, ResourceCapacityUsed, LogicalCapacityUsed, ResourceCapacityAllocated"
+    )
+    levels = [sorted(map(str, portal.centre.rows("SELECT %s FROM %s" % (columns, view))))
+              for view in ("DaySummaries", "MonthSummaries")]  # fmt: skip
+    sent = portal.run(**DAYS, send_ur="true")
+    again = portal.run(**DAYS, send_ur="true", interval="all")
+    assert [one.RecordId for one in records(sent)] == [one.RecordId for one in records(again)]
+    for table in ("StarRecords", "StarHistory", "GroupAttributes", *LEVELS, "StorageMonths"):
+        portal.centre.execute("DELETE FROM " + table)
+    for messages in (sent, again):
+        portal.centre.load(*messages)
+        Summariser(portal.centre.db, sums=STORAGE).run()
+        assert levels == [
+            sorted(map(str, portal.centre.rows("SELECT %s FROM %s" % (columns, view))))
+            for view in ("DaySummaries", "MonthSummaries")
+        ]
+    assert portal.centre.rejected() == []
+
+
+def test_months_as_star_have_ids_of_their_own(portal: Portal) -> None:
+    load(portal, snapshot("2026-10-01 18:00:00", 4), snapshot("2026-10-20 18:00:00", 5))
+    (month,) = records(portal.run(**MONTHS, send_ur="true"))
+    first, _ = records(portal.run(**DAYS, send_ur="true"))
+    assert month.ResourceCapacityUsed == 5 and month.RecordId.startswith("summary/2026-10/")
+    assert first.RecordId.startswith("summary/2026-10-01/")
+    assert first.RecordId.split("/")[-1] == month.RecordId.split("/")[-1]
+
+
+def test_republish_of_storage_by_site_and_month(portal: Portal) -> None:
+    days = ("2026-09-30", "2026-10-01", "2026-10-31", "2026-11-01")
+    load(portal, *(snapshot(day + " 18:00:00", 1) for day in days))
+    load(portal, snapshot("2026-10-05 18:00:00", 2, Site="OTHER"))
+    words = ["republish", "--month", "2026-10", "--site", "EXAMPLE-NORTH"]
+    assert [one["EndTime"][:10] for one in documents(portal.run(words, **DAYS))] == [
+        "2026-10-01",
+        "2026-10-31",
+    ]
+    assert [one["Month"] for one in documents(portal.run(words, **MONTHS))] == ["10"]
+    options = {"interval": "gap", "gap_start": "2026-10-05", "gap_end": "2026-10-31"}
+    found = documents(portal.run(**DAYS, **options))
+    assert [one["Site"] for one in found] == ["OTHER", "EXAMPLE-NORTH"]
+
+
+def test_other_forms_of_levels_are_errors_of_configuration(portal: Portal) -> None:
+    assert portal.fails(**DAYS, dict_benchmark_type="true") == 2
+    assert portal.fails(**DAYS, include_vos="atlas") == 2
