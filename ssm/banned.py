@@ -18,7 +18,7 @@ class BannedSigners:
 
     def __init__(self, path: str, most_kept: int) -> None:
         """`most_kept`: how many of their messages are kept in a day."""
-        self.names = DnList(path, may_be_empty=True)
+        self.names = DnList(path, of_banned=True)
         self.most_kept = most_kept
         self.dropped = 0
         self._kept = 0

@@ -118,20 +118,21 @@ def _escape(value: bytes) -> str:
     return "".join(chr(byte) if 0x20 <= byte <= 0x7E else "\\x%02X" % byte for byte in value)
 
 
-def from_commas(text: str) -> Optional[str]:
-    """The slash form of a name that is written with commas, in either order; None if it can't be told.
+def from_commas(text: str) -> List[str]:
+    """The slash forms that a name which is written with commas may have; none if it is no name.
 
     RFC 2253 begins with the last part of the certificate, `openssl x509 -subject` with the first: where the
-    country or the domain stands says which it is.
+    country or the domain stands says which it is. Where that is at neither end, or at both, it may be either.
     """
     parts = _comma_parts(text)
     if parts is None:
-        return None
+        return []
     top = [kind in TOP_TYPES for kind, _ in (parts[0], parts[-1])]
-    if top[0] == top[1] and len(parts) > 1:
-        return None
-    ordered = parts if top[0] else parts[::-1]
-    return "".join("/%s=%s" % (kind, _escape(value)) for kind, value in ordered)
+    orders = [parts, parts[::-1]]
+    if top[0] != top[1]:
+        orders = orders[:1] if top[0] else orders[1:]
+    forms = ["".join("/%s=%s" % (kind, _escape(value)) for kind, value in order) for order in orders]
+    return list(dict.fromkeys(forms))
 
 
 def _comma_parts(text: str) -> Optional[List[Tuple[str, bytes]]]:

@@ -29,10 +29,13 @@ class DnList:
     last good list in force, with a warning.
     """
 
-    def __init__(self, path: str, may_be_empty: bool = False) -> None:
-        """Raises ConfigError if there is no name to begin with, unless the list (and its file) may lack."""
+    def __init__(self, path: str, of_banned: bool = False) -> None:
+        """Raises ConfigError if there is no name to begin with; of banned ones, list and file may lack.
+
+        On that, a name that may be read in two ways counts as both; on others it is left out.
+        """
         self.path = path
-        self.may_be_empty = may_be_empty
+        self.of_banned = of_banned
         self._state: FileState = None
         self._pending: Tuple[FileState, float] = (None, 0.0)
         self._next_look = 0.0
@@ -64,11 +67,11 @@ class DnList:
         if unchanged_for < SETTLED_SECONDS:
             return
         try:
-            read = _read(self.path)
+            read = _read(self.path, self.of_banned)
         except OSError as err:
             self._keep(state, "can't be read (%s)" % err.strerror)
             return
-        if not read.names and not self.may_be_empty:
+        if not read.names and not self.of_banned:
             self._keep(state, "holds no name")
         elif read.finished or unchanged_for >= UNFINISHED_SECONDS:
             log.info("DN list %s: %d names (%d before)", self.path, len(read.names), len(self._names))
@@ -87,13 +90,13 @@ class DnList:
     def _load_first(self) -> None:
         self._state = file_state(self.path)
         try:
-            read = _read(self.path)
+            read = _read(self.path, self.of_banned)
         except OSError as err:
             # A list that there is, but not for us, must not count as none: it may be of who is banned.
-            if self.may_be_empty and isinstance(err, FileNotFoundError) and not os.path.islink(self.path):
+            if self.of_banned and isinstance(err, FileNotFoundError) and not os.path.islink(self.path):
                 return
             raise ConfigError("Cannot read the DN file %s: %s" % (self.path, err.strerror)) from err
-        if not read.names and not self.may_be_empty:
+        if not read.names and not self.of_banned:
             raise ConfigError(
                 "No valid DN in %s: no message could be accepted. "
                 "Write one name a line, like /C=UK/O=Org/CN=host" % self.path
@@ -101,16 +104,27 @@ class DnList:
         self._names = read.names
 
 
-def _read(path: str) -> _Read:
+def _read(path: str, of_banned: bool) -> _Read:
     # Some editors begin a file with a mark of its encoding, which is no part of its first name.
     with open(path, encoding="utf-8-sig", errors="replace") as stream:
         text = stream.read()
     names: List[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
-        name = canonical(line) if line.startswith("/") else from_commas(line)
-        if name is not None:
-            names.append(name)
-        elif line and not line.startswith("#"):
-            log.warning("%s line %d is no DN (like /C=UK/O=Org/CN=host): %s", path, number, line[:100])
+        forms = [canonical(line)] if line.startswith("/") else from_commas(line)
+        if len(forms) == 1 or of_banned:
+            names += forms
+        if line and not line.startswith("#") and len(forms) != 1:
+            _warn("%s line %d" % (path, number), line[:100], forms, of_banned)
     return _Read(frozenset(names), text.endswith("\n"))
+
+
+def _warn(where: str, line: str, forms: List[str], of_banned: bool) -> None:
+    if forms:
+        effect = "it bans both" if of_banned else "it lets nobody in"
+        log.warning(
+            "%s may mean %s: %s. Write the one that is meant: %s", where, " or ".join(forms), effect, line
+        )
+    else:
+        effect = "it bans nobody" if of_banned else "it lets nobody in"
+        log.warning("%s is no DN (like /C=UK/O=Org/CN=host): %s: %s", where, effect, line)

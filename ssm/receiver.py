@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 from apelcommon.backoff import Backoff
 from apelcommon.daemon import notify, wait_and_beat
-from apelcommon.errors import Transient
+from apelcommon.errors import ConfigError, Transient
 from ssm import smime
 from ssm.banned import BannedSigners
 from ssm.broker import DIRECTORY
@@ -176,15 +176,16 @@ def receive(
     stop: Any,
     idle: Optional[float] = None,
     keys: Optional[Keys] = None,
+    banned: Optional[BannedSigners] = None,
 ) -> Received:
     """Receive as receiver.cfg says until `stop`, reconnecting for ever.
 
-    `names` are the signers to accept, `keys` as of `load_keys` (which is asked if there are none). With
-    `idle`, ends when no message came for that many seconds, and doesn't try again: only then Transient is
-    raised. Raises ConfigError, SigningError.
+    `names` are the signers to accept, `keys` as of `load_keys`, `banned` as of `load_banned` (which are asked
+    if there are none). With `idle`, ends when no message came for that many seconds, and doesn't try again:
+    only then Transient is raised. Raises ConfigError, SigningError.
     """
     check_receiver(settings)
-    receiver = make_receiver(settings, names, keys or load_keys(settings))
+    receiver = make_receiver(settings, names, keys or load_keys(settings), banned)
     transport = open_transport(settings.receiver.protocol, settings)
     loop = _Loop(receiver, transport, stop, idle)
     try:
@@ -201,19 +202,33 @@ def receive(
     return receiver.result()
 
 
-def make_receiver(settings: Any, names: DnList, keys: Keys) -> Receiver:
+def make_receiver(
+    settings: Any, names: DnList, keys: Keys, banned: Optional[BannedSigners] = None
+) -> Receiver:
     """The receiver that receiver.cfg describes. Raises ConfigError, StorageError."""
     own = settings.certificates
     trust = TrustStore(own.capath, own.check_crls, own.allow_proxies)
     figures = ReceiverFigures(settings, REASONS.values())
-    receiver = Receiver(settings.messaging.path, trust, names, keys, load_banned(settings), figures)
+    banned = load_banned(settings, banned)
+    receiver = Receiver(settings.messaging.path, trust, names, keys, banned, figures)
     receiver.cap = RejectCap(receiver.reject, settings.reject.max_mb, settings.reject.max_days)
     return receiver
 
 
-def load_banned(settings: Any) -> BannedSigners:
-    """The banned signers of [auth]. Raises ConfigError if there is a file that can't be read."""
-    return BannedSigners(settings.auth.banned_dns, settings.auth.banned_kept)
+def load_banned(settings: Any, before: Optional[BannedSigners] = None) -> BannedSigners:
+    """The banned signers of [auth]. Raises ConfigError if there is a file that can't be read.
+
+    `before`: those that were in force, whose last good list must not be lost with its file.
+    """
+    own = settings.auth
+    if before is not None and before.names.path == own.banned_dns:
+        before.most_kept = own.banned_kept
+        return before
+    if before is not None and len(before.names) and not os.path.lexists(own.banned_dns):
+        raise ConfigError(
+            "[auth] banned-dns: there is no %s, and %d are banned." % (own.banned_dns, len(before.names))
+        )
+    return BannedSigners(own.banned_dns, own.banned_kept)
 
 
 def load_keys(settings: Any) -> Keys:
@@ -249,10 +264,16 @@ class _Loop:
             try:
                 self.run_once()
             except TransportError as err:
-                wait = self.backoff.next()
-                log.warning("%s Trying again in %.0f seconds.", err, wait)
-                self._pause(wait)
+                self._after(str(err))
+            except Exception as err:  # the edge: no answer of another service may end a daemon
+                log.exception("The connection failed in a way that should not be possible")
+                self._after("%s: %s." % (type(err).__name__, err))
         notify("STOPPING=1")
+
+    def _after(self, trouble: str) -> None:
+        wait = self.backoff.next()
+        log.warning("%s Trying again in %.0f seconds.", trouble, wait)
+        self._pause(wait)
 
     def run_once(self) -> None:
         """Connect, and pump until idle or asked to stop. Raises TransportError."""

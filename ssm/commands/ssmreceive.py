@@ -11,6 +11,7 @@ from apelcommon.command import main as run_command
 from apelcommon.config import Settings
 from apelcommon.daemon import Hangup, PidFile, go_background, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError
+from ssm.banned import BannedSigners
 from ssm.commands.checking import receiver_checks, refuse_connect_alone, say
 from ssm.dnlist import DnList
 from ssm.errors import SigningError, StorageError
@@ -116,27 +117,30 @@ class ReceiveCommand(Command):
 
     def _receive(self, settings: Settings, names: DnList, keys: Keys, args: argparse.Namespace) -> int:
         hangup = Hangup()
+        banned = load_banned(settings)
         with stop_signals(hangup.came) as stop:
             hangup.stop = stop
             while True:
-                done = receive(settings, names, stop, args.timeout if args.once else None, keys)
+                done = receive(settings, names, stop, args.timeout if args.once else None, keys, banned)
                 log.info("Messages: %d stored, %d rejected.", done.accepted, done.rejected)
                 if not hangup.taken() or not stop.resume():
                     return EXIT_DONE
-                settings, keys = self._read_again(settings, keys, args)
+                settings, keys, banned = self._read_again(settings, keys, banned, args)
 
-    def _read_again(self, settings: Settings, keys: Keys, args: argparse.Namespace) -> Tuple[Settings, Keys]:
+    def _read_again(
+        self, settings: Settings, keys: Keys, banned: BannedSigners, args: argparse.Namespace
+    ) -> Tuple[Settings, Keys, BannedSigners]:
         try:
             changed = self.settings(args)
             check_receiver(changed)
             make_queues(changed.messaging.path)
-            load_banned(changed)
             changed_keys = load_keys(changed)
+            changed_banned = load_banned(changed, banned)
         except (ConfigError, StorageError, SigningError) as err:
             log.error("The changed configuration is wrong, the old one stays in force: %s", err)
-            return settings, keys
+            return settings, keys, banned
         log.info("Configuration read again.")
-        return changed, changed_keys
+        return changed, changed_keys, changed_banned
 
     def _check(self, args: argparse.Namespace) -> int:
         settings = RECEIVER.read(args.config)

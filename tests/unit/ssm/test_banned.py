@@ -5,9 +5,10 @@ import os
 import pytest
 
 import ssm.banned
+from apelcommon.errors import ConfigError
 from ssm.banned import BannedSigners
 from ssm.dnlist import DnList
-from ssm.receiver import Receiver, receive
+from ssm.receiver import Receiver, load_banned, receive
 from ssm.transport import Delivery
 
 
@@ -108,3 +109,39 @@ def test_ban_holds_however_it_is_written(another_host, spelling, tmp_path):
 
 def parts(dn):
     return [part.split("=", 1) for part in dn.split("/")[1:]]
+
+
+def test_ban_of_a_name_that_may_begin_at_either_end(tmp_path, caplog):
+    """S15: no country, no domain: both that it may be are banned, rather than nobody."""
+    banned = tmp_path / "banned"
+    banned.write_text("CN=host.example.org,O=eScience\n/O=Other/CN=plain\nrubbish\n")
+    found = BannedSigners(str(banned), 3)
+    assert "/O=eScience/CN=host.example.org" in found and "/CN=host.example.org/O=eScience" in found
+    assert "/O=Other/CN=plain" in found and len(found.names) == 3
+    assert "it bans both" in caplog.text and "line 3 is no DN" in caplog.text and "bans nobody" in caplog.text
+
+
+def test_name_that_may_begin_at_either_end_lets_nobody_in(tmp_path, caplog):
+    """S15: on the list of those who may send, only what is clear counts."""
+    allowed = tmp_path / "dns"
+    allowed.write_text("CN=host.example.org,O=eScience\n/O=Other/CN=plain\n")
+    assert list(DnList(str(allowed))._names) == ["/O=Other/CN=plain"]
+    assert "it lets nobody in" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["the same", "another"])
+def test_hangup_while_the_banned_list_is_gone_bans_on(
+    receiver_settings, banned_file, another_host, tmp_path, path
+):
+    """S11, S12: the last good list stays in force, with the caps of the new configuration."""
+    receiver_settings.auth.banned_dns = banned_file
+    before = load_banned(receiver_settings)
+    os.unlink(banned_file)
+    receiver_settings.auth.banned_kept = 77
+    if path == "another":
+        receiver_settings.auth.banned_dns = str(tmp_path / "elsewhere")
+        with pytest.raises(ConfigError, match="there is no .*elsewhere, and 1 are banned"):
+            load_banned(receiver_settings, before)
+        return
+    after = load_banned(receiver_settings, before)
+    assert another_host.dn in after and after.most_kept == 77

@@ -165,13 +165,27 @@ def test_name_with_commas_is_the_same_name(rdns, option):
         stdout=subprocess.PIPE,
     ).stdout.decode()
     parsed = asn1_x509.Certificate.load(made.public_bytes(serialization.Encoding.DER))
-    assert from_commas(shown.split("=", 1)[1].strip(" \n")) == distinguished_name(parsed.subject)
+    assert from_commas(shown.split("=", 1)[1].strip(" \n")) == [distinguished_name(parsed.subject)]
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "host.example.org", "CN=a,O=b", "C=UK,CN=a,C=UK", "XYZ=a,C=UK", 'C=UK,CN="a', "C=UK,CN=a\\"],
+    ["", "host.example.org", "XYZ=a,C=UK", 'C=UK,CN="a', "C=UK,CN=a\\"],
 )
-def test_name_that_can_not_be_told_is_none(text):
-    """S15: which end comes first, or what a part is, must be clear."""
-    assert from_commas(text) is None
+def test_text_that_is_no_name_is_none(text):
+    """S15: what a part is must be clear."""
+    assert from_commas(text) == []
+
+
+@pytest.mark.parametrize(
+    "text, forms",
+    [
+        ("CN=a,O=b", ["/CN=a/O=b", "/O=b/CN=a"]),
+        ("C=UK,CN=a,DC=org", ["/C=UK/CN=a/DC=org", "/DC=org/CN=a/C=UK"]),
+        ("C=UK,CN=a,C=UK", ["/C=UK/CN=a/C=UK"]),
+        ("CN=a", ["/CN=a"]),
+    ],
+)
+def test_name_that_may_begin_at_either_end_has_two_forms(text, forms):
+    """S15: for a ban both count."""
+    assert from_commas(text) == forms

@@ -64,7 +64,7 @@ def test_names_with_commas_are_the_same_names(tmp_path):
 def test_list_that_may_be_empty(tmp_path, clock):
     """S12: nobody is banned until somebody is; a list that goes leaves the last one in force."""
     path = tmp_path / "banned"
-    names = DnList(str(path), may_be_empty=True)
+    names = DnList(str(path), of_banned=True)
     assert A not in names
     write(path, A + "\n")
     settle(names, clock)
@@ -75,21 +75,21 @@ def test_list_that_may_be_empty(tmp_path, clock):
     write(path, "# nobody\n")
     settle(names, clock)
     assert A not in names
-    assert len(DnList(str(path), may_be_empty=True)) == 0
+    assert len(DnList(str(path), of_banned=True)) == 0
     path.unlink()
     path.mkdir()
     with pytest.raises(ConfigError, match="Cannot read"):
-        DnList(str(path), may_be_empty=True)
+        DnList(str(path), of_banned=True)
 
 
 def test_list_that_is_out_of_reach_is_not_an_empty_one(tmp_path):
     """S12: a link into a file system that is not mounted, or a file in a folder that is not ours to enter."""
     os.symlink(str(tmp_path / "unmounted" / "banned"), str(tmp_path / "banned"))
     with pytest.raises(ConfigError, match="Cannot read"):
-        DnList(str(tmp_path / "banned"), may_be_empty=True)
+        DnList(str(tmp_path / "banned"), of_banned=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="Cannot read"):
-        DnList(str(tmp_path / "file" / "banned"), may_be_empty=True)
+        DnList(str(tmp_path / "file" / "banned"), of_banned=True)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "host.example.org\n"])

@@ -326,7 +326,7 @@ def test_told_to_end_while_it_reads_its_configuration_again(receiver_cfg, dns, m
     """SIGTERM that comes between a SIGHUP and its effect (a good-bye to the broker takes seconds) counts."""
     turns = []
 
-    def receive(settings, names, stop, idle, keys):
+    def receive(settings, names, stop, idle, keys, banned):
         turns.append(stop.is_set())
         if len(turns) == 1:
             os.kill(os.getpid(), signal.SIGHUP)
@@ -343,7 +343,7 @@ def test_hangups_in_a_row_do_not_kill(receiver_cfg, dns, monkeypatch):
     """Two logs with one rotation script: the second SIGHUP comes while the files are read again."""
     turns = []
 
-    def receive(settings, names, stop, idle, keys):
+    def receive(settings, names, stop, idle, keys, banned):
         turns.append(stop.is_set())
         os.kill(os.getpid(), signal.SIGHUP if len(turns) < 3 else signal.SIGTERM)
         assert stop.wait(5)
