@@ -65,7 +65,11 @@ class Ends:
             return self.send(**changes)
 
     def receive(self, idle=1.0, **changes):
-        return receive(self.receiver(**changes), DnList(self.dns), Stop(), idle)
+        return receive(self.receiver(**changes), self.names(), Stop(), idle)
+
+    def names(self):
+        """Whose messages are accepted."""
+        return DnList(self.dns)
 
     def fill(self, count, size=200):
         texts = ["message %d of %d é\n%s" % (next(numbers), count, "x" * size) for _ in range(count)]

@@ -3,7 +3,8 @@
 A subscription is a position in a row of messages. A pull gives those after it, and gives them again until one
 of them is acknowledged, and with it all before it; an acknowledgement counts once, and only within the
 subscription's deadline. So each batch is acknowledged once, as far as it is stored, when it is done or the
-deadline draws near; what was not acknowledged comes again with the next pull.
+deadline draws near; what was not acknowledged comes again with the next pull. What is stored but could not be
+acknowledged is known when it comes again: it is not stored twice, only acknowledged once more.
 """
 
 import base64
@@ -11,8 +12,9 @@ import binascii
 import collections
 import contextlib
 import logging
+import re
 import time
-from typing import Any, Deque, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ssm.broker import AMS, DEFAULT_PORTS, broker_addresses
 from ssm.errors import TooLarge, TransportError
@@ -25,8 +27,25 @@ MOST_REQUEST = 1000000
 ATTRIBUTES_BYTES = 200
 DEFAULT_DEADLINE, MOST_DEADLINE = 10, 600
 PAUSE_SECONDS = 0.5
+NO_RIGHT = (
+    "%s %d messages are stored and not acknowledged: AMS gives them again and again, and no others. They are"
+    " not stored twice while this receiver runs. Have the owner of the subscription %s give us the right to"
+    " consume from it (pull and acknowledge)."
+)
+
+#: The longest id of a message that is taken as it is.
+MOST_ID = 255
+NOT_PRINTABLE = re.compile("[^ -~]")
 
 Entry = Tuple[str, Dict[str, Any]]
+
+
+class Ticket(NamedTuple):
+    """What acknowledges a message, and all before it; with what tells it from another of that place."""
+
+    id: str
+    message: str
+    published: str
 
 
 class AmsTransport(Transport):
@@ -46,7 +65,8 @@ class AmsTransport(Transport):
         self._batch_bytes = 0
         self._confirmed: List[str] = []
         self._waiting: Deque[Delivery] = collections.deque()
-        self._done = ""  # the last of this batch that is stored
+        self._done: Optional[Ticket] = None  # the last of this batch that is stored
+        self._stored: Set[Ticket] = set()  # what AMS does not know of
         self._pulled = 0.0
         self._deadline = 0.0
         self._failing = False
@@ -140,13 +160,15 @@ class AmsTransport(Transport):
             self._agree_on_deadline()
         end = time.monotonic() + timeout
         while True:
-            if self._waiting and self._done and self._is_late():
+            if self._waiting and self._done is not None and self._is_late():
                 log.info("Storing takes long: %d messages are left for the next pull.", len(self._waiting))
                 self._waiting.clear()
             if self._waiting:
                 return self._waiting.popleft()
             self._acknowledge_batch()
             self._pull()
+            if not self._waiting:
+                self._acknowledge_batch()
             remaining = end - time.monotonic()
             if not self._waiting:
                 if remaining <= 0:
@@ -166,25 +188,37 @@ class AmsTransport(Transport):
             raise AmsUnreachable("AMS answers a pull with %.200r." % answer)
         for item in received:
             if isinstance(item, dict) and isinstance(item.get("ackId"), str):
-                self._waiting.append(_delivery(item))
+                self._take(_delivery(item))
             else:
                 log.error("AMS gives what can't be acknowledged: %.200r. Passed over.", item)
+
+    def _take(self, delivery: Delivery) -> None:
+        if delivery.token not in self._stored or self._waiting:
+            self._waiting.append(delivery)
+        else:
+            log.debug("Message %s is stored already, and to be acknowledged again", delivery.id)
+            self._done = delivery.token
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Note that a message, and so all before it, is stored; AMS hears of it at the end of the batch."""
         self._done = delivery.token
+        self._stored.add(delivery.token)
 
     def _acknowledge_batch(self) -> None:
-        done, self._done = self._done, ""
-        if not done:
+        done, self._done = self._done, None
+        if done is None:
             return
         try:
-            self._post("subscriptions/%s:acknowledge" % self.destination, {"ackIds": [done]})
+            self._post("subscriptions/%s:acknowledge" % self.destination, {"ackIds": [done.id]})
             self.most_pulled = min(self.prefetch, self.most_pulled + 1)
+            self._stored.clear()
         except AmsRefused as err:
-            if err.status not in (400, 408):
+            if err.status in (400, 408):
+                self._refused_acknowledgement(err)
+            elif err.status in (401, 403, 404):
+                raise AmsRefused(NO_RIGHT % (err, len(self._stored), self.destination), err.status) from err
+            else:
                 raise
-            self._refused_acknowledgement(err)
 
     def _refused_acknowledgement(self, err: AmsRefused) -> None:
         """What was stored comes again: the deadline was over, or somebody else uses the subscription."""
@@ -203,8 +237,11 @@ class AmsTransport(Transport):
         try:
             answer = self._api.get("subscriptions/%s" % self.destination)
             self._deadline = float(answer.get("ackDeadlineSeconds") or DEFAULT_DEADLINE)
-        except (AmsRefused, TypeError, ValueError) as err:
+        except (AmsRefused, TypeError, ValueError, OverflowError) as err:
             log.debug("The deadline of %s is not told: %s", self.destination, err)
+            self._deadline = float(DEFAULT_DEADLINE)
+        if not 0 < self._deadline <= MOST_DEADLINE:
+            log.warning("AMS tells a deadline of %s s: 10 s are assumed.", self._deadline)
             self._deadline = float(DEFAULT_DEADLINE)
         if self.wanted_deadline > self._deadline:
             self._set_deadline(self.wanted_deadline)
@@ -243,12 +280,16 @@ def _delivery(item: Dict[str, Any]) -> Delivery:
         body = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError, TypeError):
         body = str(data).encode("utf-8", "backslashreplace")
-    return Delivery(_empaid(message.get("attributes")), body, item["ackId"])
+    ticket = Ticket(item["ackId"], repr(message.get("messageId")), repr(message.get("publishTime")))
+    return Delivery(_empaid(message.get("attributes")), body, ticket)
 
 
 def _empaid(attributes: Any) -> str:
     """The sender's id for a message; attributes are an object, or (as documented) a list of pairs."""
     if isinstance(attributes, list):
         pairs = [pair for pair in attributes if isinstance(pair, dict)]
-        attributes = {pair.get("key"): pair.get("value") for pair in pairs}
-    return str(attributes.get("empaid") or "") if isinstance(attributes, dict) else ""
+        attributes = {str(pair.get("key")): pair.get("value") for pair in pairs}
+    found = attributes.get("empaid") if isinstance(attributes, dict) else ""
+    # It becomes part of a file and of lines in the log.
+    text = found if isinstance(found, str) else ""
+    return NOT_PRINTABLE.sub("?", text[:MOST_ID])

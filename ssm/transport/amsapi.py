@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -226,13 +227,13 @@ def _bounded(line: http.client.HTTPSConnection) -> Iterator[None]:
 def _refused(response: http.client.HTTPResponse, said: bytes, host: str) -> AmsRefused:
     try:
         text = str(json.loads(said.decode("utf-8"))["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         text = response.reason
     err = AmsRefused(
         "AMS at %s refuses: %s (%d)." % (host, " ".join(text.split())[:300], response.status), response.status
     )
     after = response.getheader("Retry-After") or ""
-    if after.isdigit():
+    if re.match("[0-9]{1,9}$", after):
         err.retry_after = float(after)  # type: ignore[attr-defined]
     return err
 
@@ -240,7 +241,7 @@ def _refused(response: http.client.HTTPResponse, said: bytes, host: str) -> AmsR
 def _read(said: bytes, host: str) -> Dict[str, Any]:
     try:
         answer = json.loads(said.decode("utf-8")) if said.strip() else {}
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise AmsUnreachable("AMS at %s answers with what is no JSON: %r." % (host, said[:100])) from err
     if not isinstance(answer, dict):
         raise AmsUnreachable("AMS at %s answers with no object: %r." % (host, said[:100]))

@@ -3,16 +3,20 @@
 import logging
 import os
 import socket
+import threading
 import time
 
 import pytest
 from messenger import AmsEnds
 
+import ssm.receiver
+from apelcommon.daemon import Stop
 from apelcommon.errors import ConfigError
 from servers.ams import AmsServer
 from servers.pki import slash_dn
 from ssm.errors import StorageError, TooLarge, TransportError
 from ssm.queues import MessageQueue
+from ssm.receiver import _Loop, load_keys, make_receiver
 from ssm.transport import ams as ams_transport
 from ssm.transport import amsapi
 from ssm.transport.ams import AmsTransport
@@ -316,6 +320,44 @@ def test_acknowledgement_too_late_lets_them_come_again(ends, server, caplog, mon
     transport.acknowledge(deliveries[0])
     transport.close()
     assert transport.most_pulled == 6
+
+
+def test_right_to_pull_but_not_to_acknowledge_stores_nothing_twice(ends, server, monkeypatch, caplog):
+    """S7: the same messages come with each pull; when the right is there, all goes on."""
+    texts = ends.fill(12)
+    ends.send()
+    waits = []
+    transport = AmsTransport(ends.receiver())
+    receiver = make_receiver(ends.receiver(), ends.names(), load_keys(ends.receiver()))
+    loop = _Loop(receiver, transport, Stop(), None)
+    server.fault("acknowledge", times=4, code=403)
+
+    def pause(seconds):
+        waits.append(seconds)
+        if len(waits) == 5:
+            loop.stop.set()
+
+    monkeypatch.setattr(loop, "_pause", pause)
+    monkeypatch.setattr(ssm.receiver, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(loop.backoff, "next", iter(range(1, 99)).__next__)
+    monkeypatch.setattr(loop.backoff, "reset", lambda: resets.append(len(waits)))
+    resets = []
+    watcher = threading.Thread(target=_stop_when, args=(lambda: receiver.accepted == 12, loop.stop))
+    watcher.start()
+    loop.run_for_ever()
+    watcher.join()
+    assert (sorted(bodies(ends)), receiver.accepted) == (sorted(texts), 12)
+    assert waits == [1, 2, 3, 4], "less and less often"
+    assert not set(resets) & {1, 2, 3}, "nothing in between makes it begin anew"
+    assert "10 messages are stored and not acknowledged" in caplog.text
+    assert "the right to consume" in caplog.text
+
+
+def _stop_when(so, stop):
+    deadline = time.monotonic() + 30
+    while not so() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stop.set()
 
 
 def test_second_receiver_is_suspected(ends, server, caplog):
