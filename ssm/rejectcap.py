@@ -3,6 +3,10 @@
 What is too old goes first. If the rest is too much, what nobody can be held to (not verified, banned) goes
 before messages whose signer was not listed, and those before what was rejected when it was loaded: a flood of
 rubbish drives out little that can be replayed. Among equals the oldest goes first.
+
+What is too old is told by the clock, and a clock that is wrong must not empty the queue. So nothing goes for
+its age unless the clock has gone on without a jump for a day: when it was looked at last stands in a file
+beside the messages, and a step back, or of more than two days, begins a new day.
 """
 
 import contextlib
@@ -11,6 +15,7 @@ import os
 import time
 from typing import Iterator, List, Tuple
 
+from apelcommon.files import write_atomically
 from ssm.queues import MessageQueue
 from ssm.reasons import worth_of
 
@@ -20,6 +25,9 @@ MEGABYTE = 1000000
 SECONDS_BETWEEN_LOOKS = 600.0
 DAY_SECONDS = 86400.0
 Sized = Tuple[str, int]  # an element, and its bytes
+#: "since last": when the clock has jumped for the last time, and when it was looked at last (epoch seconds).
+CLOCK_FILE = "clock"
+STEADY_SECONDS, JUMP_SECONDS = DAY_SECONDS, 2 * DAY_SECONDS
 ROOM_LEFT = 0.9  # so much of the limit is kept: not every message is to cost a walk through the queue
 
 
@@ -72,7 +80,7 @@ class RejectCap:
 
     def _too_much(self, found: List[Sized]) -> Iterator[Sized]:
         """What is to be removed, in this order, for as long as `_bytes` doesn't sink to what is allowed."""
-        too_old = time.time() - self.seconds if self.seconds else 0.0
+        too_old = time.time() - self.seconds if self.seconds and self._clock_is_steady() else 0.0
         over = self.most and self._bytes > self.most
         rest = []
         for element, size in found:
@@ -86,6 +94,22 @@ class RejectCap:
             if self._bytes <= self.most * ROOM_LEFT:
                 return
             yield element, size
+
+    def _clock_is_steady(self) -> bool:
+        """Whether the clock has gone on for a day; its time is noted."""
+        now, path = time.time(), os.path.join(self.queue.path, CLOCK_FILE)
+        since = last = 0.0
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as stream:
+            since, last = map(float, stream.read().split())
+        if not last <= now <= last + JUMP_SECONDS:
+            log.info("%s: what is too old is left for a day, in case the clock is wrong", self.queue.path)
+            since = now
+        try:
+            write_atomically(path, ("%d %d\n" % (since, now)).encode("ascii"))
+        except OSError as err:
+            log.warning("%s can't be written: %s; nothing goes for its age.", path, err)
+            return False
+        return now - since >= STEADY_SECONDS
 
     def _worth(self, message: Sized) -> int:
         return worth_of(self.queue.value(message[0], "error") or "")

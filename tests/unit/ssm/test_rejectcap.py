@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from ssm import rejectcap
 from ssm.figures import ReceiverFigures
 from ssm.queues import REJECT, MessageQueue
 from ssm.reasons import BANNED, NOT_LISTED, NOT_VERIFIED, REASONS, reason_of
@@ -20,6 +21,12 @@ def reject(tmp_path):
 
 def fill(queue, count, size=100000):
     return [queue.add({"body": "%d" % number + "x" * size, "error": "why"}) for number in range(count)]
+
+
+def steady_clock(queue):
+    """Have the clock gone on for a day."""
+    with open(os.path.join(queue.path, "clock"), "w") as stream:
+        stream.write("%d %d" % (time.time() - 86401, time.time() - 600))
 
 
 def test_oldest_go_when_there_are_too_many_bytes(reject, caplog):
@@ -50,9 +57,35 @@ def test_too_old_ones_go(reject):
     folder = os.path.join(reject.path, "00000000")
     old = "%08x000000" % int(time.time() - 11 * 86400)
     os.rename(os.path.join(folder, sorted(os.listdir(folder))[0]), os.path.join(folder, old))
+    steady_clock(reject)
     assert RejectCap(reject, 0, 12).look() == 0
     assert RejectCap(reject, 0, 10).look() == 1
     assert reject.count() == 2
+
+
+@pytest.mark.parametrize("step", [600, 86400])
+def test_clock_that_jumps_forward_and_back_empties_nothing(reject, monkeypatch, step):
+    """S12: a year ahead for some hours, until somebody sets it right; a receiver at work, or one each day."""
+    fill(reject, 3)
+    began = time.time()
+    now = [began]
+    monkeypatch.setattr(rejectcap.time, "time", lambda: now[0])
+    removed = []
+
+    def run(hours):
+        until = now[0] + hours * 3600
+        while now[0] < until:
+            removed.append(RejectCap(reject, 0, 30).look())
+            now[0] += step
+
+    run(48)
+    now[0] += 365 * 86400
+    run(20)
+    now[0] -= 365 * 86400
+    run(24)
+    assert reject.count() == 3 and not any(removed)
+    run(28 * 24)
+    assert reject.count() == 0 and sum(removed) == 3, "their time has come"
 
 
 def test_what_another_process_works_on_stays(reject):
@@ -82,6 +115,7 @@ def test_what_cannot_be_removed_does_not_stop_the_receiver(trust, tmp_path, capl
     stray = os.path.join(receiver.reject.path, "00000000", "00000000000001")
     with open(stray, "w") as stream:
         stream.write("a file where a message's directory belongs")
+    steady_clock(receiver.reject)
     receiver.cap = RejectCap(receiver.reject, 1, 1)
     for number in range(12):
         receiver.take(Delivery("id%d" % number, b"x" * 100000, None))
