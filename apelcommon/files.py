@@ -33,8 +33,11 @@ def fsync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Write `data` to `path` so that a reader, or a crash, sees the old file or the new one, whole."""
+def write_atomically(path: str, data: bytes, mode: int = 0o644, durable: bool = True) -> None:
+    """Write `data` to `path` so that a reader, or a crash, sees the old file or the new one, whole.
+
+    Unless it is `durable`, a crash of the machine may leave neither: for what is soon made again.
+    """
     folder = os.path.dirname(os.path.abspath(path))
     descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), dir=folder)
     try:
@@ -42,13 +45,15 @@ def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
             stream.write(data)
             stream.flush()
             os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         os.rename(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    fsync_directory(folder)
+    if durable:
+        fsync_directory(folder)
 
 
 def lock_path(program: str, *what: str) -> str:

@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import json
 import os
-import tempfile
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from apel.pubsync import documents, overviews, paths, sitepages
@@ -14,6 +13,7 @@ from apel.pubsync.layout import Page, render
 from apel.pubsync.model import Site, SiteMonth
 from apel.pubsync.records import KINDS, Part
 from apelcommon.errors import Transient
+from apelcommon.files import write_atomically
 
 ASSETS = ("pubsync.css", "pubsync.js", "pubsync.svg")
 #: Says that a folder is ours, so that what we did not write in this build may be removed from it; and holds
@@ -55,7 +55,7 @@ class Publisher:
             for name, text in itertools.chain(self._records_files(parts), self._files(sites)):
                 self._write(name, text)
             removed = self._remove_others()
-            replace_file(self._marker, json.dumps(self._made_from).encode())
+            write_atomically(self._marker, json.dumps(self._made_from).encode(), durable=False)
         except OSError as err:
             raise Transient("The pages can't be written below %s: %s" % (self.folder, err)) from err
         return Written(self._written, len(self._seen) - self._written, removed)
@@ -128,10 +128,10 @@ class Publisher:
             return
         folder = os.path.dirname(path)
         try:
-            replace_file(path, data)
+            write_atomically(path, data, durable=False)
         except FileNotFoundError:
             os.makedirs(folder, exist_ok=True)
-            replace_file(path, data)
+            write_atomically(path, data, durable=False)
         self._written += 1
 
     def _remove_others(self) -> int:
@@ -148,20 +148,6 @@ class Publisher:
                 with contextlib.suppress(OSError):  # not empty: a folder of a page lies in it
                     os.rmdir(folder)
         return removed
-
-
-def replace_file(path: str, data: bytes) -> None:
-    """Put a file in place so that a reader sees the old one or the new one, whole."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            os.fchmod(stream.fileno(), 0o644)
-        os.rename(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _holds(path: str, data: bytes) -> bool:

@@ -12,7 +12,6 @@ CLIENTS = {
     "MySQLdb": ("apel/db/mysql.py",),
     "sqlite3": ("apel/db/sqlite.py",),
     "stomp": ("ssm/transport/stomp.py", "ssm/transport/wire.py"),
-    "argo_ams_library": ("ssm/transport/ams.py",),
 }
 # The frame of all commands; it lives in apelcommon since both families have commands.
 COMMANDS = ("apel.commands", "ssm.commands", "apelcommon.command")
