@@ -34,6 +34,8 @@ from apel.db import Database
 from apel.db.backend import Expressions
 from apel.errors import RecordError
 from apel.messages import encode
+from apel.messages.json_formats import JSON_FORMATS
+from apel.messages.json_formats import MOST_RECORDS as MOST_RECORDS_IN_JSON
 from apel.records import Record
 from apel.views import SITE_VIEWS, Condition, Selection, View, is_added_up, query, since_last_month
 from apelcommon.errors import ConfigError, Transient
@@ -41,6 +43,7 @@ from apelcommon.progress import Progress
 
 log = logging.getLogger(__name__)
 
+SENT_ACCELERATORS = "sent accelerators"
 SENT, SENT_SUMS, WRITERS = "sent", "sent summaries", "writers"
 #: All receivers, each with its watermark.
 SENT_TO = "SELECT Type, CAST(UpdateTime AS CHAR) FROM LastUpdated WHERE Type LIKE 'sent%%' ORDER BY Type"
@@ -99,14 +102,17 @@ def prepare_writers(db: Database) -> None:
 class Receiver(NamedTuple):
     """Who messages are for: the name of its watermark in LastUpdated, and how large a message may be.
 
-    most_bytes: 0 for no limit.
+    most_bytes: 0 for no limit. inherits: whether it takes over the watermark of an upgraded database.
     """
 
     watermark: str
     most_bytes: int = 0
+    inherits: bool = True
 
 
 SITE_RECEIVER = Receiver(SENT)
+#: The same, of records that the incumbent has none of.
+ACCELERATOR_RECEIVER = Receiver(SENT_ACCELERATORS, inherits=False)
 
 
 class Unloader:
@@ -127,6 +133,7 @@ class Unloader:
         self.size = records_per_message(size)
         self.views = views
         self.sent = receiver.watermark
+        self.inherits = receiver.inherits and receiver.watermark != SENT
         self.most_bytes = receiver.most_bytes
 
     def unload(self, name: str) -> Unloaded:
@@ -137,7 +144,7 @@ class Unloader:
             watermark, rows = self._open_snapshot(view, interval == "latest")
             done = self._write(view, self.selection, rows)
             self.db.run(lambda tx: _set_watermark(tx, self.sent, watermark))
-            if self.sent != SENT:
+            if self.inherits:
                 self.db.run(lambda tx: tx.execute("DELETE FROM LastUpdated WHERE Type = %s", (SENT,)))
             return done
         if interval != "gap":
@@ -199,7 +206,7 @@ class Unloader:
         unseen = self.db.backend.unseen_seconds
         if newest is not None and newest >= now and not last and not unseen:
             return None
-        before = _watermark(tx, self.sent) or self._inherited(tx)
+        before = _watermark(tx, self.sent) or (self._inherited(tx) if self.inherits else None)
         if latest and before is not None and before > now:
             # How far it was set back nobody knows, nor which rows were written since: all are sent again.
             log.warning(CLOCK_IS_BEHIND, now, before)
@@ -222,8 +229,9 @@ class Unloader:
     def _write(self, view: View, selection: Selection, rows: TextRows) -> Unloaded:
         format = selection.format_of(view)
         messages = records = invalid = 0
+        size = min(self.size, MOST_RECORDS_IN_JSON) if format in JSON_FORMATS else self.size
         with Progress("Unloading %s" % format, None, "records") as progress:
-            for chunk in _chunks(view.record_class, rows, self.size):
+            for chunk in _chunks(view.record_class, rows, size):
                 invalid += len(chunk)
                 for text, good in self._messages(view, self._complete(view, chunk), format):
                     self.queue.add(text)

@@ -6,6 +6,7 @@ from apel.beside import FIELD, OF_SITE_JOBS, OF_SITE_SUMS, Beside
 from apel.db.backend import Expressions
 from apel.messages import FORMATS, WRITERS
 from apel.messages.benchmarks import DEFAULT_TYPE
+from apel.messages.json_formats import JSON_FORMATS
 from apel.records import Record
 from apel.times import DAY, epoch_from_text, month_bounds, month_of, utc_text
 from apelcommon.errors import ConfigError
@@ -61,6 +62,8 @@ class View(NamedTuple):
     @property
     def record_class(self) -> Type[Record]:
         """What its rows are."""
+        if self.format in JSON_FORMATS:
+            return JSON_FORMATS[self.format].record_class
         if self.format in FORMATS:
             return FORMATS[self.format].record_class
         return WRITERS[self.format or self.ur_format or ""].record_class
@@ -109,6 +112,15 @@ SITE_VIEWS = {
         ("Site", "Year", "Month", "SubmitHost"),
         {"NumberOfJobs": "SUM(NumberOfJobs)"},
         adds_up=True,
+    ),
+    "VAcceleratorRecords": View(
+        "VAcceleratorRecords",
+        "accelerator v0.1",
+        None,
+        "AcceleratorRecords",
+        ("SiteName", "AssociatedRecord", "Model"),
+        site="SiteName",
+        time="EndTime",
     ),
 }
 

@@ -3,8 +3,9 @@
 import glob
 import os
 from types import SimpleNamespace
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
+from apel.client.accelerator_rules import accelerator_rule
 from apel.client.benchmarks import Benchmark, History
 from apel.client.join import Joined, Joiner
 from apel.client.options import TABLE
@@ -129,9 +130,10 @@ class GridSite:
         """Set a benchmark from `time` on; the first from the epoch."""
         History(self.db, SITE).set_manual([Benchmark(ce, name, value)], epoch(time))
 
-    def join(self, local_jobs: bool = False, chunk: int = 5000) -> Joined:
-        """Join what can be joined, and sum it up."""
-        joined = Joiner(self.db, local_jobs, chunk=chunk).run()
+    def join(self, local_jobs: bool = False, chunk: int = 5000, rules: Sequence[str] = ()) -> Joined:
+        """Join what can be joined, and sum it up. rules: of [accelerators]."""
+        read = [accelerator_rule(text) for text in rules]
+        joined = Joiner(self.db, local_jobs, chunk=chunk, rules=read).run()
         summarise_site(self.db)
         return joined
 

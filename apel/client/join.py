@@ -16,6 +16,9 @@ from collections import Counter
 from functools import partial
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from apel.client.accelerator_rules import Rule
+from apel.client.accelerators import NOTHING, record_accelerators
+from apel.client.accelerators import Tally as AcceleratorTally
 from apel.client.benchmarks import Period, read_histories
 from apel.client.choice import (
     GRID,
@@ -66,7 +69,7 @@ class Joined(NamedTuple):
     """What a run has done, in jobs, and what is left waiting.
 
     `without_benchmark` counts by name of compute element (or batch system, for local jobs); `negative`
-    are jobs whose negative duration was taken as 0.
+    are jobs whose negative duration was taken as 0. `accelerators`: what became of theirs.
     """
 
     grid: int
@@ -76,6 +79,7 @@ class Joined(NamedTuple):
     without_grid_record: int
     without_benchmark: Dict[str, int]
     without_local_benchmark: Dict[str, int]
+    accelerators: AcceleratorTally = NOTHING
 
 
 class Tally:
@@ -87,9 +91,15 @@ class Tally:
         self.negative = 0
         self.missing: "Counter[int]" = Counter()
         self.missing_local: "Counter[int]" = Counter()
+        self.accelerators = 0
+        self.unknown_models: "Counter[Tuple[str, str]]" = Counter()
+        self.shares: "Counter[Tuple[str, str]]" = Counter()
 
-    def add(self, work: Sequence["Work"]) -> None:
-        """Count the decisions of a chunk that is committed."""
+    def add(self, work: Sequence["Work"], accelerators: AcceleratorTally) -> None:
+        """Count the decisions of a chunk that is committed, and its accelerators."""
+        self.accelerators += accelerators.records
+        self.unknown_models.update(accelerators.unknown)
+        self.shares.update(accelerators.shares)
         for event, candidates, negative, decision in work:
             self.status[decision.status] += 1
             self.ambiguous += candidates > 1
@@ -120,11 +130,13 @@ class Joiner:
         stop: Optional[Stop] = None,
         chunk: int = CHUNK,
         identity_map: Optional[IdentityMap] = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
         self.db = db
         self.local_jobs = local_jobs
         self.stop = stop
         self.chunk = chunk
+        self.rules = rules
         self.identities = LocalIdentities(db, identity_map)
         self.tally = Tally()
 
@@ -177,8 +189,8 @@ class Joiner:
             local = self.identities.ids(item.event for item in work if item.decision.status == LOCAL)
             rows = [_work_row(item, local.get(item.event, NOBODY)) for item in work]
             parameters = self._job_parameters()
-            self.db.run(lambda tx: self._store(tx, work, rows, parameters))
-            self.tally.add(work)
+            accelerators = self.db.run(lambda tx: self._store(tx, work, rows, parameters))
+            self.tally.add(work, accelerators)
         return len(work)
 
     def _read_chunk(self, tx: Any) -> List[Work]:
@@ -200,7 +212,7 @@ class Joiner:
 
     def _store(
         self, tx: Any, work: Sequence[Work], rows: Sequence[Sequence[Any]], parameters: Sequence[int]
-    ) -> None:
+    ) -> AcceleratorTally:
         """Job records, marks and statuses of a chunk. Events that have changed since stay as they are."""
         hold_off_unloader(tx)
         tx.insert("JoinWork", WORK_COLUMNS, rows)
@@ -213,10 +225,12 @@ class Joiner:
         keep_benchmarks(tx, _jobs(work))
         make_jobs = self.db.sql.upsert_select("JobRecords", JOB_COLUMNS, JOB_KEY, MADE_JOBS)
         tx.execute(make_jobs, parameters)
+        accelerators = record_accelerators(tx, self.rules)
         mark_months(tx, months)
         for bounds in _bounds(work):
             tx.execute(NEW_STATUSES, bounds)
         tx.execute("DELETE FROM JoinWork")
+        return accelerators
 
     def _job_parameters(self) -> List[int]:
         host = self.db.ids("SubmitHosts", [None])[None]
@@ -236,6 +250,7 @@ class Joiner:
             without_grid_record=waiting,
             without_benchmark={names[ce]: count for ce, count in tally.missing.items()},
             without_local_benchmark={machines[ce]: count for ce, count in tally.missing_local.items()},
+            accelerators=AcceleratorTally(tally.accelerators, tally.unknown_models, tally.shares),
         )
 
 

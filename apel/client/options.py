@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Iterator, List
 
+from apel.client.accelerator_rules import RULES
 from apel.client.benchmarks import benchmark_type, benchmark_value, manual_benchmark
 from apel.db.options import DATABASE_OPTIONS
 from apel.identity_file import identity_option
@@ -116,6 +117,14 @@ UNLOADER: List[Option] = [
         "records_per_message to 400.",
     ),
     Option(
+        "unloader",
+        "accelerators",
+        "boolean",
+        False,
+        "Whether the accelerators (GPUs) of jobs are sent as well, in JSON messages of their own. Receivers "
+        "with APEL 2 reject those: ask yours first.",
+    ),
+    Option(
         "unloader", "records_per_message", "integer", USUAL_RECORDS, "From 1 to 5000; AMS takes at most 1 MB."
     ),
 ]
@@ -130,6 +139,7 @@ OTHERS: List[Option] = [
         "Whether jobs without a grid record are accounted as local jobs, and sent.",
     ),
     identity_option("joiner"),
+    *RULES,
     *UNLOADER,
     Option("ssm", "enabled", "boolean", True, "Whether messages are sent after that, as sender.cfg says."),
     Option("client", "interval", "number", 3600.0, "Seconds between runs with --daemon."),

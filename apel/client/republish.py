@@ -3,6 +3,7 @@
 import logging
 from typing import Any, Iterable, List, NamedTuple, Set, Tuple
 
+from apel.client.run import ACCELERATORS, unload_accelerators
 from apel.client.run import selection as configured_selection
 from apel.client.summarise import summarise_site
 from apel.db import Database
@@ -94,10 +95,19 @@ def outlook(db: Database, settings: Settings, request: Request) -> List[str]:
                 "SELECT COUNT(*), %s FROM %s%s" % (jobs, asked.source, where), asked.parameters
             )
             what = "%d jobs" % count if request.view == JOBS else "%d sums of %d jobs" % (records, count)
+            if settings.unloader.accelerators:
+                what += ", %d accelerators" % _accelerators(tx, chosen._replace(gap=period))
             lines.append("%s to %s: %s" % (*period, what))
         return lines
 
     return list(db.run(read))
+
+
+def _accelerators(tx: Any, chosen: Selection) -> int:
+    asked = query(SITE_VIEWS[ACCELERATORS], chosen._replace(dict_benchmark_type=False, send_ur=False))
+    return int(
+        tx.value("SELECT COUNT(*) FROM %s WHERE %s" % (asked.source, asked.where), asked.parameters) or 0
+    )
 
 
 def republish(db: Database, settings: Settings, queue: Any, request: Request) -> Unloaded:
@@ -113,6 +123,8 @@ def republish(db: Database, settings: Settings, queue: Any, request: Request) ->
         some = Unloader(db, queue, chosen._replace(gap=period), size).unload(request.view)
         log.info("Published again %s to %s: %d records", *period, some.records)
         done = _added(done, some)
+        if settings.unloader.accelerators:
+            done = _added(done, unload_accelerators(db, settings, queue, chosen._replace(gap=period)))
     if not done.records and not done.invalid:
         raise ServiceError("There is nothing to publish again: no jobs here are of that time, CE and VO.")
     sync = Unloader(db, queue, configured_selection(settings), size).unload_sync()

@@ -1,7 +1,7 @@
 """One run of the client in its order: benchmarks, join, summaries, messages; and what it says about it."""
 
 import logging
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from apel import times
 from apel.client.bdii import Bdii, BdiiUnavailable, published_benchmarks
@@ -10,12 +10,17 @@ from apel.client.choice import NEW, WAITS_FOR_BENCHMARK, WAITS_FOR_GRID_RECORD
 from apel.client.join import Joined, Joiner
 from apel.client.summarise import summarise_site
 from apel.db import Database
-from apel.unloader import Unloaded, Unloader
+from apel.unloader import ACCELERATOR_RECEIVER, Unloaded, Unloader
 from apel.views import Selection
 from apelcommon.config import Settings
 from apelcommon.daemon import Stop
 
 log = logging.getLogger("client")
+
+#: The view of accelerators.
+ACCELERATORS = "VAcceleratorRecords"
+#: How many hosts without a model are named.
+MOST_ADVICE = 5
 
 
 class Done(NamedTuple):
@@ -31,7 +36,13 @@ def prepare(db: Database, settings: Settings, stop: Optional[Stop] = None) -> Do
     update_benchmarks(db, settings)
     joined = None
     if settings.joiner.enabled:
-        joined = Joiner(db, settings.joiner.local_jobs, stop, identity_map=settings.joiner.identity_map).run()
+        joined = Joiner(
+            db,
+            settings.joiner.local_jobs,
+            stop,
+            identity_map=settings.joiner.identity_map,
+            rules=[rule for _, rule in settings.accelerators.rule],
+        ).run()
         report(joined, settings)
     months = summarise_site(db)
     log.info("Summarised %d site-months that had changed", months)
@@ -89,7 +100,9 @@ def report(joined: Joined, settings: Settings) -> None:
             "%d jobs wait for a grid record; they are joined when the BLAH log that names them is parsed",
             joined.without_grid_record,
         )
-    for advice in missing_benchmarks(joined, settings):
+    if joined.accelerators.records:
+        log.info("Recorded %d accelerators (one for each model) of joined jobs", joined.accelerators.records)
+    for advice in [*missing_benchmarks(joined, settings), *missing_rules(joined, settings)]:
         log.warning("%s", advice)
 
 
@@ -112,6 +125,35 @@ def missing_benchmarks(joined: Joined, settings: Settings) -> List[str]:
     return advice
 
 
+def missing_rules(joined: Joined, settings: Settings) -> List[str]:
+    """What to add to [accelerators] for models that aren't known, and for shares of unknown size."""
+    where = "[accelerators] of %s" % (settings.path or "the configuration file")
+    again = "then make the jobs of the month again with apelclient --rejoin YYYY-MM"
+    number = 1 + max([int(name[len("rule") :]) for name, _ in settings.accelerators.rule], default=0)
+    advice = []
+    for (queue, host), count in _most(joined.accelerators.unknown):
+        what = "host=%s" % host if host else "queue=%s" % queue
+        advice.append(
+            "%d jobs of queue %s%s had accelerators whose model the log doesn't tell; they are recorded as"
+            " unknown. Add to %s: rule%d = %s,model=<model>; %s"
+            % (count, queue, " on %s" % host if host else "", where, number, what, again)
+        )
+        number += 1
+    for (queue, share), count in _most(joined.accelerators.shares):
+        advice.append(
+            "%d jobs of queue %s had shares of GPUs (%s) that are not recorded, as nothing says how large"
+            " they are. Add to %s: rule%d = name=%s,model=<model>,share=<part of a card>; %s"
+            % (count, queue, share, where, number, share, again)
+        )
+        number += 1
+    return advice
+
+
+def _most(counted: Dict[Tuple[str, str], int]) -> List[Tuple[Tuple[str, str], int]]:
+    """The places with the most jobs."""
+    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MOST_ADVICE]
+
+
 def selection(settings: Settings) -> Selection:
     """Which rows the configuration wants to be sent, and how."""
     unloader = settings.unloader
@@ -128,11 +170,21 @@ def selection(settings: Settings) -> Selection:
 
 
 def unload(db: Database, settings: Settings, queue: Any) -> Unloaded:
-    """Write the messages of a run: jobs or summaries, then sync. Raises what queue.add raises."""
+    """Write the messages of a run: jobs or summaries, accelerators, sync. Raises what queue.add raises."""
     unloader = Unloader(db, queue, selection(settings), settings.unloader.records_per_message)
     view = "VSuperSummaries" if settings.unloader.send_summaries else "VJobRecords"
-    first, sync = unloader.unload(view), unloader.unload_sync()
-    return Unloaded(*(one + other for one, other in zip(first, sync)))
+    parts = [unloader.unload(view)]
+    if settings.unloader.accelerators:
+        parts.append(unload_accelerators(db, settings, queue, selection(settings)))
+    parts.append(unloader.unload_sync())
+    return Unloaded(*map(sum, zip(*parts)))
+
+
+def unload_accelerators(db: Database, settings: Settings, queue: Any, chosen: Selection) -> Unloaded:
+    """Write the messages of accelerators, which have a watermark of their own: they may be sent later."""
+    chosen = chosen._replace(dict_benchmark_type=False, send_ur=False)
+    size = settings.unloader.records_per_message
+    return Unloader(db, queue, chosen, size, receiver=ACCELERATOR_RECEIVER).unload(ACCELERATORS)
 
 
 def outlook(db: Database, settings: Settings) -> List[str]:

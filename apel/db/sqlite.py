@@ -17,6 +17,7 @@ BUSY_SECONDS = 15.0
 #: The tables whose UpdateTime moves when a row is changed; MySQL knows that by itself.
 STAMPED_TABLES = frozenset(
     [
+        "AcceleratorRecords",
         "CloudRecords",
         "CloudSummaries",
         "HybridSuperSummaries",

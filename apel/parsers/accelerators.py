@@ -15,6 +15,9 @@ MOST_CARDS = 999999
 #: they are shares of GPUs. How large a share, only the site knows.
 GRES = (("gpu", GPU, ""), ("fpga", FPGA, ""), ("shard", GPU, "shard:"), ("mps", GPU, "mps:"))
 
+#: The models of shares, alone or before a colon and a model.
+SHARES = ("shard", "mps")
+
 #: As EventRecord.Accelerators has them.
 Attached = Tuple[int, Optional[str], Optional[str], str, float, int, Optional[int]]
 

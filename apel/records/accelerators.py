@@ -26,10 +26,10 @@ def measurement_month_has_begun(record: Any, now: int) -> None:
 class AcceleratorRecord(Record):
     """The accelerators of one model that a virtual machine or a job had in one month.
 
-    AssociatedRecord is the VMUUID of a virtual machine, or the LocalJobId of a job. Count is how many
-    accelerators it had, a part of a shared one as a fraction; Cores those of all of them. AvailableDuration
-    is how many seconds it had them in the month, ActiveDuration for how many of these they were used; if that
-    is absent, for all of them.
+    AssociatedRecord is the VMUUID of a virtual machine, or what names a job within its site. Count is how
+    many accelerators it had, a part of a shared one as a fraction; Cores those of all of them.
+    AvailableDuration is how many seconds it had them in the month, ActiveDuration for how many of these they
+    were used; if that is absent, for all of them.
     """
 
     __slots__ = ()

@@ -185,6 +185,35 @@ CREATE TABLE IF NOT EXISTS JobRecords (
 CREATE INDEX IF NOT EXISTS JobRecords_JobMonthIdx ON JobRecords (SiteID, EndYear, EndMonth);
 CREATE INDEX IF NOT EXISTS JobRecords_UpdateTimeIdx ON JobRecords (UpdateTime);
 
+-- Accelerators of joined jobs, one row for each model. A row that is no more has no AvailableDuration.
+CREATE TABLE IF NOT EXISTS AcceleratorRecords (
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    MachineNameID INT NOT NULL,
+    LocalJobId VARCHAR(255) NOT NULL,
+    EndTime DATETIME NOT NULL,
+    SiteID INT NOT NULL,
+    SubmitHostID INT NOT NULL,
+    GlobalUserNameID INT NOT NULL,
+    FQAN VARCHAR(255),
+    VOID INT NOT NULL,
+    VOGroupID INT NOT NULL,
+    VORoleID INT NOT NULL,
+    InfrastructureType VARCHAR(50),
+    MeasurementYear INT NOT NULL,
+    MeasurementMonth INT NOT NULL,
+    AssociatedRecord VARCHAR(255) NOT NULL,
+    Model VARCHAR(255) NOT NULL,
+    Type VARCHAR(20) NOT NULL,
+    Count DECIMAL(12,6) NOT NULL,
+    Cores INT,
+    AvailableDuration BIGINT NOT NULL,
+    ActiveDuration BIGINT,
+    BenchmarkType VARCHAR(50) COLLATE NOCASE,
+    Benchmark DECIMAL(10,3),
+    PRIMARY KEY (MachineNameID, LocalJobId, EndTime, Model)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS AcceleratorRecords_UpdateTimeIdx ON AcceleratorRecords (UpdateTime);
+
 -- Monthly sums of JobRecords.
 CREATE TABLE IF NOT EXISTS SuperSummaries (
     UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -327,6 +356,40 @@ LEFT JOIN DNs ON DNs.id = JobRecords.GlobalUserNameID
 LEFT JOIN VOs ON VOs.id = JobRecords.VOID
 LEFT JOIN VOGroups ON VOGroups.id = JobRecords.VOGroupID
 LEFT JOIN VORoles ON VORoles.id = JobRecords.VORoleID;
+
+CREATE VIEW IF NOT EXISTS VAcceleratorRecords AS
+SELECT AcceleratorRecords.UpdateTime AS UpdateTime,
+       MeasurementMonth,
+       MeasurementYear,
+       'job' AS AssociatedRecordType,
+       AssociatedRecord,
+       DNs.name AS GlobalUserName,
+       FQAN,
+       VOs.name AS VO,
+       VOGroups.name AS VOGroup,
+       VORoles.name AS VORole,
+       Sites.name AS SiteName,
+       Count,
+       Cores,
+       AvailableDuration,
+       ActiveDuration,
+       BenchmarkType,
+       Benchmark,
+       Type,
+       Model,
+       SubmitHosts.name AS SubmitHost,
+       MachineNames.name AS MachineName,
+       LocalJobId,
+       EndTime,
+       InfrastructureType
+FROM AcceleratorRecords
+LEFT JOIN Sites ON Sites.id = AcceleratorRecords.SiteID
+LEFT JOIN SubmitHosts ON SubmitHosts.id = AcceleratorRecords.SubmitHostID
+LEFT JOIN MachineNames ON MachineNames.id = AcceleratorRecords.MachineNameID
+LEFT JOIN DNs ON DNs.id = AcceleratorRecords.GlobalUserNameID
+LEFT JOIN VOs ON VOs.id = AcceleratorRecords.VOID
+LEFT JOIN VOGroups ON VOGroups.id = AcceleratorRecords.VOGroupID
+LEFT JOIN VORoles ON VORoles.id = AcceleratorRecords.VORoleID;
 
 -- Every sum, with those that have lost their jobs (NumberOfJobs 0): the centre must hear of these too.
 CREATE VIEW IF NOT EXISTS VUnloadedSummaries AS

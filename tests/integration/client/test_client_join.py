@@ -267,7 +267,7 @@ class StopsAfterOneChunk:
     def __init__(self, stop):
         self.stop = stop
 
-    def add(self, work):
+    def add(self, work, accelerators):
         self.stop.set()
 
 

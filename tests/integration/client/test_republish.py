@@ -247,3 +247,22 @@ def test_neighbouring_months_are_one_period():
     months = [(2026, 1), (2025, 12), (2026, 3), (2026, 1)]
     assert periods_of(months) == [("2025-12-01", "2026-01-31"), ("2026-03-01", "2026-03-31")]
     assert len(periods_of(months, joined=False)) == 3
+
+
+def test_accelerators_go_again_with_their_jobs_where_they_are_sent_at_all(client, capsys):
+    cards = ((0, "n1", "a100", "GPU", 2, 3600, None),)
+    names = {"FQAN": "/cms", "VO": "cms", "VOGroup": "/cms", "VORole": "None"}
+    client.site.put(event("5", "2026-02-03 00:00:00", Accelerators=cards))
+    client.site.put(grid("5", "2026-02-02 00:00:00", CE2, **names))
+    client.site.join()
+    assert client.run("--month", "2026-02") == EXIT_DONE
+    assert client.sent("accelerator") == []
+    switched_on = "accelerators = true"
+    assert (
+        client.run("--month", "2026-01", "--month", "2026-02", "--dry-run", unloader=switched_on) == EXIT_DONE
+    )
+    assert "2 jobs, 1 accelerators" in capsys.readouterr().out
+    assert client.run("--month", "2026-02", unloader=switched_on) == EXIT_DONE
+    assert [record.Model for record in client.sent("accelerator")] == ["a100"]
+    assert client.run("--month", "2026-02", "--ce", CE1, unloader=switched_on) == EXIT_DONE
+    assert len(client.sent("accelerator")) == 1
