@@ -151,29 +151,46 @@ class _Daemon:
 def run_once(settings: Settings, args: argparse.Namespace, stop: Stop) -> int:
     """One run; the exit status. Raises the first error of writing or sending, when all else is done."""
     log.info("Starting apel client version %s.", __version__)
-    metrics = Metrics(settings.metrics.textfile, "apelclient")
     db = open_database(settings.db, schema="client")
-    well = False
     try:
-        if args.rejoin:
-            count = rejoin_month(db, *args.rejoin)
-            log.info("%d jobs that ended in %d-%02d are joined again", count, *args.rejoin)
-        if args.all:
-            mark_all(db)
-        done = client.prepare(db, settings, stop)
-        failures = [] if stop.is_set() else _hand_over(db, settings, args.ssm_config, stop, metrics)
-        set_figures(metrics, done)
-        well = not failures
+        with db.alone("apelclient"):
+            failures = _noted_run(db, settings, args, stop)
     finally:
-        note_run(db, "apelclient", well)
         db.close()
-        metrics.ended(well)
     for err in failures[1:]:
         log.error("%s", err)
     if failures:
         raise failures[0]
     log.info("The client has run.")
     return EXIT_DONE
+
+
+def _noted_run(db: Database, settings: Settings, args: argparse.Namespace, stop: Stop) -> List[ServiceError]:
+    """A run whose end is noted in the database and in the figures; see _work."""
+    metrics = Metrics(settings.metrics.textfile, "apelclient")
+    well = False
+    try:
+        failures = _work(db, settings, args, stop, metrics)
+        well = not failures
+    finally:
+        note_run(db, "apelclient", well)
+        metrics.ended(well)
+    return failures
+
+
+def _work(
+    db: Database, settings: Settings, args: argparse.Namespace, stop: Stop, metrics: Metrics
+) -> List[ServiceError]:
+    """What a run does; what went wrong when messages were written or sent."""
+    if args.rejoin:
+        count = rejoin_month(db, *args.rejoin)
+        log.info("%d jobs that ended in %d-%02d are joined again", count, *args.rejoin)
+    if args.all:
+        mark_all(db)
+    done = client.prepare(db, settings, stop)
+    failures = [] if stop.is_set() else _hand_over(db, settings, args.ssm_config, stop, metrics)
+    set_figures(metrics, done)
+    return failures
 
 
 def _hand_over(
@@ -249,7 +266,8 @@ def publish_again(settings: Settings, args: argparse.Namespace, stop: Stop) -> i
         if not request.periods:
             log.info("No month is to be published again.")
             return EXIT_DONE
-        done = again.republish(db, settings, _outgoing(settings), request)
+        with db.alone("apelclient"):
+            done = again.republish(db, settings, _outgoing(settings), request)
     finally:
         db.close()
     metrics = Metrics(settings.metrics.textfile, "apelclient")

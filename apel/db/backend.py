@@ -117,6 +117,13 @@ class Backend(abc.ABC):
     def __str__(self) -> str:
         """What an operator calls the database."""
 
+    def claim(self, connection: Any, name: str) -> Optional[str]:
+        """Claim a name among all who use this server, until the connection ends; who has it already, or None.
+
+        For programs on several hosts; those on one have lock files. A back end without servers needs none.
+        """
+        return None
+
     def exists(self) -> bool:
         """Whether there is something to connect to, as far as that can be seen without connecting."""
         return True

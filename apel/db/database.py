@@ -17,7 +17,7 @@ from typing import (
 )
 
 from apel.db.backend import CONFLICTS, Backend, Expressions, Query, Row
-from apel.db.errors import Conflict, Lost, NewConnection
+from apel.db.errors import Conflict, Lost, NewConnection, Unusable
 from apel.db.lookups import Lookups
 from apelcommon.backoff import Backoff
 from apelcommon.daemon import notify
@@ -33,6 +33,11 @@ TRIES = 10
 #: Where a lock does not keep other nodes out, watermarks rely on transactions being shorter (unseen_seconds).
 LONGEST_SECONDS = 600.0
 TOO_LONG = "a transaction took more than %d seconds, so long that an unload might miss its rows"
+
+AT_WORK = (
+    "%s is already running on another host, with the same database (%s: %s); this run ends now and has"
+    " changed nothing. Run it on one host only. If that host is gone, KILL its connection on the database server."
+)
 
 
 class Transaction:
@@ -257,6 +262,31 @@ class Database:
             query = "SELECT DISTINCT SchemaName FROM SchemaVersion"
             self._schemas = {self.schema, *(name for (name,) in self.run(lambda tx: tx.rows(query)))}
         return schema in self._schemas
+
+    @contextmanager
+    def alone(self, program: str) -> Iterator[None]:
+        """Keep others from running the same program on this database, from whatever host, until the end.
+
+        It holds for as long as a connection of its own does, so a program that dies leaves nothing behind.
+        Raises ServiceError, saying who is at work, Transient.
+        """
+        self.run(lambda tx: None)
+        connection = self._connect()
+        try:
+            holder = self._claim(connection, program)
+            if holder is not None:
+                raise ServiceError(AT_WORK % (program, self.backend, holder))
+            yield
+        finally:
+            _close(connection, self.backend)
+
+    def _claim(self, connection: Any, program: str) -> Optional[str]:
+        try:
+            return self._call(self.backend.claim, connection, program)  # type: ignore[no-any-return]
+        except Unusable as err:
+            # Some clusters forbid locks that aren't of rows.
+            log.info("Whether %s runs on another host can't be told: %s", program, err)
+            return None
 
     # -- lookup ids -----------------------------------------------------------------------------
 

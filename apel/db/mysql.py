@@ -1,5 +1,6 @@
 """MariaDB and MySQL through PyMySQL: sessions, errors, and the SQL that only they understand."""
 
+import hashlib
 import inspect
 import logging
 import secrets
@@ -49,6 +50,9 @@ CAUSAL_READS = "SET SESSION wsrep_sync_wait = 1"
 #: the longest transaction (database.py), a commit that waits for its cluster, and clocks that differ.
 UNSEEN_SECONDS = 900
 SETTINGS = "SHOW VARIABLES WHERE Variable_name IN ('max_allowed_packet', 'wsrep_on')"
+
+#: Who has claimed a name.
+HOLDER = "host %s, connection %d, for %s s"
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ROWS_PER_STATEMENT = 500
@@ -312,6 +316,17 @@ class MySQL(Backend):
 
     def _as_text(self, column: str) -> str:
         return self.sql.epoch(column) if column in TIME_COLUMNS else column
+
+    def claim(self, connection: Any, name: str) -> Optional[str]:
+        """By a lock of the server's own, which goes with its connection; on a cluster it is of one node."""
+        lock = hashlib.sha256(("%s %s" % (name, self.database)).encode("utf-8")).hexdigest()[:40]
+        if self.execute(connection, "SELECT GET_LOCK(%s, 0)", (lock,)).fetchone()[0] == 1:
+            return None
+        (number,) = self.execute(connection, "SELECT IS_USED_LOCK(%s)", (lock,)).fetchone()
+        for process in self.execute(connection, "SHOW PROCESSLIST", ()).fetchall():
+            if process[0] == number:
+                return HOLDER % (process[2].rpartition(":")[0] or process[2], number, process[5] or 0)
+        return "connection %s" % number
 
     # -- schema ---------------------------------------------------------------------------------
 

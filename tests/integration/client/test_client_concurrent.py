@@ -1,14 +1,19 @@
 """Writers that commit while the unloader reads, and parsers that add while the joiner looks (MariaDB)."""
 
+import json
 import random
+import re
+import subprocess
+import sys
 import threading
 import time
 
-from gridsite import CE1, FakeQueue, event, grid
+from gridsite import CE1, CLIENT_CONFIG, FakeQueue, event, grid
 
 from apel import unloader
 from apel.client.choice import GRID
 from apel.client.join_sql import JOB_COLUMNS
+from apel.commands import apelclient
 from apel.db import Transaction, open_database
 from apel.unloader import Unloader, hold_off_unloader, prepare_writers
 from apel.views import Selection
@@ -91,3 +96,46 @@ def test_grid_records_added_while_others_are_looked_at_are_not_passed_over(maria
     site.join()
     assert added
     assert site.statuses() == {"1": GRID, "2": GRID}
+
+
+HOLD = """
+import json, sys, time
+from types import SimpleNamespace
+from apel.db import open_database
+db = open_database(SimpleNamespace(**json.loads(sys.argv[1])), schema="client")
+with db.alone("apelclient"):
+    print("at work", flush=True)
+    time.sleep(120)
+"""
+
+
+def test_two_clients_on_two_hosts_with_one_database(mariadb_site, tmp_path, capsys):
+    """P6: the second says who is at work, and does nothing; one that was killed leaves nothing behind."""
+    section = dict(vars(mariadb_site.db_settings))
+    lines = [
+        "%s = %s" % (name, ",".join(value) if name == "hostname" else value)
+        for name, value in section.items()
+    ]
+    config = tmp_path / "client.cfg"
+    text = CLIENT_CONFIG.format(folder=tmp_path, unloader="")
+    config.write_text("\n".join(["[db]", *lines]) + "\n" + text[text.index("[spec_updater]") :])
+    mariadb_site.put(event("1"), grid("1"))
+    mariadb_site.benchmark(CE1)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, json.dumps(section)], stdout=subprocess.PIPE, universal_newlines=True
+    ) as other:
+        try:
+            assert other.stdout.readline() == "at work\n"
+            assert apelclient.main(["-c", str(config)]) == 1
+            said = capsys.readouterr().err
+            assert re.search(
+                r"already running on another host.*host (localhost|127\.0\.0\.1), connection \d+", said
+            )
+            assert mariadb_site.jobs() == {}
+            assert mariadb_site.rows("SELECT Type FROM LastUpdated WHERE Type LIKE '%%apelclient%%'") == []
+        finally:
+            other.kill()
+    deadline = time.monotonic() + 30
+    while apelclient.main(["-c", str(config)]) != 0:
+        assert time.monotonic() < deadline, "the lock of a dead process stays"
+    assert list(mariadb_site.jobs()) == ["1"]
