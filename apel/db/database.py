@@ -36,7 +36,8 @@ TOO_LONG = "a transaction took more than %d seconds, so long that an unload migh
 
 AT_WORK = (
     "%s is already running on another host, with the same database (%s: %s); this run ends now and has"
-    " changed nothing. Run it on one host only. If that host is gone, KILL its connection on the database server."
+    " changed nothing. Run it on one host only. If that host is gone, KILL its connection on the database"
+    " server."
 )
 
 
@@ -282,7 +283,8 @@ class Database:
 
     def _claim(self, connection: Any, program: str) -> Optional[str]:
         try:
-            return self._call(self.backend.claim, connection, program)  # type: ignore[no-any-return]
+            found: Optional[str] = self._call(self.backend.claim, connection, program)
+            return found
         except Unusable as err:
             # Some clusters forbid locks that aren't of rows.
             log.info("Whether %s runs on another host can't be told: %s", program, err)
