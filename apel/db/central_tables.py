@@ -1,6 +1,6 @@
 """The tables that only the centre has: virtual machines and storage, each column and where it comes from."""
 
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
 from apel.db.details import Detail
 from apel.db.history import History
@@ -131,7 +131,7 @@ class StorageTable(Table):
     """Storage records, of which some producers send always the same ids."""
 
     def insert(
-        self, tx: "Transaction", records: Sequence["Record"], rows: List[Tuple[Any, ...]], conflict: str
+        self, tx: "Transaction", records: Sequence["Record"], rows: Sequence[Tuple[Any, ...]], conflict: str
     ) -> int:
         """Write records, and keep what they replace."""
         lost = History(self.name, self.columns).keep(tx, rows)

@@ -16,6 +16,7 @@ from typing import (
     TypeVar,
 )
 
+from apel.columns import ByColumn
 from apel.db.backend import CONFLICTS, Backend, Expressions, Query, Row
 from apel.db.errors import Conflict, Lost, NewConnection, Unusable
 from apel.db.lookups import Lookups
@@ -102,7 +103,7 @@ class Transaction:
         """
         if conflict not in CONFLICTS:
             raise ValueError("conflict is %r, but must be one of %s" % (conflict, ", ".join(CONFLICTS)))
-        given = rows if isinstance(rows, list) else list(rows)
+        given = rows if isinstance(rows, (list, ByColumn)) else list(rows)
         if not given:
             return 0
         self.wrote = True

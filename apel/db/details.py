@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Sequence, Set, Tuple
 
+from apel.columns import column_at, column_of
 from apel.db.backend import VERSION_COLUMNS
 
 if TYPE_CHECKING:
@@ -38,16 +39,24 @@ class Detail:
         self.values = tuple(values)
         self.within = tuple(within)
 
+    def concerns(
+        self, tx: "Transaction", columns: Sequence[str], records: Sequence[Any], rows: Sequence[Any]
+    ) -> bool:
+        """Whether there are rows of these records, or can be: of most sites there are none at all."""
+        if any(column_of(records, self.field)):
+            return True
+        *heads, _ = self.within
+        if not heads:
+            return True
+        found = set(column_at(rows, columns.index(heads[0])))
+        return any(self._has_any(tx, heads[0], value) for value in found)
+
     def write(self, tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequence[Pair]) -> None:
         """Make the rows of these records what they hold. table, columns: of the records' own rows.
 
         Of several records with one key the last counts. What is said of a record is a part of it: where that
         changes, its own row counts as written now, or else the unloader would not know.
         """
-        if not any(getattr(record, self.field) for record, _ in pairs) and not self._may_hold(
-            tx, columns, pairs
-        ):
-            return
         places = [columns.index(name) for name in self.source]
         keys: Dict[Key, Key] = {}
         wanted: Dict[Key, Dict[Key, Key]] = {}
@@ -80,14 +89,6 @@ class Detail:
             any_of = " OR ".join([one] * len(some))
             update = "UPDATE %s SET UpdateTime = CURRENT_TIMESTAMP WHERE %s" % (table, any_of)
             tx.execute(update, [value for key in some for value in key])
-
-    def _may_hold(self, tx: "Transaction", columns: Sequence[str], pairs: Sequence[Pair]) -> bool:
-        """Whether there can be rows of these records: quickly, since of most sites there are none at all."""
-        *heads, _ = self.within
-        if not heads:
-            return True
-        place = columns.index(heads[0])
-        return any(self._has_any(tx, heads[0], value) for value in {row[place] for _, row in pairs})
 
     def _folded(self, key: Key) -> Key:
         names = (*self.key, self.values[0])

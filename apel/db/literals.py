@@ -6,8 +6,8 @@ NO_BACKSLASH_ESCAPES and ANSI_QUOTES. Then a quote and a backslash are all that 
 
 from typing import Any, Container, Iterable, Iterator, List, Sequence
 
+from apel.columns import are_all_equal, columns_of, each_once
 from apel.db.errors import RowRefused
-from apel.distinct import are_all_equal, each_once
 
 #: What `repr` writes as SQL reads it.
 PLAIN_TYPES = {int, float}
@@ -43,9 +43,9 @@ def literal(value: Any) -> str:
 
 def _column(values: Sequence[Any], is_time: bool) -> Sequence[str]:
     """The literals of a column; what columns mostly are (one value, numbers, harmless text) goes fastest."""
-    kinds = set(map(type, values))
-    if len(kinds) == 1 and are_all_equal(values):
+    if are_all_equal(values):
         return [literal(values[0])] * len(values)
+    kinds = set(map(type, values))
     if kinds == {int}:
         return list(map(repr, values))
     if kinds == {float}:
@@ -67,8 +67,8 @@ def _times(together: str) -> List[str]:
     return texts if set(map(len, texts)) == {TIME_DIGITS} and "".join(texts).isdigit() else []
 
 
-def _columns(rows: Sequence[Sequence[Any]], times: Container[int]) -> List[Sequence[str]]:
-    return [_column(values, place in times) for place, values in enumerate(zip(*rows))]
+def _literals(columns: Sequence[Sequence[Any]], times: Container[int]) -> List[Sequence[str]]:
+    return [_column(values, place in times) for place, values in enumerate(columns)]
 
 
 def _whole_list(columns: List[Sequence[str]]) -> bytes:
@@ -81,7 +81,11 @@ def _whole_list(columns: List[Sequence[str]]) -> bytes:
 
 def row_texts(rows: Sequence[Sequence[Any]], times: Container[int] = ()) -> Iterator[bytes]:
     """`(1,'a',NULL)` for each row, in UTF-8. Raises RowRefused for text that isn't Unicode."""
-    for texts in zip(*_columns(rows, times)):
+    return _row_texts(_literals(columns_of(rows, 0, len(rows)), times))
+
+
+def _row_texts(columns: List[Sequence[str]]) -> Iterator[bytes]:
+    for texts in zip(*columns):
         text = "(%s)" % ",".join(texts)
         try:
             yield text.encode("utf-8")
@@ -98,12 +102,12 @@ def value_lists(
     Raises RowRefused for a row that is larger than that alone.
     """
     for start in range(0, len(rows), most_rows):
-        some = rows[start : start + most_rows]
-        whole = _whole_list(_columns(some, times))
+        columns = _literals(columns_of(rows, start, start + most_rows), times)
+        whole = _whole_list(columns)
         if whole and len(whole) <= most_bytes:
             yield whole
         else:
-            yield from _packed(row_texts(some, times), most_bytes)
+            yield from _packed(_row_texts(columns), most_bytes)
 
 
 def _packed(texts: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:

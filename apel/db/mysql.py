@@ -55,7 +55,8 @@ SETTINGS = "SHOW VARIABLES WHERE Variable_name IN ('max_allowed_packet', 'wsrep_
 HOLDER = "host %s, connection %d, for %s s"
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-ROWS_PER_STATEMENT = 500
+#: As many as a usual message has.
+ROWS_PER_STATEMENT = 1000
 MOST_STATEMENT_BYTES = 4 << 20
 
 MARIADB_COLLATION, MYSQL_COLLATION = "utf8mb4_nopad_bin", "utf8mb4_0900_bin"

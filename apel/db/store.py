@@ -40,15 +40,14 @@ def store(
     anything is written.
     Raises Transient when the database can't be used: then nothing was stored, and trying later is right.
     """
-    batch = list(records)
 
     def store_all() -> None:
-        rows = table.rows(db, batch, **(extra or {}))
+        rows = table.rows(db, records, **(extra or {}))
 
         def work(tx: "Transaction") -> None:
             if first is not None:
                 first(tx)
-            table.insert(tx, batch, rows, conflict)
+            table.insert(tx, records, rows, conflict)
             if also is not None:
                 also(tx)
 
@@ -56,10 +55,12 @@ def store(
 
     try:
         db.on_one_connection(store_all)
-        return Stored(len(batch), [])
+        return Stored(len(records), [])
     except RowRefused:
         around = (first, also)
-        return db.on_one_connection(lambda: _store_good_ones(db, table, batch, conflict, extra or {}, around))
+        return db.on_one_connection(
+            lambda: _store_good_ones(db, table, list(records), conflict, extra or {}, around)
+        )
 
 
 def _store_good_ones(

@@ -15,11 +15,11 @@ from typing import (
     Type,
 )
 
+from apel.columns import ByColumn, are_all_equal, columns_of, each_once
 from apel.db.backend import VERSION_COLUMNS
 from apel.db.details import Detail, Pair, newest, unknown
 from apel.db.lookups import NONE
 from apel.db.store import Stored, store
-from apel.distinct import each_once
 from apel.records import (
     BlahdRecord,
     EventRecord,
@@ -70,7 +70,8 @@ class Batch:
         self.size = len(records)
         self.records = records
         self.extra = extra
-        self._fields: Dict[str, Sequence[Any]] = dict(zip(names, zip(*records)))
+        columns = columns_of(records, 0, len(records))
+        self._fields: Dict[str, Sequence[Any]] = dict(zip(names, columns))
 
     def field(self, name: str) -> Sequence[Any]:
         """The values of one field."""
@@ -103,6 +104,8 @@ def id_of(field: str, table: str) -> Source:
 
     def values(batch: Batch) -> Iterable[int]:
         column = batch.field(field)
+        if are_all_equal(column):
+            return [batch.db.ids(table, column[:1])[column[0]]] * batch.size
         return map(batch.db.ids(table, column).__getitem__, column)
 
     return values
@@ -179,7 +182,7 @@ class Table:
         self.columns: Tuple[str, ...] = tuple(column for column, _ in sources)
         self._sources = [source for _, source in sources]
 
-    def rows(self, db: "Database", records: Sequence[Record], **extra: Any) -> List[Tuple[Any, ...]]:
+    def rows(self, db: "Database", records: Sequence[Record], **extra: Any) -> Sequence[Tuple[Any, ...]]:
         """Rows for Transaction.insert, in the order of the records; ids of names are found or made.
 
         Raises RowRefused for a name that is too long.
@@ -187,13 +190,13 @@ class Table:
         if not records:
             return []
         batch = Batch(db, self.record_class.names, records, extra)
-        return list(zip(*[source(batch) for source in self._sources]))
+        return ByColumn([_kept(source(batch)) for source in self._sources])
 
     def insert(
-        self, tx: "Transaction", records: Sequence[Record], rows: List[Tuple[Any, ...]], conflict: str
+        self, tx: "Transaction", records: Sequence[Record], rows: Sequence[Tuple[Any, ...]], conflict: str
     ) -> int:
         """Write records with the rows that `rows` has made of them; see Transaction.insert."""
-        if not self.details:
+        if not any(detail.concerns(tx, self.columns, records, rows) for detail in self.details):
             return tx.insert(self.name, self.columns, rows, conflict)
         pairs: Sequence[Pair] = list(zip(records, rows))
         if conflict == "ignore":
@@ -205,6 +208,10 @@ class Table:
             for detail in self.details:
                 detail.write(tx, self.name, self.columns, pairs)
         return count
+
+
+def _kept(values: Iterable[Any]) -> Sequence[Any]:
+    return values if isinstance(values, (list, tuple)) else list(values)
 
 
 EVENT_KEY = ("MachineNameID", "JobName", "EndTime")

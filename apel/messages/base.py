@@ -1,6 +1,6 @@
 """What a message is once read: its records, and those that were refused, each with its reason."""
 
-from typing import List, NamedTuple, Type
+from typing import List, NamedTuple, Sequence, Type
 
 from apel.errors import RecordError
 from apel.records import Record
@@ -24,5 +24,5 @@ class Message(NamedTuple):
 
     format: str
     record_class: Type[Record]
-    records: List[Record]
+    records: Sequence[Record]
     rejected: List[Rejected]

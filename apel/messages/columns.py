@@ -7,7 +7,7 @@ checked once; whole numbers go through the interpreter's own loops.
 import re
 from typing import Any, List, Optional, Sequence
 
-from apel.distinct import are_all_equal, each_once
+from apel.columns import are_all_equal, each_once
 from apel.identity import Identity, parse_fqan
 from apel.records.fields import NULL_WORDS, SEPARATOR, Field, Integer, Text, Value
 

@@ -2,13 +2,15 @@
 
 import logging
 import re
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from apel import times
+from apel.columns import ByColumn
 from apel.errors import RecordError, shown
 from apel.messages.aur import AUR
 from apel.messages.base import Message, Rejected
 from apel.messages.car_reading import CAR
+from apel.messages.columns import Columns
 from apel.messages.formats import FORMATS, TextFormat, format_of
 from apel.messages.json_reading import decode_json
 from apel.messages.rows import Outcome, Raws, Row, Rows
@@ -49,7 +51,9 @@ def decode(text: str, now: Optional[int] = None) -> Message:
     decoder = _Decoder(FORMATS[name], header, now)
     for block in _blocks(body):
         decoder.read(block)
-    return Message(name, FORMATS[name].record_class, decoder.records, decoder.rejected)
+    record_class = FORMATS[name].record_class
+    records = ByColumn(decoder.columns, record_class.names, record_class.make)
+    return Message(name, record_class, records, decoder.rejected)
 
 
 def _blocks(body: str) -> Iterator[str]:
@@ -74,13 +78,13 @@ def _split(body: str) -> List[str]:
 
 
 class _Decoder:
-    """Reads a message of one format: its records, and those refused, by their numbers from 1."""
+    """Reads a message of one format: its records, by field, and those refused, by their numbers from 1."""
 
     def __init__(self, text_format: TextFormat, header: str, now: int) -> None:
         self.format = text_format
         self.header = header
         self.rows = Rows(text_format, now)
-        self.records: List[Record] = []
+        self.columns: List[List[Any]] = [[] for _ in text_format.record_class.fields]
         self.rejected: List[Rejected] = []
 
     def read(self, block: str) -> None:
@@ -88,20 +92,26 @@ class _Decoder:
         columns = raw_columns(block.rstrip("\n"), self.format)
         try:
             if columns is not None:
-                self.records += self.rows.judged(columns)
+                self._add(self.rows.judged(columns))
                 return
         except RecordError as err:
             log.debug("Each record is looked at by itself: %s", err)
         self._each(_split(block))
 
     def _each(self, chunks: Sequence[str]) -> None:
-        before = len(self.records) + len(self.rejected)
+        before = len(self.columns[0]) + len(self.rejected)
+        good: List[Record] = []
         for number, outcome in self.outcomes(chunks):
             if isinstance(outcome, RecordError):
                 text = f"{self.header}\n{chunks[number - 1]}%%\n"
                 self.rejected.append(Rejected(before + number, text, outcome))
             else:
-                self.records.append(outcome)
+                good.append(outcome)
+        self._add(list(zip(*good)))
+
+    def _add(self, columns: Columns) -> None:
+        for column, more in zip(self.columns, columns):
+            column.extend(more)
 
     def outcomes(self, chunks: Sequence[str]) -> List[Outcome]:
         """A record or an error for each text, with its number from 1, in order.

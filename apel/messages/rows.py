@@ -2,13 +2,13 @@
 
 from typing import Any, List, Optional, Tuple, Union
 
-from apel.distinct import each_once
+from apel.columns import ByColumn, each_once
 from apel.errors import RecordError
 from apel.messages.benchmarks import read_durations, read_level
 from apel.messages.columns import Columns, identify, read_column
 from apel.messages.formats import TextFormat
 from apel.records import Record
-from apel.records.rules import NO_BENCHMARK
+from apel.records.rules import NO_BENCHMARK, is_surely_kept
 
 #: The text of each field of a record, in order; None for what isn't there.
 Raws = Tuple[Optional[str], ...]
@@ -36,13 +36,14 @@ class Rows:
         if not rows:
             return []
         try:
-            records = self.records(list(zip(*(raws for _, raws in rows))), canonical)
+            columns = self.values(list(zip(*(raws for _, raws in rows))), canonical)
         except RecordError as err:
             if len(rows) == 1:
                 return [(rows[0][0], err)]
             half = len(rows) // 2
             return self.outcomes(rows[:half], canonical) + self.outcomes(rows[half:], canonical)
-        return [(number, self._judged(record)) for (number, _), record in zip(rows, records)]
+        make = self.format.record_class.make
+        return [(number, self._judged(make(values))) for (number, _), values in zip(rows, zip(*columns))]
 
     def _judged(self, record: Record) -> Union[Record, RecordError]:
         try:
@@ -52,16 +53,18 @@ class Rows:
             return err
         return record
 
-    def judged(self, columns: Columns) -> List[Record]:
-        """As `records`, and all of them keep the rules. Raises RecordError if one doesn't."""
-        records = self.records(columns, False)
+    def judged(self, raws: Columns) -> Columns:
+        """As `values`, and the records of them keep all rules. Raises RecordError if one doesn't."""
+        columns = self.values(raws)
+        records = ByColumn(columns, self.format.record_class.names, self.format.record_class.make)
         for rule in self.format.rules:
-            for record in records:
-                rule(record, self.now)
-        return records
+            if not is_surely_kept(rule, records, self.now):
+                for record in records:
+                    rule(record, self.now)
+        return columns
 
-    def records(self, columns: Columns, canonical: bool) -> List[Record]:
-        """The records of raw texts by field. Raises RecordError for a text that is wrong."""
+    def values(self, columns: Columns, canonical: bool = False) -> Columns:
+        """The values of raw texts, each by field. Raises RecordError for a text that is wrong."""
         if self.by_benchmark:
             self._spread_benchmarks(columns)
         columns = [read_column(*pair, canonical) for pair in zip(self.fields, columns)]
@@ -72,8 +75,7 @@ class Rows:
             identify(columns, self.identity)
         if self.benchmark:
             self._fill_benchmarks(columns)
-        make = self.format.record_class.make
-        return [make(values) for values in zip(*columns)]
+        return columns
 
     def _spread_benchmarks(self, columns: Columns) -> None:
         """v0.4: `{type: value}` into the raw texts of its fields; a type that came by itself stays."""

@@ -5,7 +5,7 @@ No record is looked at by itself, which is twice as fast as matching each of the
 
 from typing import Dict, List, Optional, Sequence
 
-from apel.distinct import are_all_equal
+from apel.columns import are_all_equal
 from apel.messages.formats import TextFormat
 from apel.records.fields import SEPARATOR
 

@@ -4,7 +4,7 @@ import re
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, Type
 from xml.sax.saxutils import escape
 
-from apel.distinct import each_once
+from apel.columns import each_once
 from apel.errors import RecordError
 from apel.messages.columns import write_column
 from apel.records import Record

@@ -1,6 +1,7 @@
 """The rules of records that need more than one field, each a small function of (record, now)."""
 
-from typing import Any
+from operator import le
+from typing import Any, Callable, Dict
 
 from apel.errors import RecordError, shown
 from apel.times import DAY, month_bounds
@@ -14,12 +15,34 @@ BENCHMARK_TYPES = ("hepscore23", "hepspec", "si2k")
 #: What a job without a benchmark is scaled by.
 NO_BENCHMARK = ("custom", 1.0)
 
+Rule = Callable[[Any, int], None]
 
+#: By rule: says by a look at the columns of many records that all of them surely keep it. If it doesn't, the
+#: rule itself must be asked about each.
+_SURELY_KEPT: Dict[Rule, Callable[[Any, int], bool]] = {}
+
+
+def is_surely_kept(rule: Rule, records: Any, now: int) -> bool:
+    """Whether all records, kept by columns, are sure to keep a rule; False where each must be judged."""
+    check = _SURELY_KEPT.get(rule)
+    return check is not None and check(records, now)
+
+
+def _surely_kept_if(check: Callable[[Any, int], bool]) -> Callable[[Rule], Rule]:
+    def remember(rule: Rule) -> Rule:
+        _SURELY_KEPT[rule] = check
+        return rule
+
+    return remember
+
+
+@_surely_kept_if(lambda records, now: all(map(le, records.column("StartTime"), records.column("EndTime"))))
 def job_ends_after_it_starts(record: Any, now: int) -> None:
     if record.EndTime < record.StartTime:
         raise RecordError("EndTime", f"{record.EndTime} is before StartTime {record.StartTime}")
 
 
+@_surely_kept_if(lambda records, now: max(records.column("EndTime")) <= now + FUTURE_ALLOWED)
 def job_has_ended(record: Any, now: int) -> None:
     if record.EndTime > now + FUTURE_ALLOWED:
         raise RecordError("EndTime", f"{record.EndTime} is more than 2 days in the future")
@@ -30,6 +53,11 @@ def event_ends_after_it_starts(record: Any, now: int) -> None:
         raise RecordError("StopTime", f"{record.StopTime} is before StartTime {record.StartTime}")
 
 
+@_surely_kept_if(
+    lambda records, now: (
+        None not in records.column("ServiceLevelType") and None not in records.column("ServiceLevel")
+    )
+)
 def benchmark_is_whole(record: Any, now: int) -> None:
     """Type and value, both or neither."""
     if (record.ServiceLevelType is None) != (record.ServiceLevel is None):
@@ -39,6 +67,11 @@ def benchmark_is_whole(record: Any, now: int) -> None:
         raise RecordError("ServiceLevel", f"a benchmark {given} but no {missing}")
 
 
+@_surely_kept_if(
+    lambda records, now: {
+        "" if name is None else name.lower() for name in set(records.column("ServiceLevelType"))
+    }.issubset(("", *BENCHMARK_TYPES))
+)
 def benchmark_is_known(record: Any, now: int) -> None:
     """One of BENCHMARK_TYPES in any case; or `custom` with value 1, which says that there is none."""
     name = record.ServiceLevelType

@@ -3,6 +3,7 @@
 from operator import attrgetter
 from typing import Any, Callable, Dict, Set, Tuple
 
+from apel.columns import column_of
 from apel.db.central_tables import CLOUD, CLOUD_SUMMARIES, STORAGE
 from apel.db.tables import NORMALISED_SUMMARIES, SERVER_JOBS, SUMMARIES, SYNC, Table
 from apel.messages import Message
@@ -17,7 +18,7 @@ from apel.records import (
 )
 from apel.records.cloud import measurement_time
 from apel.records.storage import months_spoken_for
-from apel.times import month_of
+from apel.times import DAY, month_of
 
 TABLES: Dict[type, Table] = {
     JobRecord: SERVER_JOBS,
@@ -30,7 +31,6 @@ TABLES: Dict[type, Table] = {
 }
 #: Site, year and month of each kind of record that is summarised.
 MONTHS: Dict[type, Callable[[Any], Tuple[str, int, int]]] = {
-    JobRecord: lambda record: (record.Site, *month_of(record.EndTime)),
     SummaryRecord: attrgetter("Site", "Year", "Month"),
     NormalisedSummaryRecord: attrgetter("Site", "Year", "Month"),
     CloudRecord: lambda record: (record.SiteName, *month_of(measurement_time(record) or 0)),
@@ -42,6 +42,10 @@ def months_of(message: Message) -> Set[Tuple[str, int, int]]:
     """The (site, year, month) that the records change; those of some kinds are not summarised."""
     if message.record_class is StorageRecord:
         return set().union(*map(_months_of_storage, message.records))
+    if message.record_class is JobRecord:
+        sites, ends = (column_of(message.records, name) for name in ("Site", "EndTime"))
+        days = {(site, end // DAY) for site, end in zip(sites, ends)}
+        return {(site, *month_of(day * DAY)) for site, day in days}
     month = MONTHS.get(message.record_class)
     return set(map(month, message.records)) if month else set()
 

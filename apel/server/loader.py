@@ -9,7 +9,7 @@ import logging
 import time
 from functools import partial
 from operator import attrgetter
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Set, Tuple
 
 from apel.db import Database, RowRefused
 from apel.db.tables import mark_months, store
@@ -250,7 +250,7 @@ class Loader:
                 message = self._without_closed(message, err.months)
 
     def _without_closed(self, message: Message, months: Set[SiteMonth]) -> Message:
-        records: List[Any] = message.records
+        records: Sequence[Any] = message.records
         ids = self.db.ids("Sites", {record.Site for record in records})
         found = [(record, SiteMonth(ids[record.Site], *month_of(record.EndTime))) for record in records]
         return without(message, [(record, REFUSED % month[1:]) for record, month in found if month in months])

@@ -6,7 +6,7 @@ that is gone or damaged leaves the last good map in force.
 
 import logging
 from functools import partial
-from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from apel.auth.lists import ANY_SITE, by_name, rights_in
 from apel.db import Database
@@ -39,7 +39,9 @@ class SiteRights:
         if trouble:
             raise ConfigError("[auth] map: %s %s. apelauth makes it." % (path, trouble))
 
-    def check(self, signer: str, records: List[Any], stored: Mapping[str, str]) -> List[Tuple[Record, str]]:
+    def check(
+        self, signer: str, records: Sequence[Any], stored: Mapping[str, str]
+    ) -> List[Tuple[Record, str]]:
         """The records that the signer may not send, each with the reason. stored: see `stored_sites`."""
         self._refresh()
         sites = self._sites.get(signer, set())
@@ -81,7 +83,7 @@ class SiteRights:
         return ""
 
 
-def stored_sites(db: Database, records: List[Any]) -> Dict[str, str]:
+def stored_sites(db: Database, records: Sequence[Any]) -> Dict[str, str]:
     """RecordId -> the site of the record that is stored under it, which one of these would replace.
 
     Only storage records have a key without the site in it; of others: nothing.
@@ -102,7 +104,7 @@ def _rows(tx: Any, query: str, parameters: List[str]) -> List[Tuple[str, str]]:
     return rows
 
 
-def _site_field(records: List[Any]) -> Optional[str]:
+def _site_field(records: Sequence[Any]) -> Optional[str]:
     names = records[0].names if records else ()
     return next((field for field in SITE_FIELDS if field in names), None)
 
