@@ -53,9 +53,7 @@ def update_benchmarks(db: Database, settings: Settings) -> None:
     """Bring the benchmark history up to the configuration and, if enabled, to the BDII."""
     specs = settings.spec_updater
     history, now = History(db, specs.site_name, looked_up=bool(specs.enabled)), times.now()
-    manual = [benchmark for _, benchmark in specs.manual_spec]
-    if settings.joiner.enabled and settings.joiner.local_jobs and specs.spec_type is not None:
-        manual.append(Benchmark(specs.lrms_server, specs.spec_type, specs.spec_value))
+    manual = set_by_hand(settings)
     if manual:
         history.set_manual(manual, now)
     if specs.enabled:
@@ -69,6 +67,15 @@ def update_benchmarks(db: Database, settings: Settings) -> None:
         wanted = beside_manual(published, manual)
         if wanted:
             history.set_published(wanted, now)
+
+
+def set_by_hand(settings: Settings) -> List[Benchmark]:
+    """The benchmarks that the configuration gives compute elements and, for local jobs, the batch system."""
+    specs = settings.spec_updater
+    manual = [benchmark for _, benchmark in specs.manual_spec]
+    if settings.joiner.enabled and settings.joiner.local_jobs and specs.spec_type is not None:
+        manual.append(Benchmark(specs.lrms_server, specs.spec_type, specs.spec_value))
+    return manual
 
 
 def beside_manual(published: List[Benchmark], manual: List[Benchmark]) -> List[Benchmark]:
@@ -108,16 +115,21 @@ def report(joined: Joined, settings: Settings) -> None:
 
 def missing_benchmarks(joined: Joined, settings: Settings) -> List[str]:
     """One line for each compute element whose jobs wait for a benchmark, with the line to add."""
+    return advice_for(joined.without_benchmark, joined.without_local_benchmark, settings)
+
+
+def advice_for(jobs: Dict[str, int], local: Dict[str, int], settings: Settings) -> List[str]:
+    """The same for numbers of jobs by compute element, and of local jobs by batch system."""
     where = "[spec_updater] of %s" % (settings.path or "the configuration file")
     number = 1 + max(
         [int(name[len("manual_spec") :]) for name, _ in settings.spec_updater.manual_spec], default=0
     )
     advice = []
-    for ce, count in sorted(joined.without_benchmark.items()):
+    for ce, count in sorted(jobs.items()):
         line = "manual_spec%d = %s,HEPscore23,<value>" % (number, ce)
         advice.append("%d jobs of %s wait for its benchmark; add to %s: %s" % (count, ce, where, line))
         number += 1
-    for machine, count in sorted(joined.without_local_benchmark.items()):
+    for machine, count in sorted(local.items()):
         lines = "lrms_server = %s, spec_type = HEPscore23, spec_value = <value>" % machine
         advice.append(
             "%d local jobs of %s wait for its benchmark; set in %s: %s" % (count, machine, where, lines)

@@ -1,6 +1,6 @@
 """What a site's pipeline did last, what waits in its database and for what: read, nothing changed."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from apel import times
 from apel.client.choice import NEW, WAITS_FOR_BENCHMARK, WAITS_FOR_GRID_RECORD
@@ -8,13 +8,31 @@ from apel.db import Database
 from apel.runs import LastRuns, last_runs
 from apel.unloader import SENT, SENT_SUMS
 
+#: Of jobs with a status: why they wait, and what to do.
+REASONS = (
+    (NEW, "apelclient has not run since they were parsed", "run apelclient, from cron after apelparser"),
+    (
+        WAITS_FOR_GRID_RECORD,
+        "no grid record (BLAH log) of theirs was parsed, and they are not local",
+        "see that apelparser reads the BLAH log of each compute element (apelparser --status; the newest"
+        " record %s), under the same site_name; if they are local jobs, leave them, or account them:"
+        " [joiner] local_jobs = true",
+    ),
+    (
+        WAITS_FOR_BENCHMARK,
+        "their compute element has no benchmark",
+        "apelclient --benchmarks names it, and the line to add to client.cfg; or ask the BDII",
+    ),
+)
+
 
 class Waiting(NamedTuple):
-    """Jobs that are not accounted yet, and why; `oldest`: when the first of them ended (epoch)."""
+    """Jobs that are not accounted yet, why, and what to do; `oldest`: when the first ended (epoch)."""
 
     jobs: int
     reason: str
     oldest: Optional[int]
+    todo: str
 
 
 class SiteStatus(NamedTuple):
@@ -52,17 +70,15 @@ def _read(tx: Any, epoch: Any) -> Dict[str, Any]:
 
 
 def _waiting(tx: Any, epoch: Any) -> List[Waiting]:
-    reasons: Tuple[Tuple[int, str], ...] = (
-        (NEW, "apelclient has not run since they were parsed"),
-        (WAITS_FOR_GRID_RECORD, "no grid record (BLAH log) of theirs was parsed, and they are not local"),
-        (WAITS_FOR_BENCHMARK, "their compute element has no benchmark"),
-    )
     query = "SELECT COUNT(*), MIN(%s) FROM EventRecords WHERE Status = %%s" % epoch("EndTime")
     found = []
-    for status, reason in reasons:
+    for status, reason, todo in REASONS:
         count, oldest = tx.row(query, (status,))
         if count:
-            found.append(Waiting(int(count), reason, _whole(oldest)))
+            if status == WAITS_FOR_GRID_RECORD:
+                newest = tx.value("SELECT MAX(%s) FROM BlahdRecords" % epoch("TimeStamp"))
+                todo %= "is of %s" % age(_whole(newest)) if newest is not None else "never came"
+            found.append(Waiting(int(count), reason, _whole(oldest), todo))
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from apel import __version__, times
 from apel.client.options import TABLE as CLIENT
-from apel.client.status import SiteStatus, age, site_status
+from apel.client.status import SiteStatus, Waiting, age, site_status
 from apel.db import open_database
 from apel.runs import LastRuns
 from apelcommon.command import Command
@@ -19,7 +19,6 @@ from apelcommon.metrics import last_success
 FINE, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 HOUR = 3600
-BENCHMARK = "apelclient --check-config names them; write a manual_spec into client.cfg, or ask the BDII"
 
 
 class Problem(NamedTuple):
@@ -161,7 +160,7 @@ def find_problems(status: SiteStatus, spool: Spool, warning: float, critical: fl
     yield from _spool_problems(spool, warning, critical)
     for waiting in status.waiting:
         if "benchmark" in waiting.reason:
-            yield Problem(WARNING, "%d jobs wait: %s" % (waiting.jobs, waiting.reason), BENCHMARK)
+            yield Problem(WARNING, "%d jobs wait: %s" % (waiting.jobs, waiting.reason), waiting.todo)
 
 
 def _spool_problems(spool: Spool, warning: float, critical: float) -> Iterator[Problem]:
@@ -224,6 +223,8 @@ def _page(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Iterator
             age(waiting.oldest),
             waiting.reason,
         )
+        if "benchmark" not in waiting.reason:  # which is a problem as well, and told below
+            yield "   do:    %s" % waiting.todo
     for problem in problems:
         yield "%-8s %s" % (WORDS[problem.level].lower(), problem.text)
         yield "   do:    %s" % problem.todo
@@ -242,7 +243,7 @@ def _as_json(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Dict[
         "client": dict(status.client._asdict()),
         "newest_job": status.newest_job,
         "jobs": status.jobs,
-        "waiting": [dict(each._asdict()) for each in status.waiting],
+        "waiting": [_waiting_as_json(each) for each in status.waiting],
         "months_to_sum": status.months,
         "unloaded": status.sent,
         "rejected_lines": status.rejected_lines,
@@ -253,6 +254,10 @@ def _as_json(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Dict[
             {"level": WORDS[problem.level], "text": problem.text, "do": problem.todo} for problem in problems
         ],
     }
+
+
+def _waiting_as_json(waiting: Waiting) -> Dict[str, Any]:
+    return {"jobs": waiting.jobs, "reason": waiting.reason, "oldest": waiting.oldest, "do": waiting.todo}
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -12,7 +12,7 @@ from apel.client.figures import add_unloaded, set_figures
 from apel.client.join import rejoin_month
 from apel.client.options import TABLE
 from apel.client.summarise import mark_all
-from apel.commands import checking, republish
+from apel.commands import benchmarking, checking, republish
 from apel.commands.apelsummariser import month
 from apel.db import Database, open_database
 from apel.runs import note_run
@@ -64,6 +64,12 @@ class ClientCommand(Command):
         how.add_argument(
             "--dry-run", action="store_true", help="say what there is to do, and change and send nothing"
         )
+        how.add_argument(
+            "--benchmarks",
+            action="store_true",
+            help="say which compute element has which benchmark since when, and which jobs wait for one",
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON, with --benchmarks")
         parser.add_argument(
             "--rejoin",
             metavar="YYYY-MM",
@@ -78,8 +84,12 @@ class ClientCommand(Command):
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         republish.check_arguments(args)
+        if args.json and not args.benchmarks:
+            raise ConfigError("--json goes with --benchmarks only.")
         if args.check_config:
             return self._check(args)
+        if args.benchmarks:
+            return benchmarking.show(TABLE.read(args.config), args.json)
         settings = self.settings(args)
         if settings.ssm.enabled:
             # What is wrong there is better known before anything is done.

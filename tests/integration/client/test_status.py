@@ -164,6 +164,7 @@ def test_what_waits_is_said_with_the_reason(host: Host) -> None:
     assert "waiting  1 jobs, the oldest ended" in said
     assert "apelclient has not run since they were parsed" in said
     assert "no grid record (BLAH log) of theirs was parsed" in said
+    assert "   do:    see that apelparser reads the BLAH log" in said
     assert "warning  1 jobs wait: their compute element has no benchmark" in said
     code, said = host.status("--check")
     assert (code, "waiting_jobs=3" in said) == (1, True)
@@ -213,6 +214,7 @@ def test_json_has_all_of_it(host: Host) -> None:
     assert (code, found["status"], found["problems"]) == (0, "OK", [])
     assert found["client"]["well"] <= times.now()
     assert found["waiting"][0]["jobs"] == 1
+    assert found["waiting"][0]["do"]
     assert found["queue"]["messages"] == 2
     assert set(found["parser"]) == {"batch.example.org"}
 
