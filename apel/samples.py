@@ -6,6 +6,7 @@ give the same bytes. Times in the logs are UTC (run the SLURM parser with TZ=UTC
 """
 
 import datetime
+import json
 import os
 import random
 from collections import defaultdict
@@ -17,12 +18,23 @@ COUNTRIES = ["UK", "DE", "FR", "IT", "ES", "CERN", "NL", "PL"]
 CES = ["ce0%d.grid.example.org:9619/ce0%d.grid.example.org-batch" % (i, i) for i in range(1, 5)]
 QUEUES = ["grid", "long", "short", "multicore"]
 STATES = ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"]
+GPU_MODELS = ["a100", "t4", "v100"]
+GPU_NUMBERS = [1, 1, 1, 2, 4]
+#: The columns of slurm_gpu_line.
+SLURM_HEADER = (
+    "JobID|JobName|User|Group|Start|End|Elapsed|TotalCPU|Partition|NCPUS|NNodes|NodeList|MaxRSS|MaxVMSize|State"
+    "|AllocTRES"
+)
 
 Job = Dict[str, Any]
 
 
 class SampleOptions(NamedTuple):
-    """What to make: `grid` is the share of jobs with a BLAH record, `end` the day after the last."""
+    """What to make: `grid` is the share of jobs with a BLAH record, `end` the day after the last.
+
+    gpus: the share of jobs with GPUs. Then the logs are of a form that tells of them: SLURM's with a header
+    and AllocTRES, HTCondor's in JSON. Not for Grid Engine.
+    """
 
     system: str = "slurm"
     jobs: int = 10000
@@ -31,22 +43,33 @@ class SampleOptions(NamedTuple):
     end: str = "2026-11-15"
     seed: int = 1
     grid: float = 1.0
+    gpus: float = 0.0
 
 
 def write_samples(folder: str, options: SampleOptions) -> Dict[str, Dict[str, int]]:
-    """Write the logs below `folder`; the truth: `{'2026-11 atlas': {'jobs': …, 'wall': s, 'cpu': s}}`."""
+    """Write the logs below `folder`; the truth: `{'2026-11 atlas': {'jobs': …, 'wall': s, 'cpu': s}}`.
+
+    With GPUs also the seconds of all of them together, `'gpu': s`.
+    """
     batch: DefaultDict[str, List[str]] = defaultdict(list)
     blah: DefaultDict[str, List[str]] = defaultdict(list)
-    truth: DefaultDict[str, Dict[str, int]] = defaultdict(lambda: {"jobs": 0, "wall": 0, "cpu": 0})
+    sums = dict.fromkeys(["jobs", "wall", "cpu", *(["gpu"] if options.gpus else [])], 0)
+    truth: DefaultDict[str, Dict[str, int]] = defaultdict(sums.copy)
+    write = (GPU_FORMATS if options.gpus else FORMATS)[options.system]
     for job in sample_jobs(options):
         ended = _utc(job["end"])
-        batch[ended.strftime("%Y%m%d")].append(FORMATS[options.system](job))
+        lines = batch[ended.strftime("%Y%m%d")]
+        if options.gpus and options.system == "slurm" and not lines:
+            lines.append(SLURM_HEADER)
+        lines.append(write(job))
         if job["grid"]:
             blah[_utc(job["start"] - 60).strftime("%Y%m%d")].append(blah_line(job))
             total = truth["%s %s" % (ended.strftime("%Y-%m"), job["vo"])]
             total["jobs"] += 1
             total["wall"] += job["wall"]
             total["cpu"] += job["cpu"]
+            if options.gpus:
+                total["gpu"] += job["gpus"] * job["wall"]
     _write_days(os.path.join(folder, "batch"), LOG_NAMES[options.system], batch)
     _write_days(os.path.join(folder, "blah"), "blahp.log-%s", blah)
     return dict(truth)
@@ -62,6 +85,7 @@ def _write_days(folder: str, name: str, days: Dict[str, List[str]]) -> None:
 def sample_jobs(options: SampleOptions) -> Iterator[Job]:
     """The jobs behind the logs, oldest first."""
     rng = random.Random(options.seed)
+    gpus = random.Random(options.seed + 1)
     first = datetime.datetime.strptime(options.end, "%Y-%m-%d").replace(tzinfo=datetime.timezone.utc)
     end, span = int(first.timestamp()), options.days * 86400
     users = []
@@ -70,7 +94,11 @@ def sample_jobs(options: SampleOptions) -> Iterator[Job]:
         country = rng.choice(COUNTRIES)
         users.append(("/C=%s/O=eScience/OU=Site%02d/CN=user number %04d" % (country, i % 40, i), vo))
     for n in range(options.jobs):
-        yield _job(rng, n, users, end - span, options)
+        job = _job(rng, n, users, end - span, options)
+        # Numbers of their own: with and without GPUs, all else is the same.
+        job["gpus"] = gpus.choice(GPU_NUMBERS) if gpus.random() < options.gpus else 0
+        job["model"] = GPU_MODELS[job["id"] % len(GPU_MODELS)]
+        yield job
 
 
 def _job(rng: random.Random, n: int, users: List[Any], begin: int, options: SampleOptions) -> Job:
@@ -137,12 +165,34 @@ def slurm_line(job: Job) -> str:
     ])  # fmt: skip
 
 
+def slurm_gpu_line(job: Job) -> str:
+    """The same with AllocTRES, which has the GPUs, as SLURM_HEADER names it."""
+    tres = ["billing=%d" % job["cores"], "cpu=%d" % job["cores"], "mem=16G", "node=%d" % job["nodes"]]
+    if job["gpus"]:
+        tres[2:2] = ["gres/gpu:%s=%d" % (job["model"], job["gpus"]), "gres/gpu=%d" % job["gpus"]]
+    return slurm_line(job) + "|" + ",".join(tres)
+
+
 def htcondor_line(job: Job) -> str:
     """A line of `condor_history` with the ten columns that sites dump, and the multiplier 1."""
     return "%s|%s|%d|%d|%d|%d|%d|%d|%d|%d|1|" % (
         job["lrms"], job["user"], job["wall"], job["cpu"] - job["cpu"] // 20, job["cpu"] // 20,
         job["start"], job["end"], job["rss"], job["vms"], job["cores"],
     )  # fmt: skip
+
+
+def htcondor_gpu_line(job: Job) -> str:
+    """A line of `condor_history -jsonl`."""
+    found = {
+        "GlobalJobId": job["lrms"], "Owner": job["user"], "JobStatus": 4, "RemoteWallClockTime": job["wall"],
+        "RemoteUserCpu": job["cpu"] - job["cpu"] // 20, "RemoteSysCpu": job["cpu"] // 20,
+        "JobStartDate": job["start"], "EnteredCurrentStatus": job["end"], "ResidentSetSize_RAW": job["rss"],
+        "ImageSize_RAW": job["vms"], "RequestCpus": job["cores"], "NumJobStarts": 1,
+        "LastRemoteHost": "slot1_1@wn%03d.grid.example.org" % (job["id"] % 400),
+    }  # fmt: skip
+    if job["gpus"]:
+        found.update(GPUsProvisioned=job["gpus"], MachineAttrGPUs_DeviceName0=job["model"])
+    return json.dumps(found)
 
 
 def sge_line(job: Job) -> str:
@@ -175,6 +225,15 @@ def pbs_line(job: Job) -> str:
     )  # fmt: skip
 
 
+def pbs_gpu_line(job: Job) -> str:
+    """The same with the GPUs that it was given."""
+    given = ["wn%03d.grid.example.org-gpu/%d" % (job["id"] % 400, gpu) for gpu in range(job["gpus"])]
+    line = pbs_line(job)
+    return (
+        line.replace(" Resource_List", " exec_gpus=%s Resource_List" % "+".join(given), 1) if given else line
+    )
+
+
 def lsf_line(job: Job) -> str:
     """The JOB_FINISH record of LSF 9.1, its last fields left out."""
     hosts = ['"wn%03d"' % ((job["id"] + core // 8) % 400) for core in range(job["cores"])]
@@ -188,6 +247,14 @@ def lsf_line(job: Job) -> str:
     usage = "%.6f %.6f 0 0 -1 0 0 927804 87722 0 0 0 -1 0 0 0 0 0 -1" % (by_user, job["cpu"] - by_user)
     tail = '"" "default" 0 %d "" "" 0 %d %d "" "" ""' % (job["cores"], job["rss"], job["vms"])
     return " ".join([head, middle, usage, tail])
+
+
+def lsf_gpu_line(job: Job) -> str:
+    """The same with a resource requirement that reserves GPUs; jobs that have some have one host."""
+    line = lsf_line(dict(job, cores=min(job["cores"], 8) if job["gpus"] else job["cores"]))
+    start = '"%s" "%s" ""' % (job["user"], job["queue"])
+    reserved = "select[ngpus>0] rusage[ngpus_physical=%d:gmodel=%s]" % (job["gpus"], job["model"])
+    return line.replace(start, '%s"%s"' % (start[:-2], reserved), 1) if job["gpus"] else line
 
 
 def _utc(epoch: int) -> datetime.datetime:
@@ -209,6 +276,13 @@ FORMATS: Dict[str, Callable[[Job], str]] = {
     "sge": sge_line,
     "pbs": pbs_line,
     "lsf": lsf_line,
+}
+#: The same, of a form that tells of GPUs.
+GPU_FORMATS: Dict[str, Callable[[Job], str]] = {
+    "slurm": slurm_gpu_line,
+    "htcondor": htcondor_gpu_line,
+    "pbs": pbs_gpu_line,
+    "lsf": lsf_gpu_line,
 }
 LOG_NAMES = {
     "slurm": "slurm_acc.%s",

@@ -68,8 +68,12 @@ class Row(NamedTuple):
     line_of: Callable[[str], str] = as_it_is
 
 
+#: Where the logs of jobs with GPUs are, a tenth of all.
+GPU_LOGS = os.path.join("gpus", "batch")
+
 ROWS = [
     Row("slurm", "batch", SlurmParser, "|", 150000),
+    Row("slurm", GPU_LOGS, SlurmParser, "|", 150000, "with AllocTRES"),
     Row("slurm", "blah", BlahParser, '" "', 100000),
     Row("htcondor", "batch", BATCH_PARSERS["HTCondor"], "|", 150000),
     Row("sge", "batch", BATCH_PARSERS["SGE"], ":", 150000),
@@ -86,6 +90,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-parse-") as folder:
         for system in sorted({row.system for row in ROWS}):
             write_samples(os.path.join(folder, system), SampleOptions(system, jobs=JOBS))
+        write_samples(os.path.join(folder, "slurm", "gpus"), SampleOptions("slurm", jobs=JOBS, gpus=0.1))
         for row in ROWS:
             parse_only(os.path.join(folder, row.system), row)
         into_sqlite(os.path.join(folder, "slurm"))

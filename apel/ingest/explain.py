@@ -125,9 +125,20 @@ def _fields(record: Record) -> List[str]:
 def _text(field: Any, value: Any) -> str:
     if value is None:
         return "-"
+    if field.name == "Accelerators":
+        return "; ".join(map(_cards, value))
     if isinstance(field, Timestamp):
         return "%d  (%s UTC)" % (value, utc_text(value))
     return str(value)
+
+
+def _cards(cards: Tuple[Any, ...]) -> str:
+    """'2 GPU a100 on gpu-a01 for 3600 s'."""
+    _, host, model, type, number, seconds, used = cards
+    text = "%g %s %s" % (number, type, model or "of unknown model")
+    text += " on %s" % host if host else ""
+    text += " for %d s" % seconds
+    return text if used is None else text + ", used for %d s" % used
 
 
 def _as_local_job(event: EventRecord, identity_map: IdentityMap) -> str:

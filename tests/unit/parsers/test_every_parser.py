@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apel.parsers import BATCH_PARSERS, BlahParser, ParserOptions
-from apel.samples import FORMATS, SampleOptions, blah_line, sample_jobs
+from apel.records import EventRecord
+from apel.samples import FORMATS, GPU_FORMATS, SampleOptions, blah_line, sample_jobs, write_samples
 from apel.times import month_of, utc_text
 
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data")
@@ -116,6 +117,28 @@ def test_totals_are_the_truth_in_every_zone(system, name, zone):
             sums[key] = [one + other for one, other in zip(sums[key], counts)]
     assert totals == truth
     assert len(truth) > 60
+
+
+@pytest.mark.parametrize("system", sorted(GPU_FORMATS))
+def test_time_of_gpus_is_the_truth_and_all_else_is_as_without_them(system, zone, tmp_path):
+    zone("UTC")
+    plain = SampleOptions(system, jobs=600, days=40, seed=5)
+    truth = write_samples(str(tmp_path), plain._replace(gpus=0.3))
+    jobs = {job["lrms"]: job for job in sample_jobs(plain)}
+    parser, found = PARSERS[system](OPTIONS), defaultdict(int)
+    for path in sorted(tmp_path.glob("batch/*")):
+        for event in parser.parse_lines(path.read_text().splitlines()):
+            if isinstance(event, EventRecord):
+                job = jobs.pop(event.JobName)
+                assert (event.WallDuration, event.CpuDuration) == (job["wall"], job["cpu"])
+                month = "%d-%02d %s" % (*month_of(event.StopTime), job["vo"])
+                for _, _, model, kind, number, seconds, _ in event.Accelerators or ():
+                    assert (kind, number) == ("GPU", event.GPUs)
+                    assert model in (None, job["model"])
+                    found[month] += number * seconds
+    assert not jobs
+    assert found == {month: sums["gpu"] for month, sums in truth.items() if sums["gpu"]}
+    assert len(found) > 10
 
 
 def test_samples_reach_over_both_changes_of_the_clocks():

@@ -42,6 +42,16 @@ def test_record_is_shown_field_by_field(parsers):
     ]
 
 
+def test_accelerators_are_shown_in_words(parsers):
+    header = "JobID|User|Group|Start|End|Elapsed|TotalCPU|NCPUS|NNodes|NodeList|State|AllocTRES"
+    line = "7|u|g|1741338000|1741341600|3600|60|1|1|gpu-a01|COMPLETED|gres/gpu:a100=2,gres/gpu=3"
+    _, text = explained(parsers, header, line)
+    assert (
+        "  Accelerators    2 GPU a100 on gpu-a01 for 3600 s; 1 GPU of unknown model on gpu-a01 for 3600 s"
+        in text
+    )
+
+
 def test_local_job_that_no_rule_names(parsers):
     (text,) = explained(parsers, (JOB % (7, "")).replace("staff", ""))
     assert text[-1].endswith("local job: no VO (no rule matches, so it is the local group)")
