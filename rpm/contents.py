@@ -10,6 +10,7 @@ COMMON, LIB, PARSERS, CLIENT = "apel-common", "apel-lib", "apel-parsers", "apel-
 SERVER, LOADER_SERVICE = "apel-server", "apeldbloader-service"
 SSM, SSM_SERVICE = "apel-ssm", "apel-ssm-service"
 USER = "apel"
+SERVER_SCHEMAS = ("server.sql", "cloud.sql", "storage.sql", "accelerator.sql", "ip.sql")
 
 
 class Config(NamedTuple):
@@ -90,7 +91,7 @@ PACKAGES: Dict[str, Package] = {
             "apelpubsync.timer",
         ),
         logrotate="apel-server",
-        links=tuple((name, "schemas/mysql/" + name) for name in ("server.sql", "cloud.sql", "storage.sql")),
+        links=tuple((name, "schemas/mysql/" + name) for name in SERVER_SCHEMAS),
     ),
     LOADER_SERVICE: Package(units=("apeldbloader.service", "apeldbloader@.service")),
     SSM_SERVICE: Package(units=("ssmreceive.service",)),

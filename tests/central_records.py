@@ -6,7 +6,15 @@ from typing import Any, Dict, Optional
 from centre import END, message
 
 from apel.messages import decode
-from apel.records import CloudRecord, NormalisedSummaryRecord, StorageRecord
+from apel.records import (
+    AcceleratorRecord,
+    AcceleratorSummaryRecord,
+    CloudRecord,
+    NormalisedSummaryRecord,
+    PublicIpRecord,
+    PublicIpSummaryRecord,
+    StorageRecord,
+)
 from apel.times import epoch_from_text
 
 SAMPLES = pathlib.Path(__file__).parent / "data" / "messages"
@@ -39,6 +47,34 @@ NORMALISED: Dict[str, Any] = {
     "NormalisedWallDuration": 1125,
     "NormalisedCpuDuration": 9000,
     "NumberOfJobs": 3,
+}
+GPU: Dict[str, Any] = {
+    "MeasurementMonth": 3,
+    "MeasurementYear": 2025,
+    "AssociatedRecordType": "job",
+    "AssociatedRecord": "1001",
+    "GlobalUserName": "/CN=Ada",
+    "FQAN": "/vo.example/Role=member",
+    "SiteName": "EXAMPLE-NORTH",
+    "Count": 2.0,
+    "AvailableDuration": 3600,
+    "Type": "GPU",
+    "Model": "VendorA-ModelB",
+}
+GPU_SUM: Dict[str, Any] = {
+    **{name: value for name, value in GPU.items() if name not in ("AssociatedRecord",)},
+    **{"Month": 3, "Year": 2025, "NumberOfRecords": 5},
+}
+del GPU_SUM["MeasurementMonth"], GPU_SUM["MeasurementYear"]
+MEASURED: Dict[str, Any] = {
+    "SiteName": "EXAMPLE-CLOUD",
+    "CloudComputeService": "https://keystone.example:5000/v3",
+    "CloudType": "caso/5.3.0 (OpenStack)",
+    "LocalUser": "u1",
+    "LocalGroup": "g1",
+    "GlobalUserName": "/CN=Ada",
+    "FQAN": "/vo.example/Role=member",
+    "IPVersion": 4,
 }
 
 
@@ -83,3 +119,35 @@ def snapshot(time: str, used: int, name: str = "", **changes: Any) -> StorageRec
 def star(*records: StorageRecord) -> str:
     """A message of storage records."""
     return message(records, "storage star")
+
+
+def gpu(**changes: Any) -> AcceleratorRecord:
+    """A job that had two GPUs for an hour, but for the changes."""
+    return AcceleratorRecord.of(**dict(GPU, **changes))
+
+
+def gpu_sum(**changes: Any) -> AcceleratorSummaryRecord:
+    """A sum of five such jobs, but for the changes."""
+    return AcceleratorSummaryRecord.of(**dict(GPU_SUM, AvailableDuration=18000, **changes))
+
+
+def accelerators(*records: AcceleratorRecord) -> str:
+    """A message of accelerators."""
+    return message(records, "accelerator v0.1")
+
+
+def measured(day: str, count: int, **changes: Any) -> PublicIpRecord:
+    """How many addresses a user had on a day."""
+    return PublicIpRecord.of(**dict(MEASURED, MeasurementTime=at(day), IPCount=count, **changes))
+
+
+def measured_sum(**changes: Any) -> PublicIpSummaryRecord:
+    """A sum of such measurements."""
+    values = dict(MEASURED, Month=3, Year=2025, LastIPCount=4, AverageIPCount=2.5, MaximumIPCount=5)
+    values.update(EarliestMeasurementTime=END, LatestMeasurementTime=END + 100, NumberOfMeasurements=3)
+    return PublicIpSummaryRecord.of(**dict(values, **changes))
+
+
+def ips(*records: PublicIpRecord) -> str:
+    """A message of public IP addresses."""
+    return message(records, "public ip v0.2")

@@ -2,14 +2,26 @@
 
 from typing import Any, Iterator, List, Sequence
 
-from central_records import cloud, normalised, star, storage, vm
+from central_records import (
+    accelerators,
+    cloud,
+    gpu,
+    gpu_sum,
+    ips,
+    measured,
+    measured_sum,
+    normalised,
+    star,
+    storage,
+    vm,
+)
 from centre import Centre, Installation, job, message, summary, sync
 
 from apel.commands import apeldbunloader
 from apel.db import Database
 from apel.db.schema import CENTRE, initialise
 from apel.messages import decode
-from apel.server.summarise import CLOUD, Summariser
+from apel.server.summarise import ACCELERATOR, CLOUD, IP, Summariser
 from servers.databases import fresh_database
 from ssm.queues import OutgoingQueue
 
@@ -90,7 +102,12 @@ def fill(portal: Portal) -> None:
         sync(5),
         cloud(vm("2025-03-31", 10, CpuCount=2.5)),
         star(storage()),
+        accelerators(gpu(), gpu(AssociatedRecord="2", Count=1 / 7, Cores=64, FQAN=None)),
+        message([gpu_sum(Model="received")], "accelerator summary v0.1"),
+        ips(measured("2025-03-02", 3), measured("2025-03-03", 4, LocalUser=None)),
+        message([measured_sum(LocalGroup="received")], "public ip summary v0.1"),
     )
     assert portal.centre.rejected() == []
     portal.centre.summarise()
-    Summariser(portal.centre.db, sums=CLOUD).run()
+    for sums in (CLOUD, ACCELERATOR, IP):
+        Summariser(portal.centre.db, sums=sums).run()

@@ -43,8 +43,9 @@ class DatabaseCommand(Command):
         parser.add_argument(
             "--schema",
             choices=sorted(VERSIONS),
-            help="client: a site's database; server (jobs), cloud, storage: the centre's, all of which may "
-            "be in one (default: as the file's sections or its [db] type say)",
+            help="client: a site's database; server (jobs), cloud, storage, accelerator, ip (public IP "
+            "addresses): the centre's, all of which may be in one (default: as the file's sections or its "
+            "[db] type say)",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="only say what init, upgrade, partitions or purge would do"

@@ -75,7 +75,8 @@ TABLE = OptionTable(
             "VJobRecords",
             "What is unloaded: VJobRecords, VSummaries (as sites sent them), VSuperSummaries (all sums), "
             "VNormalisedSummaries, VNormalisedSuperSummaries, VSyncRecords, VCloudRecords, VCloudSummaries, "
-            "VStarRecords, DaySummaries or MonthSummaries (both of storage).",
+            "VStarRecords, DaySummaries or MonthSummaries (both of storage), AcceleratorRecords, "
+            "AcceleratorSummaries, IPRecords or IPSummaries.",
             choices=tuple(CENTRE_VIEWS),
         ),
         Option(
@@ -138,7 +139,11 @@ TABLE = OptionTable(
             "Whether the CPUs of virtual machines are sent with decimals, as not all receivers can read.",
         ),
         Option(
-            "unloader", "records_per_message", "integer", USUAL_RECORDS, "At most so many, from 1 to 5000."
+            "unloader",
+            "records_per_message",
+            "integer",
+            USUAL_RECORDS,
+            "At most so many, from 1 to 5000 (in JSON to 1000).",
         ),
         Option(
             "unloader",

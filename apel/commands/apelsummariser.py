@@ -11,7 +11,7 @@ from apel.commands import checking
 from apel.commands.server_config import add_db_argument, open_central, read_both
 from apel.db import Database
 from apel.db.options import SCHEMAS
-from apel.server.summarise import ANY, CLOUD, GRID, STORAGE, Scope, Summariser, Sums
+from apel.server.summarise import ACCELERATOR, ANY, CLOUD, GRID, IP, STORAGE, Scope, Summariser, Sums
 from apel.summaries import SiteMonth
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
@@ -23,7 +23,7 @@ from apelcommon.metrics import METRICS, Metrics
 log = logging.getLogger("summariser")
 
 #: What is summed up for each [db] type.
-SUMS = {"cpu": GRID, "cloud": CLOUD, "storage": STORAGE}
+SUMS = {"cpu": GRID, "cloud": CLOUD, "storage": STORAGE, "accelerator": ACCELERATOR, "ip": IP}
 
 TABLE = OptionTable(
     "apelsummariser",
@@ -62,7 +62,8 @@ TABLE = OptionTable(
         *METRICS,
         *LOGGING("/var/log/apel/summariser.log"),
     ],
-    introduction="Configuration of apelsummariser, which sums up jobs, virtual machines or storage by month.",
+    introduction="Configuration of apelsummariser, which sums up jobs, virtual machines, storage, "
+    "accelerators or public IP addresses by month.",
 )
 
 
@@ -72,9 +73,10 @@ class SummariserCommand(Command):
     name = "apelsummariser"
     version_text = "APEL summariser %s" % __version__
     description = (
-        "Sum up the job records and summaries in the central database, by site and month; with [db] type\n"
-        "cloud virtual machines, with storage how full it was. Only months that changed since the last run\n"
-        "are made again; run it from cron as often as you like."
+        "Sum up what is in the central database by site and month: jobs, or with [db] type cloud virtual\n"
+        "machines, with storage how full it was, with accelerator GPUs and the like, with ip public IP\n"
+        "addresses. Only months that changed since the last run are made again; run it from cron as often\n"
+        "as you like."
     )
     example = "apelsummariser --all --site EXAMPLE-SITE --month 2026-10"
     table = TABLE

@@ -19,8 +19,9 @@ DB_TABLE = OptionTable(
             "type",
             "choice",
             "cpu",
-            "What the database is about: cpu (jobs of grid and batch systems), cloud or storage. Tables of "
-            "the others may be in it, too. The summariser makes sums of this kind.",
+            "What the database is about: cpu (jobs of grid and batch systems), cloud, storage, accelerator "
+            "(GPUs and the like) or ip (public IP addresses). Tables of the others may be in it, too. The "
+            "summariser makes sums of this kind.",
             choices=tuple(SCHEMAS),
         ),
     ],

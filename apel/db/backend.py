@@ -28,6 +28,8 @@ TIME_COLUMNS = frozenset(
         "MeasurementTime",
         "EarliestStartTime",
         "LatestStartTime",
+        "EarliestMeasurementTime",
+        "LatestMeasurementTime",
     ]
 )
 

@@ -1,4 +1,4 @@
-"""The tables that only the centre has: virtual machines and storage, each column and where it comes from."""
+"""The tables that only the centre has, but for those of jobs: each column and where it comes from."""
 
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
@@ -14,16 +14,30 @@ from apel.db.tables import (
     id_of_extra,
     level,
     mark_months,
+    month,
     name,
     time,
+    year,
 )
-from apel.records import CloudRecord, CloudSummaryRecord, StorageRecord
+from apel.records import (
+    AcceleratorRecord,
+    AcceleratorSummaryRecord,
+    CloudRecord,
+    CloudSummaryRecord,
+    PublicIpRecord,
+    PublicIpSummaryRecord,
+    StorageRecord,
+)
 from apel.records.cloud import creation_time, measurement_time
 from apel.times import month_of, utc_text
 
 if TYPE_CHECKING:
     from apel.db.database import Transaction
     from apel.records import Record
+
+
+#: As the columns hold them, by SQLite too.
+SHARE_DECIMALS = 6
 
 
 def of_record(make: Callable[["Record"], Any]) -> Source:
@@ -39,6 +53,11 @@ def time_of(of: Callable[["Record"], Optional[int]]) -> Source:
 def decimal(field: str) -> Source:
     """A number to three decimals; 0 for none."""
     return lambda batch: [round(value or 0.0, LEVEL_DECIMALS) for value in batch.field(field)]
+
+
+def share(field: str) -> Source:
+    """A number to six decimals: parts of accelerators, and means."""
+    return lambda batch: [round(value, SHARE_DECIMALS) for value in batch.field(field)]
 
 
 def publisher_text(batch: Batch) -> Sequence[str]:
@@ -177,4 +196,102 @@ STORAGE = StorageTable(
         )
     ],
     schema="storage",
+)
+
+IDENTITY = [
+    ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
+    ("FQANID", id_of("FQAN", "FQANs")),
+    ("VOID", id_of("VO", "VOs")),
+    ("VOGroupID", id_of("VOGroup", "VOGroups")),
+    ("VORoleID", id_of("VORole", "VORoles")),
+    ("SiteID", id_of("SiteName", "Sites")),
+]
+
+#: Extra: PublisherDN.
+ACCELERATORS = Table(
+    "AcceleratorRecords",
+    AcceleratorRecord,
+    [
+        ("MeasurementMonth", as_is("MeasurementMonth")),
+        ("MeasurementYear", as_is("MeasurementYear")),
+        ("AssociatedRecordType", as_is("AssociatedRecordType")),
+        ("AssociatedRecord", as_is("AssociatedRecord")),
+        *IDENTITY,
+        ("Count", share("Count")),
+        ("Cores", as_is("Cores")),
+        ("AvailableDuration", as_is("AvailableDuration")),
+        ("ActiveDuration", as_is("ActiveDuration")),
+        ("BenchmarkType", name("BenchmarkType")),
+        ("Benchmark", level("Benchmark")),
+        ("Type", as_is("Type")),
+        ("Model", name("Model")),
+        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+    ],
+    schema="accelerator",
+)
+
+#: Extra: PublisherDN.
+ACCELERATOR_SUMMARIES = Table(
+    "AcceleratorSummaries",
+    AcceleratorSummaryRecord,
+    [
+        ("Month", as_is("Month")),
+        ("Year", as_is("Year")),
+        ("AssociatedRecordType", as_is("AssociatedRecordType")),
+        *IDENTITY,
+        ("Count", share("Count")),
+        ("Cores", as_is("Cores", 0)),
+        ("AvailableDuration", as_is("AvailableDuration")),
+        ("ActiveDuration", as_is("ActiveDuration")),
+        ("BenchmarkType", name("BenchmarkType")),
+        ("Benchmark", decimal("Benchmark")),
+        ("Type", as_is("Type")),
+        ("Model", name("Model")),
+        ("NumberOfRecords", as_is("NumberOfRecords")),
+        ("PublisherDNID", publisher_text),
+    ],
+    schema="accelerator",
+)
+
+CLOUD_USER = [
+    ("CloudComputeServiceID", id_of("CloudComputeService", "CloudComputeServices")),
+    ("CloudType", name("CloudType")),
+    ("LocalUserId", name("LocalUser")),
+    ("LocalGroupId", name("LocalGroup")),
+    *IDENTITY,
+    ("IPVersion", as_is("IPVersion")),
+]
+
+#: Extra: PublisherDN.
+IP_RECORDS = Table(
+    "IPRecords",
+    PublicIpRecord,
+    [
+        ("MeasurementTime", time("MeasurementTime")),
+        ("MeasurementMonth", month("MeasurementTime")),
+        ("MeasurementYear", year("MeasurementTime")),
+        *CLOUD_USER,
+        ("IPCount", as_is("IPCount")),
+        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+    ],
+    schema="ip",
+)
+
+#: Extra: PublisherDN.
+IP_SUMMARIES = Table(
+    "IPSummaries",
+    PublicIpSummaryRecord,
+    [
+        ("Month", as_is("Month")),
+        ("Year", as_is("Year")),
+        *CLOUD_USER,
+        ("LastIPCount", as_is("LastIPCount")),
+        ("AverageIPCount", share("AverageIPCount")),
+        ("MaximumIPCount", as_is("MaximumIPCount")),
+        ("EarliestMeasurementTime", time("EarliestMeasurementTime")),
+        ("LatestMeasurementTime", time("LatestMeasurementTime")),
+        ("NumberOfMeasurements", as_is("NumberOfMeasurements")),
+        ("PublisherDNID", publisher_text),
+    ],
+    schema="ip",
 )

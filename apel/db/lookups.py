@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 #: The tables whose ids `Database.ids` gives.
 TABLES = (
     *("Sites", "DNs", "SubmitHosts", "MachineNames", "Queues", "VOs", "VOGroups", "VORoles"),
-    "CloudComputeServices",
+    *("CloudComputeServices", "FQANs"),
     *("StorageSystems", "StorageShares", "StorageMedia", "StorageClasses"),
     *("UserIdentities", "Groups", "SubGroups", "Roles"),
 )

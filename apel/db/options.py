@@ -40,7 +40,13 @@ DATABASE_OPTIONS: List[Option] = [
 ]
 
 #: The schema that each [db] type of the centre stands for.
-SCHEMAS = {"cpu": "server", "cloud": "cloud", "storage": "storage"}
+SCHEMAS = {
+    "cpu": "server",
+    "cloud": "cloud",
+    "storage": "storage",
+    "accelerator": "accelerator",
+    "ip": "ip",
+}
 
 #: Options that other programs have in [db].
 _OTHERS = {("db", "type"): "for the summariser"}

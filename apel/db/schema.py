@@ -10,10 +10,17 @@ from apelcommon import __version__
 log = logging.getLogger(__name__)
 
 #: The version of each schema that this software works with. Older ones, and the incumbent's, need an upgrade.
-VERSIONS: Dict[str, int] = {"client": 2, "server": 1, "cloud": 1, "storage": 1}
+VERSIONS: Dict[str, int] = {
+    "client": 2,
+    "server": 1,
+    "cloud": 1,
+    "storage": 1,
+    "accelerator": 1,
+    "ip": 1,
+}
 
 #: Schemas that may be in one database: they have some tables in common, which are the same in all of them.
-CENTRE = frozenset(["server", "cloud", "storage"])
+CENTRE = frozenset(["server", "cloud", "storage", "accelerator", "ip"])
 
 VERSION_TABLE = "SchemaVersion"
 #: The journal of an upgrade (apel/upgrade), there until the old tables are dropped.

@@ -18,9 +18,12 @@ BUSY_SECONDS = 15.0
 STAMPED_TABLES = frozenset(
     [
         "AcceleratorRecords",
+        "AcceleratorSummaries",
         "CloudRecords",
         "CloudSummaries",
         "HybridSuperSummaries",
+        "IPRecords",
+        "IPSummaries",
         "JobRecords",
         "LastUpdated",
         "NormalisedSummaries",

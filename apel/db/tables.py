@@ -1,6 +1,5 @@
 """How each kind of record lies in its table: declared once, turned into rows a column at a time."""
 
-import secrets
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -19,6 +18,7 @@ from apel.columns import ByColumn, are_all_equal, columns_of, each_once
 from apel.db.backend import VERSION_COLUMNS
 from apel.db.details import Detail, Pair, newest, unknown
 from apel.db.lookups import NONE
+from apel.db.marks import CHANGED_MONTHS, MARKS, mark_months
 from apel.db.store import Stored, store
 from apel.records import (
     BlahdRecord,
@@ -49,12 +49,6 @@ __all__ = [
     "mark_months",
     "store",
 ]
-
-#: The marks of grid sums, and of cloud sums.
-CHANGED_MONTHS, CHANGED_CLOUD_MONTHS = "ChangedMonths", "ChangedCloudMonths"
-#: And of the levels of storage.
-CHANGED_STORAGE_MONTHS = "ChangedStorageMonths"
-MARKS = {"cloud": CHANGED_CLOUD_MONTHS, "storage": CHANGED_STORAGE_MONTHS}
 
 #: Benchmarks are kept to three decimals (DECIMAL(10,3)), by SQLite too.
 LEVEL_DECIMALS = 3
@@ -392,16 +386,3 @@ SYNC = Table(
         ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
     ],
 )
-
-
-def mark_months(
-    tx: "Transaction", months: Iterable[Tuple[int, int, int]], table: str = CHANGED_MONTHS
-) -> Dict[Tuple[int, int, int], int]:
-    """Say, in the transaction that changes them, which (site id, year, month) must be summarised again.
-
-    table: where the marks are. Returns the mark of each month.
-    """
-    # From the system: two processes forked from one would draw the same marks.
-    rows = [(*month, secrets.randbits(63)) for month in sorted(set(months))]
-    tx.insert(table, ("SiteID", "Year", "Month", "Mark"), rows)
-    return {row[:3]: row[3] for row in rows}

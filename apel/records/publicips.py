@@ -53,7 +53,7 @@ class PublicIpSummaryRecord(Record):
     """The measurements of one month that agree in all of their names.
 
     LastIPCount is that of the last measurement, at LatestMeasurementTime; AverageIPCount the mean over the
-    measurements; MaximumIPCount the most there was in any.
+    measurements; MaximumIPCount the most there was in any. Of no measurements: a sum that is no more.
     """
 
     __slots__ = ()
@@ -76,6 +76,6 @@ class PublicIpSummaryRecord(Record):
     MaximumIPCount = integer(required=True, between=(0, MOST_COUNT))
     EarliestMeasurementTime = timestamp(required=True)
     LatestMeasurementTime = timestamp(required=True)
-    NumberOfMeasurements = integer(required=True, between=(1, MOST_COUNT))
+    NumberOfMeasurements = integer(required=True, between=(0, MOST_COUNT))
 
     rules = (version_is_known, month_has_begun, measurements_are_in_order)

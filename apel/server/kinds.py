@@ -4,14 +4,26 @@ from operator import attrgetter
 from typing import Any, Callable, Dict, Set, Tuple
 
 from apel.columns import column_of
-from apel.db.central_tables import CLOUD, CLOUD_SUMMARIES, STORAGE
+from apel.db.central_tables import (
+    ACCELERATOR_SUMMARIES,
+    ACCELERATORS,
+    CLOUD,
+    CLOUD_SUMMARIES,
+    IP_RECORDS,
+    IP_SUMMARIES,
+    STORAGE,
+)
 from apel.db.tables import NORMALISED_SUMMARIES, SERVER_JOBS, SUMMARIES, SYNC, Table
 from apel.messages import Message
 from apel.records import (
+    AcceleratorRecord,
+    AcceleratorSummaryRecord,
     CloudRecord,
     CloudSummaryRecord,
     JobRecord,
     NormalisedSummaryRecord,
+    PublicIpRecord,
+    PublicIpSummaryRecord,
     StorageRecord,
     SummaryRecord,
     SyncRecord,
@@ -28,6 +40,10 @@ TABLES: Dict[type, Table] = {
     CloudRecord: CLOUD,
     CloudSummaryRecord: CLOUD_SUMMARIES,
     StorageRecord: STORAGE,
+    AcceleratorRecord: ACCELERATORS,
+    AcceleratorSummaryRecord: ACCELERATOR_SUMMARIES,
+    PublicIpRecord: IP_RECORDS,
+    PublicIpSummaryRecord: IP_SUMMARIES,
 }
 #: Site, year and month of each kind of record that is summarised.
 MONTHS: Dict[type, Callable[[Any], Tuple[str, int, int]]] = {
@@ -35,6 +51,10 @@ MONTHS: Dict[type, Callable[[Any], Tuple[str, int, int]]] = {
     NormalisedSummaryRecord: attrgetter("Site", "Year", "Month"),
     CloudRecord: lambda record: (record.SiteName, *month_of(measurement_time(record) or 0)),
     CloudSummaryRecord: attrgetter("SiteName", "Year", "Month"),
+    AcceleratorRecord: attrgetter("SiteName", "MeasurementYear", "MeasurementMonth"),
+    AcceleratorSummaryRecord: attrgetter("SiteName", "Year", "Month"),
+    PublicIpRecord: lambda record: (record.SiteName, *month_of(record.MeasurementTime)),
+    PublicIpSummaryRecord: attrgetter("SiteName", "Year", "Month"),
 }
 
 

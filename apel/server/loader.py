@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 NO_ID = "noid"
 UNKNOWN = "unknown type"
 NO_TABLES = "There are no %s tables in this database: run `apeldb init --schema %s`, or load it elsewhere."
-NOT_KEPT = "Records of this kind are not kept here."
 SECONDS_BETWEEN_PURGES = 600
 
 
@@ -231,8 +230,6 @@ class Loader:
         except RecordError as err:
             return self._refuse(delivery, UNKNOWN, str(err))
         message = self._permitted(delivery, message)
-        if message.record_class not in TABLES:
-            return self._refuse(delivery, message.format, NOT_KEPT, len(message.records))
         schema = TABLES[message.record_class].schema
         if not self.db.has(schema):
             return self._refuse(delivery, message.format, NO_TABLES % (schema, schema), len(message.records))

@@ -1,4 +1,4 @@
-"""Keeps monthly sums equal to what their sources say, site by site: of jobs, virtual machines and storage.
+"""Keeps monthly sums equal to what their sources say, site by site: of jobs, virtual machines and so on.
 
 Marked months (apel.summaries) are made again as a whole, so sums that have lost their jobs become sums of
 none, for as long as there may be a receiver that is to be told. Deletions made by hand leave no mark; a
@@ -11,8 +11,15 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from apel import times
 from apel.db import Database, RowRefused
-from apel.db.tables import CHANGED_CLOUD_MONTHS, CHANGED_MONTHS, CHANGED_STORAGE_MONTHS, mark_months
-from apel.server import cloud_sql, storage_sums, summary_sql
+from apel.db.marks import (
+    CHANGED_ACCELERATOR_MONTHS,
+    CHANGED_CLOUD_MONTHS,
+    CHANGED_IP_MONTHS,
+    CHANGED_MONTHS,
+    CHANGED_STORAGE_MONTHS,
+    mark_months,
+)
+from apel.server import accelerator_sql, cloud_sql, ip_sql, storage_sums, summary_sql
 from apel.server.closed import CLOSED, StillRestoring, statements, states
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
 from apel.unloader import SENT_TO, prepare_writers, together
@@ -78,6 +85,28 @@ STORAGE = Sums(
     storage_sums.all_months,
     storage_sums.SOURCE_COUNTS,
     storage_sums.SUMMED_COUNT,
+)
+ACCELERATOR = Sums(
+    "accelerator records",
+    CHANGED_ACCELERATOR_MONTHS,
+    "accelerator months counted",
+    lambda tx, month: accelerator_sql.remake(month),
+    accelerator_sql.ALL_MONTHS,
+    accelerator_sql.SOURCE_COUNTS,
+    accelerator_sql.SUMMED_COUNT,
+    accelerator_sql.OLD_EMPTY_MONTHS,
+    accelerator_sql.FORGET,
+)
+IP = Sums(
+    "measurements of public IP addresses",
+    CHANGED_IP_MONTHS,
+    "IP months counted",
+    lambda tx, month: ip_sql.remake(month),
+    ip_sql.ALL_MONTHS,
+    ip_sql.SOURCE_COUNTS,
+    ip_sql.SUMMED_COUNT,
+    ip_sql.OLD_EMPTY_MONTHS,
+    ip_sql.FORGET,
 )
 
 

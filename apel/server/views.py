@@ -1,7 +1,7 @@
 """What the centre can unload: each view with its message formats (messages.md 6 of the incumbent's facts)."""
 
 import hashlib
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping, Tuple
 
 from apel.beside import JOB_NAMES, LEVEL, SUM_NAMES, Beside
 from apel.db.tables import BY_BENCHMARK, JOB_KEY, NORMALISED_BY_BENCHMARK, NORMALISED_KEY
@@ -39,6 +39,32 @@ OF_NORMALISED = Beside(
     SUM_NAMES,
     DURATIONS,
 )
+ACCELERATOR_SUMS = {
+    # As the summariser has it: what is absent was used all the time.
+    "ActiveDuration": "SUM(COALESCE(ActiveDuration, AvailableDuration))",
+    "AvailableDuration": "SUM(AvailableDuration)",
+    "NumberOfRecords": "SUM(NumberOfRecords)",
+}
+
+
+def _measured(function: str, column: str) -> str:
+    """Of sums that have lost their measurements the times don't count, unless there are no others."""
+    form = "COALESCE({0}(CASE WHEN NumberOfMeasurements > 0 THEN {1} END), {0}({1}))"
+    return form.format(function, column)
+
+
+#: Of several users whose names are withheld: a level may be added up over users, never over time.
+IP_SUMS = {"CloudType": "MAX(CloudType)", "IPCount": "SUM(IPCount)"}
+IP_SUMMARY_SUMS = {
+    "CloudType": "MAX(CloudType)",
+    "LastIPCount": "SUM(LastIPCount)",
+    "AverageIPCount": "SUM(AverageIPCount)",
+    # At most so many: they needn't have had their most at one time.
+    "MaximumIPCount": "SUM(MaximumIPCount)",
+    "EarliestMeasurementTime": _measured("MIN", "EarliestMeasurementTime"),
+    "LatestMeasurementTime": _measured("MAX", "LatestMeasurementTime"),
+    "NumberOfMeasurements": "MAX(NumberOfMeasurements)",
+}
 
 STORAGE_NAMES = (
     *("Site", "StorageSystem", "StorageShare", "StorageMedia", "DirectoryPath", "Group", "SubGroup", "Role"),
@@ -137,6 +163,12 @@ def _summary(view: str, table: str, **more: Any) -> View:
     )
 
 
+def _in_json(
+    source: str, format: str, table: str, key: Tuple[str, ...], sums: Mapping[str, str] = {}, **more: Any
+) -> View:
+    return View(source, format, None, table, key, sums, site="SiteName", grid="", by_row=True, **more)
+
+
 CENTRE_VIEWS: Dict[str, View] = {
     "VJobRecords": SITE_VIEWS["VJobRecords"]._replace(schema="server", beside=OF_JOBS),
     "VSummaries": _summary("VSummaries", "Summaries", by_row=True, beside=OF_SUMMARIES),
@@ -209,4 +241,37 @@ CENTRE_VIEWS: Dict[str, View] = {
         complete=of_days,
     ),
     "MonthSummaries": _storage("MonthSummaries", "StorageMonthSummaries", complete=of_months),
+    # Under the names of the incumbent's draft, which has no views of records.
+    "AcceleratorRecords": _in_json(
+        "VAcceleratorRecords",
+        "accelerator v0.1",
+        "AcceleratorRecords",
+        ("SiteName", "MeasurementYear", "MeasurementMonth", "AssociatedRecord", "Model"),
+        schema="accelerator",
+    ),
+    "AcceleratorSummaries": _in_json(
+        "VUnloadedAcceleratorSums",
+        "accelerator summary v0.1",
+        "AcceleratorSummaries",
+        ("SiteName", "Year", "Month", "VO", "GlobalUserName", "Model"),
+        ACCELERATOR_SUMS,
+        schema="accelerator",
+    ),
+    "IPRecords": _in_json(
+        "VIPRecords",
+        "public ip v0.2",
+        "IPRecords",
+        ("SiteName", "MeasurementTime", "LocalGroup", "GlobalUserName", "IPVersion"),
+        IP_SUMS,
+        time="MeasurementTime",
+        schema="ip",
+    ),
+    "IPSummaries": _in_json(
+        "VUnloadedIPSums",
+        "public ip summary v0.1",
+        "IPSummaries",
+        ("SiteName", "Year", "Month", "LocalGroup", "GlobalUserName", "IPVersion"),
+        IP_SUMMARY_SUMS,
+        schema="ip",
+    ),
 }

@@ -19,6 +19,7 @@ LOOKUPS = {
     "MachineNameID": "MachineNames",
     "QueueID": "Queues",
     "CloudComputeServiceID": "CloudComputeServices",
+    "FQANID": "FQANs",
     "StorageSystemID": "StorageSystems",
     "StorageShareID": "StorageShares",
     "StorageMediaID": "StorageMedia",

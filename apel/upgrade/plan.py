@@ -20,6 +20,8 @@ LANDMARKS = {
     "server": "HybridSuperSummaries",
     "cloud": "CloudRecords",
     "storage": "StarRecords",
+    "accelerator": "AcceleratorSummaries",
+    "ip": "IPRecords",
 }
 
 

@@ -29,7 +29,6 @@ COUNT = int(os.environ.get("APEL_TEST_MUTATIONS", "300000"))
 PROCESSES = 2
 AT_A_TIME = 500
 NOW = 1795000000  # 2026-11-18: after all samples, on every day
-JSON = '{"Type": "APEL-accelerator-message", "Version": "0.1", "UsageRecords": [{"Count": 0.5}]}'
 CODE = """
 import json, logging, sys
 logging.disable(logging.CRITICAL)
@@ -80,7 +79,7 @@ def flood(path: str, seed: int, count: int) -> Dict[str, Any]:
     """Load damaged messages into a new database; what became of them."""
     settings = DB_TABLE.defaults({"db.backend": "sqlite", "db.name": path})
     chance = random.Random(seed)
-    good = [sample.read_text(encoding="utf-8") for sample in sorted(SAMPLES.iterdir())] + [JSON]
+    good = [sample.read_text(encoding="utf-8") for sample in sorted(SAMPLES.iterdir())]
     incoming, reject = Memory(), Memory()
     with open_database(settings.db, schema="server") as db:
         for schema in sorted(CENTRE):

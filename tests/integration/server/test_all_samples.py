@@ -7,7 +7,7 @@ import pytest
 from centre import Centre
 
 from apel.db.schema import CENTRE, initialise
-from apel.messages import FORMATS, decode, encode
+from apel.messages import FORMATS, JSON_FORMATS, decode, encode
 from apel.times import epoch_from_text
 from servers.databases import BACKENDS, fresh_database
 
@@ -40,4 +40,4 @@ def test_there_is_a_sample_of_every_format() -> None:
     formats: Dict[str, str] = {}
     for name in SAMPLES:
         formats[decode((FOLDER / name).read_text(encoding="utf-8"), now=NOW).format] = name
-    assert set(FORMATS) <= set(formats)
+    assert set(FORMATS) | set(JSON_FORMATS) <= set(formats)

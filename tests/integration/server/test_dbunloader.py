@@ -5,12 +5,12 @@ import signal
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from central_records import cloud, normalised, vm
+from central_records import accelerators, cloud, gpu, ips, measured, normalised, vm
 from centre import END, Installation, job, message, summary
 from portal import Portal, fill, formats, records
 
 from apel.commands import apeldbunloader
-from apel.server.summarise import CLOUD, Summariser
+from apel.server.summarise import ACCELERATOR, CLOUD, IP, Summariser
 from servers.databases import fresh_database
 
 #: Of each table: the usual format, that with dict_benchmark_type, that with send_ur, and how many records.
@@ -34,6 +34,10 @@ MATRIX: Dict[str, Tuple[str, str, str, int]] = {
     "VCloudRecords": ("cloud v0.4", "", "", 1),
     "VCloudSummaries": ("cloud summary v0.4", "", "", 1),
     "VStarRecords": ("", "", "storage star", 1),
+    "AcceleratorRecords": ("accelerator v0.1", "", "", 2),
+    "AcceleratorSummaries": ("accelerator summary v0.1", "", "", 3),
+    "IPRecords": ("public ip v0.2", "", "", 2),
+    "IPSummaries": ("public ip summary v0.1", "", "", 3),
 }
 
 
@@ -62,6 +66,8 @@ def test_what_is_unloaded_can_be_loaded_and_unloaded_the_same(portal: Portal) ->
     fill(portal)
     first: Dict[str, List[str]] = {}
     tables = ["VJobRecords", "VSummaries", "VNormalisedSummaries", "VSyncRecords", "VCloudRecords"]
+    in_json = ["AcceleratorRecords", "AcceleratorSummaries", "IPRecords", "IPSummaries"]
+    tables += in_json
     options = {"decimal_cpu_count": "true", "include_infrastructure_description": "true"}
     for table in tables:
         first[table] = portal.run(table_name=table, interval="all", **options)
@@ -74,6 +80,7 @@ def test_what_is_unloaded_can_be_loaded_and_unloaded_the_same(portal: Portal) ->
         "SyncRecords",
         "CloudRecords",
         "StarRecords",
+        *in_json,
     ):
         portal.centre.execute("DELETE FROM " + name)
     portal.centre.execute("DELETE FROM GroupAttributes")
@@ -129,13 +136,18 @@ def test_names_are_withheld_of_everything_and_sums_stay_right(portal: Portal, ta
         message([summary(**each) for each in users], "summary v0.2"),
         message([normalised(**each) for each in users], "normalised summary v0.4"),
         cloud(*(vm("2025-03-31", 10, VMUUID=each["GlobalUserName"], **each) for each in users)),
+        accelerators(*(gpu(AssociatedRecord=each["GlobalUserName"], **each) for each in users)),
+        ips(*(measured("2025-03-02", 5, **each) for each in users)),
     )
     portal.centre.summarise()
-    Summariser(portal.centre.db, sums=CLOUD).run()
+    for sums in (CLOUD, ACCELERATOR, IP):
+        Summariser(portal.centre.db, sums=sums).run()
     plain = records(portal.run(table_name=table, interval="all"))
     withheld = records(portal.run(table_name=table, interval="all", withhold_dns="true"))
     assert {one.GlobalUserName for one in withheld} <= {None, "withheld"}
-    assert sum(one.WallDuration for one in withheld) == sum(one.WallDuration for one in plain)
+    fields = ("WallDuration", "AvailableDuration", "IPCount", "LastIPCount")
+    field = next(name for name in fields if name in plain[0].names)
+    assert sum(getattr(one, field) for one in withheld) == sum(getattr(one, field) for one in plain) > 0
 
 
 def test_republish_by_site_month_and_vo(portal: Portal) -> None:

@@ -3,7 +3,19 @@
 from typing import Any
 
 import pytest
-from central_records import cloud, normalised, star, storage, vm
+from central_records import (
+    accelerators,
+    cloud,
+    gpu,
+    gpu_sum,
+    ips,
+    measured,
+    measured_sum,
+    normalised,
+    star,
+    storage,
+    vm,
+)
 from centre import END, SUMMARY, Installation, job, message, summary, sync
 from portal import EARLIER, Portal, fill, records
 
@@ -15,6 +27,15 @@ from apelcommon.errors import Transient
 from servers.databases import fresh_database
 from ssm.queues import OutgoingQueue
 
+#: How many records there are of each table, where it isn't one.
+FILLED = {
+    "VJobRecords": 2,
+    "AcceleratorRecords": 2,
+    "AcceleratorSummaries": 3,
+    "IPRecords": 2,
+    "IPSummaries": 3,
+}
+
 
 @pytest.mark.parametrize(
     "table, stored, more",
@@ -23,6 +44,11 @@ from ssm.queues import OutgoingQueue
         ("VSyncRecords", "SyncRecords", lambda: sync(7, month=2)),
         ("VCloudRecords", "CloudRecords", lambda: cloud(vm("2025-03-31", 1, VMUUID="new"))),
         ("VStarRecords", "StarRecords", lambda: star(storage(RecordId="new"))),
+        ("AcceleratorRecords", "AcceleratorRecords", lambda: accelerators(gpu(AssociatedRecord="new"))),
+        ("AcceleratorSummaries", "AcceleratorSummaries", lambda: message([gpu_sum(Month=1)],
+                                                                        "accelerator summary v0.1")),
+        ("IPRecords", "IPRecords", lambda: ips(measured("2025-03-04", 5))),
+        ("IPSummaries", "IPSummaries", lambda: message([measured_sum(Month=1)], "public ip summary v0.1")),
         ("VSummaries", "Summaries", lambda: message([summary(VO="new", Month=2, EarliestEndTime=None,
                                                              LatestEndTime=None)], "summary v0.2")),
     ],
@@ -34,7 +60,7 @@ def test_latest_sends_what_is_new_and_nothing_twice(
     options = {"table_name": table, "send_ur": "true" if table == "VStarRecords" else "false"}
     fill(portal)
     portal.age(stored)
-    assert len(records(portal.run(**options))) == (2 if table == "VJobRecords" else 1)
+    assert len(records(portal.run(**options))) == FILLED.get(table, 1)
     assert portal.run(**options) == []
     portal.centre.load(more())
     assert len(records(portal.run(**options))) == 1

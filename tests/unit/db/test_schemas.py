@@ -16,7 +16,7 @@ from apel.records import JobRecord
 from apelcommon.errors import ConfigError
 from apelcommon.resources import schema_path
 
-SCHEMAS = ("client", "server", "cloud", "storage")
+SCHEMAS = ("client", "server", "cloud", "storage", "accelerator", "ip")
 
 
 def relations(settings: Any) -> Any:
@@ -47,7 +47,7 @@ def test_both_dialects_have_the_same_keys(schema: str) -> None:
 
     mysql = {table: key for table, key in keys("mysql").items() if key != "id"}
     assert mysql == keys("sqlite")
-    assert {"JobRecords", "CloudRecords", "StarRecords"} & set(mysql)
+    assert {"JobRecords", "CloudRecords", "StarRecords", "AcceleratorRecords", "IPRecords"} & set(mysql)
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
@@ -124,10 +124,12 @@ def test_the_schemas_of_the_centre_may_share_a_database(empty_settings: Any) -> 
     backend = open_backend(empty_settings)
     for schema in sorted(CENTRE):
         assert initialise(backend, schema)
-    assert [check(backend, schema) for schema in sorted(CENTRE)] == [[], [], []]
+    assert [check(backend, schema) for schema in sorted(CENTRE)] == [[]] * len(CENTRE)
     with open_database(empty_settings, "cloud") as db:
         assert db.has("storage") and not db.has("client")
-    with pytest.raises(Unusable, match="This is a cloud and server and storage database"):
+    with pytest.raises(
+        Unusable, match="This is a accelerator and cloud and ip and server and storage database"
+    ):
         initialise(backend, "client")
 
 

@@ -5,7 +5,19 @@ import shutil
 from typing import Any, Iterator, List
 
 import pytest
-from central_records import cloud, normalised, star, storage, vm
+from central_records import (
+    accelerators,
+    cloud,
+    gpu,
+    gpu_sum,
+    ips,
+    measured,
+    measured_sum,
+    normalised,
+    star,
+    storage,
+    vm,
+)
 from centre import Centre, job, jobs, message, summary, sync
 from mutations import mutated
 
@@ -13,6 +25,7 @@ from apel.commands.server_config import DB_TABLE
 from apel.db import Database, open_database
 from apel.db.backend import statements
 from apel.db.central_tables import CLOUD_SUMMARIES
+from apel.db.schema import CENTRE
 from apel.server.kinds import TABLES
 from apelcommon.resources import schema_path
 from servers.process import private_folder
@@ -34,13 +47,17 @@ def bodies() -> List[str]:
         sync(3),
         cloud(vm("2025-03-31", 5)),
         star(storage()),
+        accelerators(gpu(), gpu(AssociatedRecord="2")),
+        message([gpu_sum()], "accelerator summary v0.1"),
+        ips(measured("2025-03-02", 3), measured("2025-03-03", 4)),
+        message([measured_sum()], "public ip summary v0.1"),
     ]
     return [mutated(chance.choice(good), chance) for _ in range(COUNT)]
 
 
 def with_all_tables(db: Database) -> None:
     """Make the tables of the centre's other schemas in a database that is in memory: there it has no path."""
-    for schema in ("cloud", "storage"):
+    for schema in sorted(CENTRE - {"server"}):
         with open(schema_path("sqlite", schema), encoding="utf-8") as stream:
             script = list(statements(stream.read()))
         row = (schema, 1, "test")
