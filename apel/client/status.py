@@ -3,10 +3,11 @@
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from apel import times
+from apel.client.accelerators import UNKNOWN
 from apel.client.choice import NEW, WAITS_FOR_BENCHMARK, WAITS_FOR_GRID_RECORD
 from apel.db import Database
 from apel.runs import LastRuns, last_runs
-from apel.unloader import SENT, SENT_SUMS
+from apel.unloader import SENT, SENT_ACCELERATORS, SENT_SUMS
 
 #: Of jobs with a status: why they wait, and what to do.
 REASONS = (
@@ -35,6 +36,14 @@ class Waiting(NamedTuple):
     todo: str
 
 
+class Accelerators(NamedTuple):
+    """Accelerator records: how many, how many of them of unknown model, and how many are still to be sent."""
+
+    records: int
+    unknown: int
+    unsent: int
+
+
 class SiteStatus(NamedTuple):
     """The state of a site's database. Times are epoch seconds; None: never."""
 
@@ -46,6 +55,7 @@ class SiteStatus(NamedTuple):
     months: int
     sent: Optional[int]
     rejected_lines: int
+    accelerators: Accelerators
 
 
 def site_status(db: Database) -> SiteStatus:
@@ -66,7 +76,21 @@ def _read(tx: Any, epoch: Any) -> Dict[str, Any]:
         "months": _whole(tx.value(months)) or 0,
         "sent": _whole(tx.value(sent, (SENT, SENT_SUMS))),
         "rejected_lines": _whole(tx.value("SELECT COUNT(*) FROM RejectedLines")) or 0,
+        "accelerators": _accelerators(tx),
     }
+
+
+def _accelerators(tx: Any) -> Accelerators:
+    unsent = """
+        SELECT COUNT(*) FROM AcceleratorRecords
+        WHERE UpdateTime >= COALESCE((SELECT UpdateTime FROM LastUpdated WHERE Type = %s), '1970-01-02')
+    """
+    alive = "SELECT COUNT(*) FROM AcceleratorRecords WHERE AvailableDuration > 0"
+    return Accelerators(
+        records=int(tx.value(alive)),
+        unknown=int(tx.value(alive + " AND Model LIKE %s", (UNKNOWN + "%",))),
+        unsent=int(tx.value(unsent, (SENT_ACCELERATORS,))),
+    )
 
 
 def _waiting(tx: Any, epoch: Any) -> List[Waiting]:

@@ -214,6 +214,8 @@ def _page(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Iterator
         )
     yield "client   %s" % _run(status.client)
     yield "         last unloaded %s; %d months to sum up" % (age(status.sent), status.months)
+    if status.accelerators.records:
+        yield "         %d accelerators recorded, %d of unknown model, %d not sent" % status.accelerators
     waits = ", the oldest written %s" % age(spool.oldest) if spool.messages else ""
     ended = "" if spool.sender is None else "ended well %s; " % age(spool.sender)
     yield "sender   %s%d messages wait in %s%s" % (ended, spool.messages, spool.path, waits)
@@ -247,6 +249,7 @@ def _as_json(status: SiteStatus, spool: Spool, problems: List[Problem]) -> Dict[
         "months_to_sum": status.months,
         "unloaded": status.sent,
         "rejected_lines": status.rejected_lines,
+        "accelerators": dict(status.accelerators._asdict()),
         "sender": {"well": spool.sender},
         "queue": {name: value for name, value in spool._asdict().items() if name != "sender"},
         "status": WORDS[max([problem.level for problem in problems], default=FINE)],

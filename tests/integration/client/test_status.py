@@ -219,6 +219,21 @@ def test_json_has_all_of_it(host: Host) -> None:
     assert set(found["parser"]) == {"batch.example.org"}
 
 
+def test_accelerators_are_counted_where_there_are_some(host: Host) -> None:
+    host.site.put(event("1"), grid("1"))
+    assert (host.parser(), host.client()) == (0, 0)
+    assert "accelerators recorded" not in host.status()[1]
+    host.site.put(event("2", Accelerators=((0, "n1", None, "GPU", 1, 3600, None),)), grid("2"))
+    assert host.client() == 0
+    line = "         1 accelerators recorded, 1 of unknown model, %d not sent\n"
+    assert line % 1 in host.status()[1]
+    path = host.folder / "client.cfg"
+    path.write_text(path.read_text().replace("[unloader]", "[unloader]\naccelerators = true"))
+    assert host.client() == 0
+    assert line % 0 in host.status()[1]
+    assert json.loads(host.status("--json")[1])["accelerators"] == {"records": 1, "unknown": 1, "unsent": 0}
+
+
 def test_without_database_it_is_unknown(host: Host) -> None:
     (host.folder / "client.cfg").write_text("[db]\nname = x\n[joiner]\nenabled = perhaps\n")
     code, said = host.status("--check")
