@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from apelcommon.backoff import Backoff
 from apelcommon.errors import ServiceError, Transient
@@ -21,8 +21,15 @@ log = logging.getLogger(__name__)
 PROCESS_ID = re.compile(r"[1-9][0-9]{0,8}")
 
 BEAT_SECONDS = 10.0
+#: How long what is in hand may take after we were asked to end; then what waits for others is cut short.
+GRACE_SECONDS = 3.0
+CUT_AGAIN_SECONDS = 1.0
 
 Handler = Optional[Callable[[], None]]
+
+#: What cuts short whatever waits for others just now; and who hears of signals.
+_cuts: List[Callable[[], None]] = []
+_heeded: List["Stop"] = []
 
 
 class Stop:
@@ -51,6 +58,10 @@ class Stop:
     def is_set(self) -> bool:
         """Whether the work should end."""
         return self._event.is_set()
+
+    def is_for_good(self) -> bool:
+        """Whether the process should end, and not only begin anew."""
+        return self._for_good
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but wake at once when asked to end; whether that was so."""
@@ -83,18 +94,53 @@ def stop_signals(reload: Handler = None) -> Iterator[Stop]:
 
     def on_stop(number: int, _frame: Optional[FrameType]) -> None:
         stop.set()
+        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS, CUT_AGAIN_SECONDS)
+
+    def on_grace_over(number: int, _frame: Optional[FrameType]) -> None:
+        for cut in list(_cuts):
+            cut()
 
     def on_hangup(number: int, _frame: Optional[FrameType]) -> None:
         if reload is not None:
             reload()
 
     wanted: Dict[int, Any] = {signal.SIGTERM: on_stop, signal.SIGINT: on_stop, signal.SIGHUP: on_hangup}
+    wanted[signal.SIGALRM] = on_grace_over
     old = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    _heeded.append(stop)
     try:
         yield stop
     finally:
+        _heeded.remove(stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+def asked_to_end() -> bool:
+    """Whether a signal has asked this process to end: then nothing that may wait is tried once more."""
+    return any(stop.is_for_good() for stop in _heeded)
+
+
+@contextlib.contextmanager
+def cut_short(cut: Callable[[], None]) -> Iterator[None]:
+    """While others are waited for: `cut` is called when we are to end and have waited for some seconds more.
+
+    It is called in the main thread, in the middle of whatever that does, and may raise; each second again.
+    """
+    _cuts.append(cut)
+    try:
+        yield
+    finally:
+        _cuts.remove(cut)
+
+
+def pause(seconds: float) -> None:
+    """Sleep, but not on when asked to end."""
+    if _heeded:
+        _heeded[-1].wait(seconds)
+    else:
+        time.sleep(seconds)
 
 
 class PidFile:

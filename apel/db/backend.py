@@ -126,6 +126,10 @@ class Backend(abc.ABC):
         """
         return None
 
+    @abc.abstractmethod
+    def cut(self, connection: Any) -> None:
+        """Have whatever waits for an answer on this connection fail at once, from within a signal handler."""
+
     def exists(self) -> bool:
         """Whether there is something to connect to, as far as that can be seen without connecting."""
         return True

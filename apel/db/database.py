@@ -3,6 +3,7 @@
 import logging
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import (
     Any,
     Callable,
@@ -21,7 +22,7 @@ from apel.db.backend import CONFLICTS, Backend, Expressions, Query, Row
 from apel.db.errors import Conflict, Lost, NewConnection, Unusable
 from apel.db.lookups import Lookups
 from apelcommon.backoff import Backoff
-from apelcommon.daemon import notify
+from apelcommon.daemon import asked_to_end, cut_short, notify, pause
 from apelcommon.errors import ServiceError
 
 log = logging.getLogger(__name__)
@@ -166,28 +167,20 @@ class Database:
             except (Conflict, Lost) as err:
                 if isinstance(err, Lost):
                     self._give_up_server()
-                if not left:
+                if not left or asked_to_end():
                     raise
                 wait = backoff.next()
                 log.info("Trying again in %.1f s: %s", wait, err)
                 notify("WATCHDOG=1")
-                time.sleep(wait)
+                pause(wait)
         raise AssertionError("tries must be 1 or more")
 
     def _once(self, work: Callable[[Transaction], T]) -> T:
         connection = self._connected()
         self._working = True
         try:
-            self._call(self.backend.begin, connection)
-            began = time.monotonic()
-            transaction = Transaction(self.backend, connection)
-            result = work(transaction)
-            took = time.monotonic() - began
-            longest = self.longest_seconds
-            if longest is not None and transaction.wrote and self.backend.unseen_seconds and took > longest:
-                raise Conflict(TOO_LONG % longest)
-            self._call(self.backend.commit, connection)
-            return result
+            with cut_short(partial(self.backend.cut, connection)):
+                return self._transaction(work, connection)
         except Exception:
             self._undo()
             raise
@@ -197,6 +190,18 @@ class Database:
             raise
         finally:
             self._working = False
+
+    def _transaction(self, work: Callable[[Transaction], T], connection: Any) -> T:
+        self._call(self.backend.begin, connection)
+        began = time.monotonic()
+        transaction = Transaction(self.backend, connection)
+        result = work(transaction)
+        took = time.monotonic() - began
+        longest = self.longest_seconds
+        if longest is not None and transaction.wrote and self.backend.unseen_seconds and took > longest:
+            raise Conflict(TOO_LONG % longest)
+        self._call(self.backend.commit, connection)
+        return result
 
     def _undo(self) -> None:
         """Roll back; a connection that can't even do that is given up."""
@@ -242,7 +247,8 @@ class Database:
         return self._connection
 
     def _connect(self, stream: bool = False) -> Any:
-        connection = self.backend.connect(stream)
+        with cut_short(self._cut_connecting):
+            connection = self.backend.connect(stream)
         if not self._prepared:
             try:
                 self._call(self._prepare, self.backend, connection, self.schema)
@@ -251,6 +257,9 @@ class Database:
                 raise
             self._prepared = True
         return connection
+
+    def _cut_connecting(self) -> None:
+        raise Lost("%s does not answer, and this program was asked to end." % self.backend)
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         try:
@@ -328,8 +337,9 @@ class Database:
         connection = self._connect(stream=True)
         rows = None
         try:
-            rows = start(connection)
-            yield from rows
+            with cut_short(partial(self.backend.cut, connection)):
+                rows = start(connection)
+                yield from rows
         except self.backend.errors as err:
             error = self.backend.translate(err)
             if isinstance(error, Lost):

@@ -1,5 +1,6 @@
 """MariaDB and MySQL through PyMySQL: sessions, errors, and the SQL that only they understand."""
 
+import contextlib
 import hashlib
 import inspect
 import logging
@@ -220,6 +221,13 @@ class MySQL(Backend):
         self.galera = found.get("wsrep_on") == "ON"
         if self.galera:
             cursor.execute(CAUSAL_READS)
+
+    def cut(self, connection: Any) -> None:
+        channel = getattr(connection, "_sock", None)
+        if channel is not None:
+            with contextlib.suppress(OSError):
+                # Below TLS, whose own shutdown would wait for the server.
+                socket.socket.shutdown(channel, socket.SHUT_RDWR)
 
     # -- errors ---------------------------------------------------------------------------------
 

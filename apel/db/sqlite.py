@@ -175,6 +175,9 @@ class SQLite(Backend):
             raise self.translate(err) from err
         return connection
 
+    def cut(self, connection: Any) -> None:
+        connection.interrupt()
+
     def translate(self, err: BaseException) -> ServiceError:
         text = "database %s: %s" % (self.path, err)
         if isinstance(err, (UnicodeEncodeError, OverflowError)):

@@ -12,12 +12,12 @@ import re
 import socket
 import ssl
 import threading
-import time
 import urllib.parse
 import urllib.request
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from apelcommon.backoff import Backoff
+from apelcommon.daemon import asked_to_end, cut_short, pause
 from ssm.broker import TOKEN
 from ssm.errors import TransportError
 from ssm.transport.wire import tls_context
@@ -81,15 +81,15 @@ class Api:
                 return self._with_token(method, path, body)
             except AmsRefused as err:
                 too_late = err.status == 408 and path.endswith(":acknowledge")
-                if not remaining or too_late or err.status not in TRY_AGAIN:
+                if not remaining or too_late or err.status not in TRY_AGAIN or asked_to_end():
                     raise
                 wait = max(wait, getattr(err, "retry_after", 0.0))
                 log.info("%s Trying again.", err)
             except AmsUnreachable as err:
-                if not remaining:
+                if not remaining or asked_to_end():
                     raise
                 log.info("%s Trying again.", err)
-            time.sleep(min(wait, MOST_WAIT))
+            pause(min(wait, MOST_WAIT))
         raise AssertionError("tries must be 1 or more")
 
     def _with_token(self, method: str, path: str, body: Any) -> Dict[str, Any]:
@@ -139,7 +139,7 @@ class Api:
             return self._talk(line, method, path, body, headers)
         except AmsUnreachable:
             self.close()
-            if not kept:
+            if not kept or asked_to_end():
                 raise
         try:
             return self._talk(self._kept_line(), method, path, body, headers)
@@ -170,8 +170,13 @@ class Api:
         line = http.client.HTTPSConnection(where, at, timeout=seconds, context=context)
         if proxy is not None:
             line.set_tunnel(host, port)
+
+        def end() -> None:
+            raise AmsUnreachable("AMS at %s:%d does not answer, and we were asked to end." % (host, port))
+
         try:
-            line.connect()
+            with cut_short(end):
+                line.connect()
             assert line.sock is not None
             line.sock.settimeout(QUIET_SECONDS)
             return line
@@ -219,7 +224,8 @@ def _bounded(line: http.client.HTTPSConnection) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        yield
+        with cut_short(cut):
+            yield
     finally:
         timer.cancel()
 

@@ -5,7 +5,6 @@ import contextlib
 import logging
 import re
 import threading
-import time
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 import stomp
@@ -14,6 +13,7 @@ from stomp.exception import StompException
 from stomp.protocol import Protocol11, Protocol12
 
 from apelcommon.backoff import Backoff
+from apelcommon.daemon import asked_to_end, cut_short, pause
 from apelcommon.errors import ConfigError
 from ssm.broker import broker_addresses
 from ssm.errors import TooLarge, TransportError
@@ -172,16 +172,20 @@ class StompTransport(Transport):
         tries = CONNECT_TRIES * len(self._addresses)
         for remaining in reversed(range(tries)):
             try:
-                self._connect(self._addresses[0])
+                with cut_short(self._cut_connecting):
+                    self._connect(self._addresses[0])
                 return
             except TransportError as err:
                 self.close()
                 self._addresses.rotate(-1)
-                if not remaining:
+                if not remaining or asked_to_end():
                     raise
                 log.info("%s Trying %s.", err, "the next broker" if len(self._addresses) > 1 else "again")
                 if remaining % len(self._addresses) == 0:
-                    time.sleep(backoff.next())
+                    pause(backoff.next())
+
+    def _cut_connecting(self) -> None:
+        raise TransportError("%s:%d does not answer, and we were asked to end." % self._addresses[0])
 
     def where(self) -> str:
         """The broker that answered."""
