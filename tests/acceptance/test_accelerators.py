@@ -1,14 +1,11 @@
 """Logs with GPUs and FPGAs, by a site and signed messages to the centre: hours equal a hand-made truth."""
 
-import glob
 import json
 import os
-from collections import defaultdict
 
 import pytest
 
 from apel.demo import LogFiles, embedded_deployment
-from apel.messages import decode
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "accelerators")
 BENCHMARKS = {
@@ -28,6 +25,10 @@ RULES = {
 def deployment(tmp_path):
     made = embedded_deployment(str(tmp_path))
     made.write_centre()
+    with open(made.path("centre/accelerator-db.cfg"), "w", encoding="utf-8") as stream:
+        stream.write("[db]\nbackend = sqlite\nname = %s\ntype = accelerator\n" % made.centre_db["name"])
+    for schema in ("server", "accelerator"):
+        made.run("apeldb", "init", "--schema", schema)
     return made
 
 
@@ -52,33 +53,49 @@ def publish(deployment):
     deployment.run("ssmreceive", "--once")
 
 
-def hours(records):
-    """Hours of cards by month, VO, type and model."""
-    sums = defaultdict(lambda: {"hours": 0.0, "active_hours": 0.0})
-    for record in records:
-        month = "%d-%02d" % (record.MeasurementYear, record.MeasurementMonth)
-        total = sums[" ".join([month, record.VO, record.Type, record.Model])]
-        used = record.AvailableDuration if record.ActiveDuration is None else record.ActiveDuration
-        total["hours"] += record.Count * record.AvailableDuration / 3600
-        total["active_hours"] += record.Count * used / 3600
-    return dict(sums)
+def summarise(deployment):
+    """The centre's database has the tables of jobs and those of accelerators."""
+    deployment.run("apeldbloader", "--once")
+    deployment.run("apelsummariser", "-d", deployment.path("centre/accelerator-db.cfg"))
 
 
-def received(deployment):
-    """The records of all accelerator messages that the centre has taken and not loaded."""
-    records = []
-    for path in sorted(glob.glob(deployment.path("centre/spool/incoming/*/*/body"))):
-        with open(path, encoding="utf-8") as stream:
-            message = decode(stream.read())
-        if message.format == "accelerator v0.1":
-            assert not message.rejected
-            records += message.records
-    return records
+SUMS = """
+SELECT Year, Month, VO, Type, Model,
+       SUM(Count * AvailableDuration) / 3600.0, SUM(Count * ActiveDuration) / 3600.0
+FROM VAcceleratorSummaries WHERE SiteName = %s AND AssociatedRecordType = 'job'
+GROUP BY Year, Month, VO, Type, Model
+"""
 
 
-def test_hours_that_the_centre_is_told_equal_the_truth(deployment):
+def hours(deployment):
+    """Hours of cards at the centre by month, VO, type and model; what has none is not told."""
+    with deployment.central_database() as db:
+        rows = db.run(lambda tx: tx.rows(SUMS, (deployment.site_name,)))
+    return {
+        "%d-%02d %s %s %s" % row[:5]: {"hours": float(row[5]), "active_hours": float(row[6])}
+        for row in rows
+        if row[5]
+    }
+
+
+def test_hours_at_the_centre_equal_the_truth(deployment):
     """SLURM and HTCondor: models of the log, of rules and unknown ones, shares, and time of use."""
     parse_and_publish(deployment, RULES)
-    assert hours(received(deployment)) == truth()
+    summarise(deployment)
+    assert hours(deployment) == truth()
+    with deployment.central_database() as db:
+        assert db.run(lambda tx: tx.value("SELECT COUNT(*) FROM AcceleratorRecords")) == 8
+        assert db.run(lambda tx: tx.value("SELECT COUNT(*) FROM JobRecords")) == 9
+
+
+def test_model_that_is_named_later_is_counted_once_at_the_centre(deployment):
+    """The centre has the record of the unknown model by then."""
+    parse_and_publish(deployment, RULES)
+    summarise(deployment)
+    parse_and_publish(deployment, dict(RULES, rule6="host=gpu-h01*,model=NVIDIA T4"))
+    deployment.run("apelclient", "--rejoin", "2026-11")
     publish(deployment)
-    assert len(received(deployment)) == 8
+    summarise(deployment)
+    expected = truth()
+    expected["2026-11 cms GPU NVIDIA T4"] = expected.pop("2026-11 cms GPU unknown")
+    assert hours(deployment) == expected
