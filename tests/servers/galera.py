@@ -1,15 +1,17 @@
 """A Galera cluster of three nodes on the loopback interface: what one node knows, kill, stop and cut off."""
 
 import os
+import re
 import shutil
 import signal
+import subprocess
 from types import SimpleNamespace
 from typing import Any, List, Sequence
 
 import pymysql
 
 from servers.mariadb import MariaDB
-from servers.process import ServerMissing, free_port, lend, private_folder
+from servers.process import ServerFailed, ServerMissing, as_user, free_port, lend, private_folder
 
 PROVIDERS = ("/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_smm.so")
 #: Quicker than the defaults to find out that a node is gone (3 s in place of 5). All four belong together.
@@ -26,6 +28,7 @@ class Node(MariaDB):
         self.cluster = cluster
         self.group_port, self._transfer_port, self._catch_up_port = (free_port() for _ in range(3))
         self.begins = number == 0
+        self._position = ""
         super().__init__(private_folder("galera%d" % number), cluster.options)
 
     @property
@@ -70,7 +73,31 @@ class Node(MariaDB):
             "--wsrep-sst-receive-address=%s:%d" % (self.host, self._transfer_port),
             "--wsrep-provider-options=%s" % provider,
         ]
+        if self._position:
+            words.append("--wsrep-start-position=%s" % self._position)
         return [*super().command(), *words, *(["--wsrep-new-cluster"] if self.begins else [])]
+
+    def launch(self) -> None:
+        """Start the process as the unit of MariaDB does: it asks the data first how far they go.
+
+        A node that was killed doesn't know, and nodes that don't know believe that they hold the same.
+        """
+        self._position = ""
+        if os.path.exists(os.path.join(self.folder, "data", "grastate.dat")):
+            self._position = self._recovered()
+        super().launch()
+
+    def _recovered(self) -> str:
+        done = subprocess.run(
+            [*as_user(self.runs_as), *self.command(), "--wsrep-recover"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+        found = re.search(r"Recovered position:? (\S+:-?\d+)", done.stderr)
+        if not found:
+            raise ServerFailed("MariaDB does not say how far its data go:\n%s" % done.stderr[-2000:])
+        return found.group(1)
 
     def ready(self) -> bool:
         return self.status("wsrep_local_state_comment") == "Synced" and self.status("wsrep_ready") == "ON"
