@@ -1,19 +1,33 @@
 """Cuts a message that is too large in two, between its records, knowing nothing of what they are."""
 
+import json
 import re
-from typing import List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
+from xml.parsers import expat
+
+Halves = Tuple[bytes, bytes]
 
 SEPARATOR = re.compile(rb"^[ \t]*%%[ \t]*\r?$", re.MULTILINE)
 
 
-def halves(text: bytes) -> Optional[Tuple[bytes, bytes]]:
+def halves(text: bytes) -> Optional[Halves]:
     """A message as two of about half its size; None for one that can't be cut.
 
     What can be cut is a first line that holds a colon (the header, which both halves get), and below it two
-    or more records with a line `%%` between them.
+    or more records with a line `%%` between them; an XML document of two or more elements of one name, and
+    nothing else, within its root; and a JSON object with two or more objects in the only list that it has.
     """
+    begins = text.strip()[:1]
+    if begins == b"<":
+        return _halves_of_xml(text.strip())
+    if begins == b"{":
+        return _halves_of_json(text)
+    return _halves_of_lines(text)
+
+
+def _halves_of_lines(text: bytes) -> Optional[Halves]:
     header, _, rest = text.strip().partition(b"\n")
-    if b":" not in header or header.lstrip()[:1] in (b"<", b"{"):
+    if b":" not in header:
         return None
     records = [record.strip(b"\r\n") for record in SEPARATOR.split(rest) if record.strip()]
     if len(records) < 2:
@@ -33,3 +47,90 @@ def _middle(records: List[bytes]) -> int:
 
 def _message(header: bytes, records: List[bytes]) -> bytes:
     return b"\n".join([header.rstrip(b"\r"), *[record + b"\n%%" for record in records]]) + b"\n"
+
+
+class _Strange(Exception):
+    """A document that is no row of records."""
+
+
+class _Rows:
+    """Where the elements within the root of a document begin, and where the last of them has ended."""
+
+    def __init__(self) -> None:
+        self.starts: List[int] = []
+        self.end = 0
+        self._depth = 0
+        self._names: Set[str] = set()
+        self._parser = expat.ParserCreate()
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._stop
+        self._parser.CharacterDataHandler = self._text
+        # What may mean something for all that follows, or stand for more than is to be seen.
+        self._parser.StartDoctypeDeclHandler = self._refuse
+        self._parser.ProcessingInstructionHandler = self._refuse
+
+    def read(self, text: bytes) -> None:
+        """Raises _Strange, ExpatError."""
+        self._parser.Parse(text, True)
+        if len(self._names) != 1:
+            raise _Strange
+
+    def _start(self, name: str, attributes: Any) -> None:
+        if self._depth == 1:
+            self.starts.append(self._parser.CurrentByteIndex)
+            self._names.add(name)
+        self._depth += 1
+
+    def _stop(self, name: str) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.end = self._parser.CurrentByteIndex
+
+    def _text(self, text: str) -> None:
+        if self._depth == 1 and text.strip():
+            raise _Strange
+
+    def _refuse(self, *_: Any) -> None:
+        raise _Strange
+
+
+def _halves_of_xml(text: bytes) -> Optional[Halves]:
+    rows = _Rows()
+    try:
+        rows.read(text)
+    except (_Strange, expat.ExpatError):
+        return None
+    if len(rows.starts) < 2:
+        return None
+    head, tail = text[: rows.starts[0]], text[rows.end :]
+    ends = [*rows.starts[1:], rows.end]
+    records = [text[start:end] for start, end in zip(rows.starts, ends)]
+    middle = _middle(records)
+    return b"".join([head, *records[:middle], tail]), b"".join([head, *records[middle:], tail])
+
+
+def _halves_of_json(text: bytes) -> Optional[Halves]:
+    try:
+        whole = json.loads(text.decode("utf-8"), object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError):
+        return None
+    lists = [key for key, value in whole.items() if isinstance(value, list)]
+    if len(lists) != 1:
+        return None
+    records = whole[lists[0]]
+    if len(records) < 2 or not all(isinstance(record, dict) for record in records):
+        return None
+    middle = _middle([json.dumps(record).encode("ascii") for record in records])
+    first, second = ({**whole, lists[0]: some} for some in (records[:middle], records[middle:]))
+    return _json(first), _json(second)
+
+
+def _without_doubles(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8") + b"\n"
