@@ -1,26 +1,19 @@
-"""Benchmarks that a site's compute elements publish in its information system (BDII, GLUE 1.3 over LDAP).
+"""Benchmarks that a site's compute elements publish in its information system (BDII: GLUE over LDAP).
 
 python-ldap is imported only when a look-up is made, and whatever goes wrong there is one error,
 BdiiUnavailable: a run goes on with the benchmarks it has.
 """
 
-import logging
 from types import ModuleType
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence
 
-from apel.client.benchmarks import Benchmark, benchmark_value
-
-log = logging.getLogger(__name__)
+from apel.client.benchmarks import Benchmark
+from apel.client.glue import Entries, Glue1, Glue2, lower_case, published
 
 SECONDS = 20.0
-TYPE = "si2k"
-CAPABILITY = "CPUScalingReferenceSI00="
-CE_KEY = "GlueCEUniqueID="
-#: The site's entry in a top-level BDII, and in the site's own.
-BASES = ("mds-vo-name=%s,mds-vo-name=local,o=grid", "mds-vo-name=%s,o=grid")
-
-#: Attribute name in lower case -> values.
-Entry = Dict[str, List[str]]
+#: The site's entry in a top-level BDII, and in the site's own: GLUE 1.3, and GLUE 2.
+BASES_1 = ("mds-vo-name=%s,mds-vo-name=local,o=grid", "mds-vo-name=%s,o=grid")
+BASES_2 = ("GLUE2DomainID=%s,GLUE2GroupID=grid,o=glue", "GLUE2DomainID=%s,o=glue")
 
 
 class BdiiUnavailable(Exception):
@@ -35,13 +28,16 @@ class Bdii(NamedTuple):
     seconds: float = SECONDS
 
 
-def published_benchmarks(bdii: Bdii, site: str) -> List[Benchmark]:
-    """What the site publishes, one si2k benchmark for each compute element. Raises BdiiUnavailable."""
+def published_benchmarks(bdii: Bdii, site: str, known: Iterable[str] = ()) -> List[Benchmark]:
+    """What the site publishes, in GLUE 1.3, GLUE 2 or both. Raises BdiiUnavailable, whatever half was found.
+
+    known: names of compute elements, of which GLUE 2 may only have the host.
+    """
     ldap = _ldap()
     try:
         connection = _connect(ldap, bdii)
         try:
-            return _look_up(_Search(ldap, connection, bdii.seconds), site)
+            return _look_up(_Search(ldap, connection, bdii.seconds), site, known)
         finally:
             connection.unbind_s()
     except ldap.LDAPError as err:
@@ -83,101 +79,54 @@ class _Search:
         self.ldap = ldap
         self.connection = connection
         self.seconds = seconds
-        self.base = ""
 
-    def find_site(self, site: str) -> None:
-        """Choose the base that exists. Raises BdiiUnavailable if there is none."""
-        for pattern in BASES:
-            self.base = pattern % self.ldap.dn.escape_dn_chars(site)
+    def site(self, patterns: Sequence[str], site: str) -> Optional[str]:
+        """The base of the site that exists; None if there is none."""
+        for pattern in patterns:
+            base = pattern % self.ldap.dn.escape_dn_chars(site)
             try:
-                self._search(self.ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"])
-                return
+                self._search(base, self.ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"])
+                return base
             except self.ldap.NO_SUCH_OBJECT:
                 continue
+        return None
+
+    def entries(self, base: Optional[str], kind: str, *attributes: str) -> Entries:
+        """(DN, values) of the entries of an object class; none where there is no base."""
+        if base is None:
+            return []
+        condition = "(objectClass=%s)" % kind
+        return lower_case(self._search(base, self.ldap.SCOPE_SUBTREE, condition, list(attributes)))
+
+    def _search(self, base: str, scope: int, condition: str, attributes: List[str]) -> List[Any]:
+        return list(self.connection.search_ext_s(base, scope, condition, attributes, timeout=self.seconds))
+
+
+def _look_up(search: _Search, site: str, known: Iterable[str]) -> List[Benchmark]:
+    one, two = search.site(BASES_1, site), search.site(BASES_2, site)
+    if one is None and two is None:
         raise BdiiUnavailable("the site %s is not published there" % site)
-
-    def entries(self, condition: str, attributes: Sequence[str]) -> List[Tuple[str, Entry]]:
-        """(DN, values) of the entries that match."""
-        found = self._search(self.ldap.SCOPE_SUBTREE, condition, list(attributes))
-        return [(dn, _decoded(values)) for dn, values in found if dn is not None]
-
-    def _search(self, scope: int, condition: str, attributes: List[str]) -> List[Any]:
-        return list(
-            self.connection.search_ext_s(self.base, scope, condition, attributes, timeout=self.seconds)
-        )
-
-    def clusters(self, name: str) -> List[Tuple[str, Entry]]:
-        """The cluster's entries."""
-        import ldap.filter
-
-        name = ldap.filter.escape_filter_chars(name)
-        return self.entries(
-            "(|(GlueClusterName=%s)(GlueClusterUniqueID=%s))" % (name, name), ["GlueForeignKey"]
-        )
-
-
-def _decoded(values: Dict[str, List[bytes]]) -> Entry:
-    return {
-        name.lower(): [value.decode("utf-8", "replace") for value in many] for name, many in values.items()
-    }
-
-
-def _look_up(search: _Search, site: str) -> List[Benchmark]:
-    search.find_site(site)
-    elements = search.entries(
-        "(objectClass=GlueCE)", ["GlueCECapability", "GlueCEUniqueID", "GlueForeignKey"]
+    environment = ("GLUE2ExecutionEnvironmentTotalInstances", "GLUE2ExecutionEnvironmentLogicalCPUs")
+    first = Glue1(
+        search.entries(one, "GlueCE", "GlueCECapability", "GlueCEUniqueID", "GlueForeignKey"),
+        search.entries(one, "GlueCluster", "GlueClusterName", "GlueClusterUniqueID", "GlueForeignKey"),
+        search.entries(
+            one,
+            "GlueSubCluster",
+            *("GlueChunkKey", "GlueHostBenchmarkSI00", "GlueHostProcessorOtherDescription"),
+            "GlueSubClusterLogicalCPUs",
+        ),
     )
-    found = {benchmark.ce: benchmark for benchmark in from_elements(elements)}
-    clusters = search.entries("(objectClass=GlueSubCluster)", ["GlueChunkKey", "GlueHostBenchmarkSI00"])
-    for cluster, value in from_subclusters(clusters):
-        for ce in _elements_of(cluster, search.clusters(cluster), elements):
-            found.setdefault(ce, Benchmark(ce, TYPE, value))
-    for dn, entry in elements:
-        for ce in entry.get("glueceuniqueid", []):
-            if ce not in found:
-                log.error("The BDII has no benchmark for %s (%s)", ce, dn)
-    return list(found.values())
-
-
-def from_elements(entries: Iterable[Tuple[str, Entry]]) -> Iterator[Benchmark]:
-    """The benchmarks that compute elements publish as a capability."""
-    for dn, entry in entries:
-        ids = entry.get("glueceuniqueid", [])
-        if not ids:
-            log.error("A compute element without GlueCEUniqueID in the BDII: %s", dn)
-            continue
-        for capability in entry.get("gluececapability", []):
-            if capability.startswith(CAPABILITY):
-                for value in _values(dn, capability[len(CAPABILITY) :]):
-                    yield Benchmark(ids[0], TYPE, value)
-
-
-def from_subclusters(entries: Iterable[Tuple[str, Entry]]) -> Iterator[Tuple[str, float]]:
-    """(cluster, benchmark of its hosts)."""
-    for dn, entry in entries:
-        keys, benchmarks = entry.get("gluechunkkey", []), entry.get("gluehostbenchmarksi00", [])
-        if not (keys and benchmarks):
-            log.error("A sub-cluster without GlueChunkKey or GlueHostBenchmarkSI00 in the BDII: %s", dn)
-            continue
-        for value in _values(dn, benchmarks[0]):
-            yield keys[0].partition("=")[2], value
-
-
-def _elements_of(
-    cluster: str, clusters: Iterable[Tuple[str, Entry]], elements: Iterable[Tuple[str, Entry]]
-) -> Iterator[str]:
-    """Compute elements in front of a cluster: the keys of either may name the other."""
-    for _, entry in clusters:
-        for key in entry.get("glueforeignkey", []):
-            if key.startswith(CE_KEY):
-                yield key[len(CE_KEY) :]
-    for _, entry in elements:
-        if "GlueClusterUniqueID=%s" % cluster in entry.get("glueforeignkey", []):
-            yield from entry.get("glueceuniqueid", [])
-
-
-def _values(dn: str, text: str) -> Iterator[float]:
-    try:
-        yield benchmark_value(text.strip())
-    except ValueError as err:
-        log.error("The benchmark of %s in the BDII %s", dn, err)
+    second = Glue2(
+        search.entries(
+            two,
+            "GLUE2Benchmark",
+            *("GLUE2BenchmarkType", "GLUE2BenchmarkValue", "GLUE2BenchmarkExecutionEnvironmentForeignKey"),
+        ),
+        search.entries(
+            two, "GLUE2ExecutionEnvironment", "GLUE2ResourceID", "GLUE2EntityOtherInfo", *environment
+        ),
+        search.entries(two, "GLUE2ComputingShare", "GLUE2EntityOtherInfo"),
+        search.entries(two, "GLUE2ComputingEndpoint", "GLUE2EndpointURL"),
+    )
+    return published(first, second, known)

@@ -25,7 +25,8 @@ SPEC_UPDATER: List[Option] = [
         "enabled",
         "boolean",
         True,
-        "Whether benchmarks (GLUE 1.3, si2k) are looked up in a BDII. Needs python-ldap.",
+        "Whether benchmarks (HEPscore23, HEPSPEC, si2k; GLUE 1.3 and 2) are looked up in a BDII. Needs "
+        "python-ldap.",
     ),
     Option("spec_updater", "site_name", "text", "", "The site's name in GOCDB.", sample=""),
     Option("spec_updater", "ldap_host", "text", "lcg-bdii.egi.eu", "The BDII."),

@@ -59,14 +59,20 @@ def update_benchmarks(db: Database, settings: Settings) -> None:
     if specs.enabled:
         bdii = Bdii(specs.ldap_host, specs.ldap_port, specs.ldap_timeout)
         try:
-            published = published_benchmarks(bdii, specs.site_name)
+            published = published_benchmarks(bdii, specs.site_name, _submit_hosts(db))
         except BdiiUnavailable as err:
             log.warning("No benchmarks from the BDII, so those known stay in force. %s", err)
             return
-        log.info("The BDII has benchmarks of %d compute elements", len(published))
+        elements = {benchmark.ce for benchmark in published}
+        log.info("The BDII has benchmarks of %d compute elements", len(elements))
         wanted = beside_manual(published, manual)
         if wanted:
             history.set_published(wanted, now)
+
+
+def _submit_hosts(db: Database) -> List[str]:
+    """The compute elements that grid records have named."""
+    return [name for (name,) in db.run(lambda tx: tx.rows("SELECT name FROM SubmitHosts"))]
 
 
 def set_by_hand(settings: Settings) -> List[Benchmark]:
