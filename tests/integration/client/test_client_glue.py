@@ -68,6 +68,7 @@ def site_in_glue2(top):
                     (20, 16, {"HEPscore23": "9.0", "hep-spec06": "9.3"}),
                 ],
                 url="https://CE1.example.org:9619/",
+                shares=[["CPUScalingReferenceSI00=999"]],  # of no use beside benchmarks
             ),
             # Nothing says how many there are.
             service(
