@@ -8,7 +8,8 @@ added up.
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.db.backend import Expressions
-from apel.db.tables import BY_BENCHMARK, LEVEL_DECIMALS, MONTH_KEY
+from apel.db.sources import LEVEL_DECIMALS
+from apel.db.tables import BY_BENCHMARK, MONTH_KEY
 from apel.messages.columns import each_once
 from apel.records import Record
 from apel.records.rules import BENCHMARK_TYPES

@@ -11,6 +11,11 @@ HELP = (
     "The file with the rules that give jobs their VO, group and role (docs/identity.md). "
     "Not given: jobs have what the log says."
 )
+#: The parser decides nothing by it, and so needs none.
+PARSER_HELP = (
+    "The file that [joiner] identity_map of client.cfg names, so that --explain can say which of its rules "
+    "will decide. It is apelclient that gives jobs their VO."
+)
 
 
 def identity_map(path: str) -> Optional[IdentityMap]:
@@ -27,7 +32,7 @@ def identity_map(path: str) -> Optional[IdentityMap]:
     return parse_map(text, path)
 
 
-def identity_option(section: str) -> Option:
+def identity_option(section: str, help: str = HELP) -> Option:
     """The option identity_map of a section; its value is an IdentityMap or None."""
     kind: Any = identity_map
-    return Option(section, "identity_map", kind, None, HELP, sample=USUAL_PATH)
+    return Option(section, "identity_map", kind, None, help, sample=USUAL_PATH)

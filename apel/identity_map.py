@@ -1,7 +1,8 @@
 """The identity map: a site's own rules for the VO, group and role of jobs (docs/identity.md).
 
-A line is a rule, `condition ... -> result`, and the first whose conditions all hold decides. Pure: text in,
-decisions out; apel/identity_file.py reads the file.
+A line is a rule, `condition ... -> result`, and the first whose conditions all hold decides. Lines of
+HTCondor's form, `* key result`, are read as well. Pure: text in, decisions out; apel/identity_file.py reads
+the file.
 """
 
 import difflib
@@ -17,6 +18,10 @@ from apel.records.fields import is_null
 KEEP = "keep"
 #: A condition with this value holds where the log doesn't say the thing at all.
 ABSENT = "-"
+#: A condition; and as a result: the group of the token that the condition names, or else the primary one.
+GROUPS = "wlcg.groups"
+#: A condition, as HTCondor-CE writes it: both in one text.
+TOKEN = "issuer,subject"
 ARROW = "->"
 
 MOST_CHARACTERS = 255
@@ -28,9 +33,10 @@ CONDITIONS: Dict[str, Callable[[Credentials], Sequence[Optional[str]]]] = {
     "fqan": lambda who: (who.fqan,),
     "issuer": lambda who: (who.issuer and who.issuer.rstrip("/"),),
     "subject": lambda who: (who.subject,),
-    "wlcg.groups": lambda who: who.groups or (None,),
+    GROUPS: lambda who: who.groups or (None,),
     "user": lambda who: (who.user,),
     "group": lambda who: (who.group,),
+    TOKEN: lambda who: (who.issuer and who.subject and "%s,%s" % (who.issuer, who.subject),),
 }
 
 
@@ -50,14 +56,20 @@ class Condition(NamedTuple):
 
     def holds(self, who: Credentials) -> bool:
         """Whether one of the job's values matches."""
-        values = CONDITIONS[self.about](who)
         if self.pattern is None:
-            return all(value is None for value in values)
-        return any(value is not None and self.pattern.match(value) is not None for value in values)
+            return all(value is None for value in CONDITIONS[self.about](who))
+        return self.found(who) is not None
+
+    def found(self, who: Credentials) -> Optional[str]:
+        """The first of the job's values that matches."""
+        if self.pattern is None:
+            return None
+        values = CONDITIONS[self.about](who)
+        return next((value for value in values if value is not None and self.pattern.match(value)), None)
 
 
 class Rule(NamedTuple):
-    """A line of the map. fqan: whose the job is; None to keep what the log says."""
+    """A line of the map. fqan: whose the job is; None to keep what the log says; or GROUPS."""
 
     where: str
     text: str
@@ -66,6 +78,19 @@ class Rule(NamedTuple):
 
     def __str__(self) -> str:
         return "%s: %s" % (self.where, self.text)
+
+    def holds(self, who: Credentials) -> bool:
+        """Whether all conditions do. One with the result GROUPS needs a token that has some."""
+        if self.fqan == GROUPS and not who.groups:
+            return False
+        return all(condition.holds(who) for condition in self.conditions)
+
+    def result(self, who: Credentials) -> Optional[str]:
+        """The FQAN of a job for which it holds."""
+        if self.fqan != GROUPS:
+            return who.fqan if self.fqan is None else self.fqan
+        named = (condition.found(who) for condition in self.conditions if condition.about == GROUPS)
+        return next((group for group in named if group is not None), who.groups[0])
 
 
 class IdentityMap:
@@ -77,36 +102,47 @@ class IdentityMap:
     def rule_for(self, who: Credentials) -> Optional[Rule]:
         """The first rule all of whose conditions hold."""
         for rule in self.rules:
-            if all(condition.holds(who) for condition in rule.conditions):
+            if rule.holds(who):
                 return rule
         return None
+
+    def issuers(self) -> List[str]:
+        """The token issuers that rules name, as they are written."""
+        words = [word for rule in self.rules for word in _WORD.findall(rule.text)]
+        named = (word.replace('"', "") for word in words if word.startswith("issuer=") and word[7:] != ABSENT)
+        return sorted({word[7:] for word in named})
 
     def fqan_of(self, who: Credentials) -> Optional[str]:
         """The FQAN that the job has by these rules: its own, where none of them gives another."""
         rule = self.rule_for(who)
-        return who.fqan if rule is None or rule.fqan is None else rule.fqan
+        return who.fqan if rule is None else rule.result(who)
 
-    def identity_of_local(self, user: Optional[str], group: Optional[str]) -> Identity:
+    def identity_of_local(self, who: Credentials) -> Identity:
         """(VO, group, role) of a job that no grid record names; its VO is the local group without a rule."""
-        fqan = self.fqan_of(Credentials(user=user, group=group))
-        return (group, None, None) if fqan is None else parse_fqan(fqan)
+        fqan = self.fqan_of(who)
+        return (who.group, None, None) if fqan is None else parse_fqan(fqan)
 
 
 def parse_map(text: str, path: str) -> IdentityMap:
     """The map in a file's text. Raises MapError that lists everything wrong with it."""
     rules: List[Rule] = []
+    by_token: List[Rule] = []
     problems: List[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         where = "%s line %d" % (path, number)
         try:
             words = _words(line)
-            if words:
+            if words[:1] == ["*"] and ARROW not in words:
+                account, token = _condor_rules(where, words)
+                rules.append(account)
+                by_token.append(token)
+            elif words:
                 rules.append(_rule(where, words))
         except ValueError as err:
             problems.append("%s: %s" % (where, err))
     if problems:
         raise MapError(problems)
-    return IdentityMap(rules)
+    return IdentityMap(rules + by_token)
 
 
 def _words(line: str) -> List[str]:
@@ -128,12 +164,44 @@ def _rule(where: str, words: List[str]) -> Rule:
     place = words.index(ARROW)
     conditions, result = words[:place], [word.replace('"', "") for word in words[place + 1 :]]
     if len(result) != 1:
-        raise ValueError("after %s must come one word: a VO, an FQAN, or `%s`" % (ARROW, KEEP))
+        raise ValueError("after %s must come one word: a VO, an FQAN, `%s` or `%s`" % (ARROW, KEEP, GROUPS))
     if not conditions:
         raise ValueError("no condition before %s (`*` holds for every job)" % ARROW)
     if conditions == ["*"]:
         conditions = []
     return Rule(where, " ".join(words), tuple(map(_condition, conditions)), _result(result[0]))
+
+
+def _condor_rules(where: str, words: List[str]) -> Tuple[Rule, Rule]:
+    """The rules of a line of HTCondor: it looks for the account first, in all lines, and then for the token.
+
+    Jobs with an FQAN are not looked up there.
+    """
+    if len(words) != 3:
+        raise ValueError("a line of HTCondor's form has three words: * key group")
+    key, fqan = words[1].strip('"'), _result(words[2].strip('"'))
+    if fqan in (None, GROUPS):
+        raise ValueError("in a line of HTCondor's form, %s is no result" % words[2])
+    pattern = _condor_pattern(key)
+    text = " ".join(words)
+    rules = [
+        Rule(where, text, (Condition("fqan", None), Condition(about, pattern)), fqan)
+        for about in ("user", TOKEN)
+    ]
+    return rules[0], rules[1]
+
+
+def _condor_pattern(key: str) -> Pattern[str]:
+    """A literal key, or /an expression/ that matches anywhere."""
+    if not key.startswith("/"):
+        return re.compile(re.escape(key) + r"\Z")
+    expression, slash, flags = key[1:].rpartition("/")
+    if not slash or flags.strip("i"):
+        raise ValueError("the expression %s must end in / or /i" % shown(key))
+    try:
+        return re.compile("(?s:.*?)(?:%s)" % expression, re.IGNORECASE if flags else 0)
+    except (re.error, OverflowError, RecursionError) as err:
+        raise ValueError("the expression %s is wrong: %s" % (shown(key), err)) from err
 
 
 def _condition(word: str) -> Condition:
@@ -154,6 +222,8 @@ def _condition(word: str) -> Condition:
 def _result(word: str) -> Optional[str]:
     if word == KEEP:
         return None
+    if word == GROUPS:
+        return GROUPS
     fqan = word.strip()
     if is_null(fqan) or parse_fqan(fqan)[0] is None:
         raise ValueError("the result %s names no VO" % (shown(word) or "(empty)"))

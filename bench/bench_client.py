@@ -27,6 +27,7 @@ CES = ["ce0%d.grid.example.org:9619/ce0%d-batch" % (number, number) for number i
 SMALL, LARGE = 20000, 200000
 END = 1790000000
 WAITING_SHARE = 10
+NO_TOKEN = (None, None, None)
 
 
 class Forgets:
@@ -53,8 +54,8 @@ def events(count: int) -> Iterator[Record]:
             end - 3600,
             end,
         )
-        more = ("APEL-CREAM-SLURM", MACHINE, "grid", 4000000, 8000000, 1 + number % 8, 1, None)
-        yield EventRecord.make(values + more)
+        more = ("APEL-CREAM-SLURM", MACHINE, "grid", 4000000, 8000000, 1 + number % 8, 1, None, None)
+        yield EventRecord.make(values + more + NO_TOKEN)
 
 
 def grid_records(count: int) -> Iterator[Record]:
@@ -65,7 +66,8 @@ def grid_records(count: int) -> Iterator[Record]:
             user = "/DC=org/DC=example/OU=People/CN=user number %04d" % (number % 300)
             who = (time_stamp, user, "/atlas/Role=production/Capability=NULL", "atlas", "/atlas")
             what = ("Role=production", CES[number % 4], "CREAM%09d" % number, str(1000000 + number), SITE)
-            yield BlahdRecord.make(who + what + (time_stamp - DAY, time_stamp + 28 * DAY, 0, MACHINE))
+            until = (time_stamp - DAY, time_stamp + 28 * DAY, 0, MACHINE)
+            yield BlahdRecord.make(who + what + until + NO_TOKEN)
 
 
 def fill(site: Any, count: int) -> None:

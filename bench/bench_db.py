@@ -33,7 +33,8 @@ def event(number: int) -> EventRecord:
     wall = 60 + number % 86400
     times = (wall, wall - 10, end - wall, end)
     rest = ("APEL-CREAM-SLURM", "batch.north.example", queue, 3145728 + number, None, 1 + number % 8, 1, 2)
-    return EventRecord.make(("EXAMPLE-NORTH", str(7731204 + number), user, "atlas", *times, *rest))
+    values = ("EXAMPLE-NORTH", str(7731204 + number), user, "atlas", *times, *rest)
+    return EventRecord.make(values + (None,) * (len(EventRecord.names) - len(values)))
 
 
 def job(number: int) -> JobRecord:

@@ -6,13 +6,17 @@ Times are UTC text, YYYY-MM-DD hh:mm:ss, which sorts as time does.
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.client.benchmarks import Period, all_valid_at
+from apel.identity import NO_TOKEN, Token
 
 #: EventRecords.Status
 NEW, LOCAL, GRID, WAITS_FOR_GRID_RECORD, WAITS_FOR_BENCHMARK = range(5)
 
 
 class Event(NamedTuple):
-    """What decides about a batch job. Machine and site are lookup ids; `end` completes its key."""
+    """What decides about a batch job. Machine and site are lookup ids; `end` completes its key.
+
+    token, groups: of the token that the batch system itself logged.
+    """
 
     machine: int
     job: str
@@ -21,14 +25,25 @@ class Event(NamedTuple):
     site: int
     group: Optional[str]
     user: Optional[str] = None
+    token: Token = NO_TOKEN
+    groups: Optional[str] = None
 
 
 class GridRecord(NamedTuple):
-    """What decides about a BLAH record. `machine` is the batch system whose parser read it, if known."""
+    """What decides about a BLAH record. `machine` is the batch system whose parser read it, if known.
+
+    vo: the lookup id of what it says itself. user: the DN, or what stands in its place, where the batch
+    system has logged a token as well. fqan: where there are rules about it.
+    """
 
     ce: int
     time: str
     machine: Optional[int]
+    vo: int = 0
+    token: Token = NO_TOKEN
+    groups: Optional[str] = None
+    user: Optional[str] = None
+    fqan: Optional[str] = None
 
 
 class Decision(NamedTuple):

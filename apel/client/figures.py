@@ -14,6 +14,8 @@ def set_figures(metrics: Metrics, done: Done) -> None:
     jobs = metrics.counter("apel_client_joined_jobs_total", "Jobs that were joined.")
     jobs.add(joined.grid, type="grid")
     jobs.add(joined.local, type="local")
+    without_vo = metrics.counter("apel_client_jobs_without_vo_total", "Grid jobs joined without a VO.")
+    without_vo.add(sum(joined.without_vo.values()))
     waiting = metrics.gauge("apel_client_waiting_jobs", "Jobs that wait, by what they wait for.")
     waiting.set(joined.without_grid_record, reason="grid record")
     without = [*joined.without_benchmark.values(), *joined.without_local_benchmark.values()]

@@ -32,13 +32,14 @@ from apel.client.choice import (
     Rules,
     decide,
 )
+from apel.client.identities import Identities
 from apel.client.job_benchmarks import keep_benchmarks
 from apel.client.join_sql import (
     EVENT_KEY,
     EVENTS_OF_UNPROCESSED,
+    IDENTITY,
     JOB_COLUMNS,
     JOB_KEY,
-    LOCAL_IDENTITY,
     MADE_JOBS,
     MONTHS_BEFORE,
     NEW_EVENTS,
@@ -47,9 +48,9 @@ from apel.client.join_sql import (
     UNPROCESSED,
     WORK_COLUMNS,
 )
-from apel.client.local_identity import LocalIdentities
 from apel.db import Conflict, Database
 from apel.db.tables import mark_months
+from apel.identity import NO_TOKEN, Token
 from apel.identity_map import IdentityMap
 from apel.summaries import SiteMonth
 from apel.times import DAY, month_bounds, utc_text
@@ -60,8 +61,8 @@ from apelcommon.progress import Progress
 log = logging.getLogger(__name__)
 
 CHUNK = 5000
-#: What LOCAL_IDENTITY has for jobs that aren't local.
-NOBODY = (None,) * len(LOCAL_IDENTITY)
+#: What IDENTITY has for jobs that aren't accounted yet.
+NOBODY = (None,) * len(IDENTITY)
 GRID_PUBLISHER, LOCAL_PUBLISHER = "apelclient", "local"
 
 
@@ -69,7 +70,9 @@ class Joined(NamedTuple):
     """What a run has done, in jobs, and what is left waiting.
 
     `without_benchmark` counts by name of compute element (or batch system, for local jobs); `negative`
-    are jobs whose negative duration was taken as 0. `accelerators`: what became of theirs.
+    are jobs whose negative duration was taken as 0. `accelerators`: what became of theirs. `without_vo` are
+    grid jobs that were joined although nothing says their VO, by the issuer of their token ('' for those
+    without).
     """
 
     grid: int
@@ -79,6 +82,7 @@ class Joined(NamedTuple):
     without_grid_record: int
     without_benchmark: Dict[str, int]
     without_local_benchmark: Dict[str, int]
+    without_vo: Dict[str, int]
     accelerators: AcceleratorTally = NOTHING
 
 
@@ -91,12 +95,14 @@ class Tally:
         self.negative = 0
         self.missing: "Counter[int]" = Counter()
         self.missing_local: "Counter[int]" = Counter()
+        self.without_vo: "Counter[str]" = Counter()
         self.accelerators = 0
         self.unknown_models: "Counter[Tuple[str, str]]" = Counter()
         self.shares: "Counter[Tuple[str, str]]" = Counter()
 
-    def add(self, work: Sequence["Work"], accelerators: AcceleratorTally) -> None:
-        """Count the decisions of a chunk that is committed, and its accelerators."""
+    def add(self, work: Sequence["Work"], accelerators: AcceleratorTally, without_vo: "Counter[str]") -> None:
+        """Count the decisions of a chunk that is committed, its accelerators, and its jobs without VO."""
+        self.without_vo += without_vo
         self.accelerators += accelerators.records
         self.unknown_models.update(accelerators.unknown)
         self.shares.update(accelerators.shares)
@@ -137,7 +143,7 @@ class Joiner:
         self.stop = stop
         self.chunk = chunk
         self.rules = rules
-        self.identities = LocalIdentities(db, identity_map)
+        self.identities = Identities(db, identity_map)
         self.tally = Tally()
 
     def run(self) -> Joined:
@@ -186,23 +192,27 @@ class Joiner:
         """Decide about some new events and store what comes of it; how many they were."""
         work = self.db.run(self._read_chunk)
         if work:
-            local = self.identities.ids(item.event for item in work if item.decision.status == LOCAL)
-            rows = [_work_row(item, local.get(item.event, NOBODY)) for item in work]
+            made = [item for item in work if item.decision.status in (GRID, LOCAL)]
+            jobs = [(item.event, item.decision.grid) for item in made]
+            whose = {item.event: row for item, row in zip(made, self.identities.rows(jobs))}
+            without_vo = self.identities.without_vo(jobs)
+            rows = [_work_row(item, whose.get(item.event, NOBODY)) for item in work]
             parameters = self._job_parameters()
             accelerators = self.db.run(lambda tx: self._store(tx, work, rows, parameters))
-            self.tally.add(work, accelerators)
+            self.tally.add(work, accelerators, without_vo)
         return len(work)
 
     def _read_chunk(self, tx: Any) -> List[Work]:
         rules = Rules(read_histories(tx), self.local_jobs, _batch_systems(tx))
         events: Dict[Event, List[GridRecord]] = {}
         negative: Set[Event] = set()
-        for row in tx.rows(NEW_EVENTS, (self.chunk,)):
-            machine, job, end, start, site, user, group, bad, ce, time, grid_machine = row
-            event = Event(machine, job, end, start, site, group or None, user or None)
+        for row in tx.rows(NEW_EVENTS, (int(bool(self.identities.map.rules)), self.chunk)):
+            machine, job, end, start, site, user, group, bad, issuer, subject, groups, *found = row
+            token = Token(issuer, subject) if issuer or subject else NO_TOKEN
+            event = Event(machine, job, end, start, site, group or None, user or None, token, groups)
             candidates = events.setdefault(event, [])
-            if ce is not None:
-                candidates.append(GridRecord(ce, time, grid_machine))
+            if found[0] is not None:
+                candidates.append(_grid_record(*found))
             if bad:
                 negative.add(event)
         return [
@@ -250,8 +260,23 @@ class Joiner:
             without_grid_record=waiting,
             without_benchmark={names[ce]: count for ce, count in tally.missing.items()},
             without_local_benchmark={machines[ce]: count for ce, count in tally.missing_local.items()},
+            without_vo=dict(tally.without_vo),
             accelerators=AcceleratorTally(tally.accelerators, tally.unknown_models, tally.shares),
         )
+
+
+def _grid_record(
+    ce: int,
+    time: str,
+    machine: Optional[int],
+    vo: int,
+    issuer: Optional[str],
+    subject: Optional[str],
+    *rest: Optional[str],
+) -> GridRecord:
+    """What NEW_EVENTS has of a grid record."""
+    token = Token(issuer, subject) if issuer or subject else NO_TOKEN
+    return GridRecord(ce, time, machine, vo, token, *rest)
 
 
 def _batch_systems(tx: Any) -> Dict[int, int]:
@@ -274,8 +299,8 @@ def _jobs(work: Sequence[Work]) -> Iterable[Tuple[Tuple[int, str, str], Sequence
             yield item.event[:3], item.decision.benchmarks
 
 
-def _work_row(item: Work, identity: Sequence[Optional[int]]) -> Sequence[Any]:
-    """A row of JoinWork, as WORK_COLUMNS has it. identity: the ids of LOCAL_IDENTITY."""
+def _work_row(item: Work, identity: Sequence[Any]) -> Sequence[Any]:
+    """A row of JoinWork, as WORK_COLUMNS has it. identity: the values of IDENTITY."""
     event, decision = item.event, item.decision
     grid, benchmark = decision.grid, decision.benchmark
     return (

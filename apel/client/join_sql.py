@@ -1,14 +1,17 @@
 """The statements of the joiner (apel/client/join.py), the same for every database."""
 
 EVENT_KEY = ("MachineNameID", "JobName", "EndTime")
-#: Whose a local job is; the grid record says it for others.
-LOCAL_IDENTITY = ("VOID", "VOGroupID", "VORoleID")
+#: Whose a job is, where its grid record doesn't say it (all of it) as it should be.
+IDENTITY = (
+    *("GlobalUserNameID", "FQAN", "VOID", "VOGroupID", "VORoleID"),
+    *("TokenIssuer", "TokenSubject"),
+)
 WORK_COLUMNS = (
     *EVENT_KEY,
     "Status",
     "CEID",
     "TimeStamp",
-    *LOCAL_IDENTITY,
+    *IDENTITY,
     "ServiceLevelType",
     "ServiceLevel",
 )
@@ -34,13 +37,18 @@ WHERE B.Processed = 0 AND B.TimeStamp >= %s AND B.TimeStamp <= %s
 """
 
 #: Some new events, each once for every grid record that may be its. ValidUntil bounds the start, not the
-#: end, so that a job may run for as long as it likes (C4).
+#: end, so that a job may run for as long as it likes (C4). %s: 1 if there are rules about FQANs.
 NEW_EVENTS = """
 SELECT E.MachineNameID, E.JobName, CAST(E.EndTime AS CHAR), CAST(E.StartTime AS CHAR), E.SiteID,
        E.LocalUserID, E.LocalUserGroup, E.WallDuration < 0 OR E.CpuDuration < 0,
-       B.CEID, CAST(B.TimeStamp AS CHAR), B.MachineNameID
+       E.TokenIssuer, E.TokenSubject, E.TokenGroups,
+       B.CEID, CAST(B.TimeStamp AS CHAR), B.MachineNameID,
+       B.VOID, B.TokenIssuer, B.TokenSubject, B.TokenGroups,
+       CASE WHEN E.TokenSubject IS NOT NULL THEN
+           (SELECT DNs.name FROM DNs WHERE DNs.id = B.GlobalUserNameID) END,
+       CASE WHEN %s = 1 THEN B.FQAN END
 FROM (SELECT MachineNameID, JobName, EndTime, StartTime, SiteID, LocalUserID, LocalUserGroup,
-             WallDuration, CpuDuration
+             WallDuration, CpuDuration, TokenIssuer, TokenSubject, TokenGroups
       FROM EventRecords WHERE Status = 0 ORDER BY MachineNameID, JobName, EndTime LIMIT %s) E
 LEFT JOIN BlahdRecords B
   ON B.SiteID = E.SiteID AND B.LrmsId = E.JobName
@@ -76,11 +84,11 @@ JOB_VALUES = (
     ("QueueID", "E.QueueID"),
     ("LocalJobId", "E.JobName"),
     ("LocalUserId", "E.LocalUserID"),
-    ("GlobalUserNameID", "COALESCE(B.GlobalUserNameID, %s)"),
-    ("FQAN", "B.FQAN"),
-    ("VOID", "COALESCE(B.VOID, W.VOID)"),
-    ("VOGroupID", "COALESCE(B.VOGroupID, W.VOGroupID)"),
-    ("VORoleID", "COALESCE(B.VORoleID, W.VORoleID)"),
+    ("GlobalUserNameID", "COALESCE(W.GlobalUserNameID, B.GlobalUserNameID, %s)"),
+    ("FQAN", "COALESCE(W.FQAN, B.FQAN)"),
+    ("VOID", "COALESCE(W.VOID, B.VOID)"),
+    ("VOGroupID", "COALESCE(W.VOGroupID, B.VOGroupID)"),
+    ("VORoleID", "COALESCE(W.VORoleID, B.VORoleID)"),
     ("WallDuration", "CASE WHEN E.WallDuration < 0 THEN 0 ELSE E.WallDuration END"),
     ("CpuDuration", "CASE WHEN E.CpuDuration < 0 THEN 0 ELSE E.CpuDuration END"),
     ("NodeCount", "CASE WHEN E.NodeCount > 0 THEN E.NodeCount ELSE 0 END"),
@@ -96,6 +104,8 @@ JOB_VALUES = (
     ("ServiceLevelType", "W.ServiceLevelType"),
     ("ServiceLevel", "W.ServiceLevel"),
     ("PublisherDNID", "CASE WHEN W.Status = 1 THEN %s ELSE %s END"),
+    ("TokenIssuer", "COALESCE(W.TokenIssuer, B.TokenIssuer)"),
+    ("TokenSubject", "COALESCE(W.TokenSubject, B.TokenSubject)"),
 )
 JOB_COLUMNS = tuple(column for column, _ in JOB_VALUES)
 MADE_JOBS = """

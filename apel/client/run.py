@@ -115,7 +115,11 @@ def report(joined: Joined, settings: Settings) -> None:
         )
     if joined.accelerators.records:
         log.info("Recorded %d accelerators (one for each model) of joined jobs", joined.accelerators.records)
-    for advice in [*missing_benchmarks(joined, settings), *missing_rules(joined, settings)]:
+    for advice in [
+        *missing_benchmarks(joined, settings),
+        *missing_identities(joined, settings),
+        *missing_rules(joined, settings),
+    ]:
         log.warning("%s", advice)
 
 
@@ -170,6 +174,20 @@ def missing_rules(joined: Joined, settings: Settings) -> List[str]:
 def _most(counted: Dict[Tuple[str, str], int]) -> List[Tuple[Tuple[str, str], int]]:
     """The places with the most jobs."""
     return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MOST_ADVICE]
+
+
+def missing_identities(joined: Joined, settings: Settings) -> List[str]:
+    """One line for each issuer whose jobs were joined without a VO, with the rule to add (P20)."""
+    where = "[joiner] identity_map of %s" % (settings.path or "the configuration file")
+    advice = []
+    for issuer, count in sorted(joined.without_vo.items()):
+        who = "of the token issuer %s" % issuer if issuer else "without FQAN and token issuer"
+        rule = "issuer=%s -> <VO>" % issuer if issuer else "fqan=- issuer=- user=<account> -> <VO>"
+        advice.append(
+            "%d grid jobs %s are of no VO; add to the file that %s names: %s; then apelclient --rejoin"
+            " YYYY-MM gives it to them (docs/tokens.md)" % (count, who, where, rule)
+        )
+    return advice
 
 
 def selection(settings: Settings) -> Selection:

@@ -34,6 +34,8 @@ ATTRIBUTES: Tuple[str, ...] = (
     *("MachineAttrGPUs_DeviceName0", "MachineAttrCUDADeviceName0", "GPUs_DeviceName", "CUDADeviceName"),
     *("LastRemoteHost", "NumJobStarts"),
     *("MachineAttrApelScaling0", "ApelScaling", "MachineAttrApelSpecs0"),
+    *("orig_AuthTokenIssuer", "orig_AuthTokenSubject", "orig_AuthTokenGroups"),
+    *("AuthTokenIssuer", "AuthTokenSubject", "AuthTokenGroups"),
 )
 
 BETWEEN_OBJECTS = re.compile(r"[\s,]*")

@@ -109,6 +109,7 @@ class ClientCommand(Command):
         found = checking.database(settings.db, "client")
         if settings.joiner.enabled:
             found += checking.benchmarks(settings.db, settings.spec_updater, settings.joiner.local_jobs)
+            found += checking.identities(settings.db, settings.joiner.identity_map)
         if settings.unloader.enabled:
             found.append(checks.writable("spool", os.path.join(settings.unloader.dir_location, OUTGOING)))
         if not settings.ssm.enabled:

@@ -1,11 +1,14 @@
 """What apel's commands try with --check-config: databases, clocks, benchmarks, certificates."""
 
 import os
-from typing import Any, List, Set
+from collections import Counter
+from typing import Any, Dict, List, Optional, Set
 
 from apel import times
 from apel.db import Database, open_database
 from apel.db.schema import VERSIONS
+from apel.identity import token_of
+from apel.identity_map import IdentityMap
 from apelcommon.checks import FAILED, OK, WARNING, Check, as_lines, attempt, exit_status, obsolete
 from apelcommon.command import OLD_LOG_CONFIG
 from apelcommon.config import Settings
@@ -15,6 +18,12 @@ from apelcommon.errors import ServiceError
 MOST_SECONDS_APART = 60
 #: A certificate that ends sooner should be renewed.
 FEWEST_DAYS = 14
+
+#: Jobs of no VO, by user: from the sums, for there may be millions of jobs.
+WITHOUT_VO = """
+SELECT GlobalUserName, SUM(NumberOfJobs), MAX(Year * 100 + Month) FROM VSuperSummaries
+WHERE VO = 'None' AND InfrastructureType = 'grid' GROUP BY GlobalUserName
+"""
 
 #: Compute elements that jobs came from without a benchmark in force.
 WITHOUT_BENCHMARK = """
@@ -99,6 +108,41 @@ def benchmarks(section: Any, specs: Any, local_jobs: bool) -> List[Check]:
 
 def _without_benchmark(db: Database) -> List[str]:
     return [name for (name,) in db.run(lambda tx: tx.rows(WITHOUT_BENCHMARK), tries=1)]
+
+
+def identities(section: Any, identity_map: Optional[IdentityMap]) -> List[Check]:
+    """How many rules there are about whose jobs are, and which issuers of tokens lack one."""
+    found = [] if identity_map is None else [rules_read(identity_map)]
+    db = open_database(section, "client")
+    try:
+        rows = db.run(lambda tx: tx.rows(WITHOUT_VO), tries=1) if db.backend.exists() else []
+    except ServiceError:
+        # The check of the database itself says what is wrong.
+        return found
+    finally:
+        db.close()
+    jobs: "Counter[str]" = Counter()
+    latest: Dict[str, int] = {}
+    for user, number, month in rows:
+        issuer = token_of(user).issuer or ""
+        jobs[issuer] += int(number)
+        latest[issuer] = max(latest.get(issuer, 0), int(month))
+    text = "%d grid jobs %s are of no VO, the last of them of %04d-%02d (docs/tokens.md)"
+    for issuer, number in sorted(jobs.items()):
+        who = "of the token issuer %s" % issuer if issuer else "of unknown token issuer"
+        found.append(Check(WARNING, "identity", text % (number, who, *divmod(latest[issuer], 100))))
+    return found
+
+
+def rules_read(identity_map: IdentityMap) -> Check:
+    """What is in an identity map that has no errors."""
+    issuers = identity_map.issuers()
+    lines = len({rule.where for rule in identity_map.rules})
+    return Check(
+        OK,
+        "identity",
+        "%d rules; token issuers they name: %s" % (lines, ", ".join(issuers) or "none"),
+    )
 
 
 def certificate(section: Any) -> Check:

@@ -4,21 +4,20 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
 from apel.db.details import Detail
 from apel.db.history import History
-from apel.db.tables import (
+from apel.db.sources import (
     LEVEL_DECIMALS,
     Batch,
     Source,
-    Table,
     as_is,
     id_of,
     id_of_extra,
     level,
-    mark_months,
     month,
     name,
     time,
     year,
 )
+from apel.db.tables import Table, mark_months
 from apel.records import (
     AcceleratorRecord,
     AcceleratorSummaryRecord,

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 #: The version of each schema that this software works with. Older ones, and the incumbent's, need an upgrade.
 VERSIONS: Dict[str, int] = {
     "client": 2,
-    "server": 1,
+    "server": 2,
     "cloud": 1,
     "storage": 1,
     "accelerator": 1,

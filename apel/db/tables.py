@@ -3,22 +3,31 @@
 from typing import (
     TYPE_CHECKING,
     Any,
-    Callable,
-    Dict,
     Iterable,
     List,
-    Mapping,
-    Optional,
     Sequence,
     Tuple,
     Type,
 )
 
-from apel.columns import ByColumn, are_all_equal, columns_of, each_once
+from apel.columns import ByColumn
 from apel.db.backend import VERSION_COLUMNS
 from apel.db.details import Detail, Pair, newest, unknown
-from apel.db.lookups import NONE
 from apel.db.marks import CHANGED_MONTHS, MARKS, mark_months
+from apel.db.sources import (
+    Batch,
+    Source,
+    as_is,
+    id_if_known,
+    id_of,
+    id_of_extra,
+    level,
+    month,
+    name,
+    time,
+    token,
+    year,
+)
 from apel.db.store import Stored, store
 from apel.records import (
     BlahdRecord,
@@ -30,7 +39,6 @@ from apel.records import (
     SummaryRecord,
     SyncRecord,
 )
-from apel.times import month_of, utc_text
 
 if TYPE_CHECKING:
     from apel.db.database import Database, Transaction
@@ -49,109 +57,6 @@ __all__ = [
     "mark_months",
     "store",
 ]
-
-#: Benchmarks are kept to three decimals (DECIMAL(10,3)), by SQLite too.
-LEVEL_DECIMALS = 3
-
-
-class Batch:
-    """Some records of one class, by field; `extra` holds what is the same for all of them."""
-
-    def __init__(
-        self, db: "Database", names: Sequence[str], records: Sequence[Record], extra: Mapping[str, Any]
-    ):
-        self.db = db
-        self.size = len(records)
-        self.records = records
-        self.extra = extra
-        columns = columns_of(records, 0, len(records))
-        self._fields: Dict[str, Sequence[Any]] = dict(zip(names, columns))
-
-    def field(self, name: str) -> Sequence[Any]:
-        """The values of one field."""
-        return self._fields[name]
-
-
-#: Makes the values of one column.
-Source = Callable[[Batch], Iterable[Any]]
-
-
-def as_is(field: str, absent: Any = None) -> Source:
-    """The value itself, or `absent` for None."""
-
-    def values(batch: Batch) -> Sequence[Any]:
-        column = batch.field(field)
-        if absent is None or None not in column:
-            return column
-        return [absent if value is None else value for value in column]
-
-    return values
-
-
-def name(field: str) -> Source:
-    """Text kept in the table itself; absence is the word None, as in the incumbent's databases."""
-    return as_is(field, NONE)
-
-
-def id_of(field: str, table: str) -> Source:
-    """The id of a name."""
-
-    def values(batch: Batch) -> Iterable[int]:
-        column = batch.field(field)
-        if are_all_equal(column):
-            return [batch.db.ids(table, column[:1])[column[0]]] * batch.size
-        return map(batch.db.ids(table, column).__getitem__, column)
-
-    return values
-
-
-def id_of_extra(key: str, table: str) -> Source:
-    """The id of a name that is the same for all records."""
-
-    def values(batch: Batch) -> Sequence[int]:
-        text = batch.extra[key]
-        return [batch.db.ids(table, [text])[text]] * batch.size
-
-    return values
-
-
-def id_if_known(field: str, table: str) -> Source:
-    """The id of a name, or NULL for none."""
-
-    def values(batch: Batch) -> Iterable[Optional[int]]:
-        column = batch.field(field)
-        ids = batch.db.ids(table, {text for text in column if text is not None})
-        return map(ids.get, column)
-
-    return values
-
-
-def time(field: str) -> Source:
-    """A time, as text in UTC."""
-
-    def values(batch: Batch) -> Iterable[Optional[str]]:
-        return [None if epoch is None else utc_text(epoch) for epoch in batch.field(field)]
-
-    return values
-
-
-def year(field: str) -> Source:
-    """The year of a time."""
-    return lambda batch: [month_of(epoch)[0] for epoch in batch.field(field)]
-
-
-def month(field: str) -> Source:
-    """The month of a time, 1 to 12."""
-    return lambda batch: [month_of(epoch)[1] for epoch in batch.field(field)]
-
-
-def level(field: str) -> Source:
-    """A benchmark, to as many decimals as are kept."""
-    return lambda batch: each_once(_rounded, batch.field(field))
-
-
-def _rounded(value: Optional[float]) -> Optional[float]:
-    return None if value is None else round(value, LEVEL_DECIMALS)
 
 
 class Table:
@@ -210,6 +115,7 @@ def _kept(values: Iterable[Any]) -> Sequence[Any]:
 
 EVENT_KEY = ("MachineNameID", "JobName", "EndTime")
 ACCELERATORS = ("Number", "Host", "Model", "Type", "Count", "AvailableDuration", "ActiveDuration")
+TOKEN_COLUMNS = [(field, as_is(field)) for field in ("TokenIssuer", "TokenSubject", "TokenGroups")]
 
 EVENTS = Table(
     "EventRecords",
@@ -232,6 +138,7 @@ EVENTS = Table(
         ("NodeCount", as_is("NodeCount")),
         ("Status", lambda batch: [0] * batch.size),
         ("GPUs", as_is("GPUs")),
+        *TOKEN_COLUMNS,
     ],
     [Detail("EventAccelerators", "Accelerators", EVENT_KEY, ACCELERATORS, ("MachineNameID", "JobName"))],
     schema="client",
@@ -255,6 +162,7 @@ BLAHD = Table(
         ("ValidUntil", time("ValidUntil")),
         ("Processed", as_is("Processed", 0)),
         ("MachineNameID", id_if_known("MachineName", "MachineNames")),
+        *TOKEN_COLUMNS,
     ],
 )
 
@@ -287,6 +195,9 @@ JOB_COLUMNS: List[Tuple[str, Source]] = [
     ("ServiceLevelType", name("ServiceLevelType")),
     ("ServiceLevel", level("ServiceLevel")),
     ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+    # No message has keys for these: receivers refuse unknown ones. The user's name says both.
+    ("TokenIssuer", token("GlobalUserName", 0)),
+    ("TokenSubject", token("GlobalUserName", 1)),
 ]
 
 #: The keys of the central tables that have one of benchmarks beside them.

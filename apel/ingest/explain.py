@@ -4,7 +4,7 @@ import itertools
 from collections import deque
 from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
-from apel.identity import Credentials
+from apel.identity import Token, credentials
 from apel.identity_map import IdentityMap
 from apel.ingest.run import TOO_LONG
 from apel.logfiles import LogFile, printable
@@ -142,10 +142,11 @@ def _cards(cards: Tuple[Any, ...]) -> str:
 
 
 def _as_local_job(event: EventRecord, identity_map: IdentityMap) -> str:
-    user, group = event.LocalUserID, event.LocalUserGroup
-    rule = identity_map.rule_for(Credentials(user=user, group=group))
+    token = Token(event.TokenIssuer, event.TokenSubject)
+    who = credentials(None, token, event.TokenGroups, event.LocalUserID, event.LocalUserGroup)
+    rule = identity_map.rule_for(who)
     named = ("VO", "group", "role")
-    identity = zip(named, identity_map.identity_of_local(user, group))
+    identity = zip(named, identity_map.identity_of_local(who))
     text = ", ".join("%s %s" % (name, value) for name, value in identity if value is not None) or "no VO"
     why = str(rule) if rule else "no rule matches, so it is the local group"
     return "identity, if it is a local job: %s (%s)" % (text, why)

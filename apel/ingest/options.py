@@ -3,7 +3,7 @@
 from typing import Any, Iterable, List
 
 from apel.db.options import DATABASE_OPTIONS
-from apel.identity_file import identity_option
+from apel.identity_file import PARSER_HELP, identity_option
 from apel.parsers import BATCH_PARSERS, BATCH_TYPES
 from apelcommon.config import LOGGING, REQUIRED, Option, OptionTable, Settings
 from apelcommon.metrics import METRICS
@@ -105,7 +105,7 @@ BATCH: List[Option] = [
 ]
 
 RUN: List[Option] = [
-    identity_option("parser"),
+    identity_option("parser", PARSER_HELP),
     Option(
         "parser",
         "lockfile",

@@ -3,11 +3,21 @@
 import re
 from typing import Dict, List, Mapping, Optional, Tuple
 
-from apel.errors import ParseError
-from apel.identity import Credentials, parse_fqan
+from apel.errors import ParseError, RecordError
+from apel.identity import (
+    BAD_TOKEN,
+    NO_TOKEN,
+    Token,
+    credentials,
+    groups_text,
+    parse_fqan,
+    token_groups,
+    token_of,
+)
 from apel.parsers.base import BLANK, Outcome, Parser, ParserOptions, Remembered, Skipped, name, own_name
 from apel.parsers.clock import Clock, utc_offset
 from apel.records import BlahdRecord
+from apel.records.fields import NULL_WORDS
 from apel.times import DAY
 
 #: A batch id may be used again; the entry is for jobs that end from a day before it to 28 days after it.
@@ -18,14 +28,15 @@ REQUIRED = ("timestamp", "lrmsID", "ceID")
 
 NO_LRMS_ID = Skipped("no lrmsID")
 
-#: What HTCondor calls the parts of a token; a routed job has the originals under the second name.
+#: What HTCondor calls the parts of a token; a routed job has the originals under the first name.
 TOKEN = "AuthToken"
 ISSUER = ("orig_AuthTokenIssuer", "AuthTokenIssuer")
 SUBJECT = ("orig_AuthTokenSubject", "AuthTokenSubject")
 GROUPS = ("orig_AuthTokenGroups", "AuthTokenGroups")
 
-#: The items that an identity map's conditions rest on.
-WHO = ("userFQAN", "userDN", "localUser", "localGroup", *ISSUER, *SUBJECT, *GROUPS)
+#: Words for what isn't there; HTCondor-CE has one more than other logs.
+UNDEFINED = "undefined"
+NOTHING = NULL_WORDS | {UNDEFINED}
 
 NO_USER = "no userDN, recorded without it"
 NO_FQAN = "no userFQAN, recorded without VO"
@@ -38,8 +49,8 @@ Identity = Tuple[Optional[str], Optional[str], Optional[str], Optional[str]]
 
 
 def _name(text: str) -> Optional[str]:
-    """As for all logs; HTCondor-CE has one more word for what isn't there."""
-    return None if text.strip().lower() == "undefined" else name(text)
+    """As for all logs, but for UNDEFINED."""
+    return None if text.strip().lower() == UNDEFINED else name(text)
 
 
 def _identity(text: str) -> Identity:
@@ -48,61 +59,31 @@ def _identity(text: str) -> Identity:
     return (None, None, None, None) if fqan is None else (fqan, *parse_fqan(fqan))
 
 
-def _first(values: Mapping[str, str], keys: Tuple[str, ...]) -> Optional[str]:
-    """The first of some items that says something."""
-    return next((found for found in (_name(values.get(key, "")) for key in keys) if found is not None), None)
+def _subject(user: Optional[str]) -> Token:
+    """The token that stands in the place of a DN.
 
-
-def _token(values: Mapping[str, str]) -> Tuple[Optional[str], Optional[str]]:
-    """Issuer and subject of a job's token.
-
-    HTCondor-CE puts the subject in the place of the DN; a DN begins with a slash, or is `CN=…,DC=…`.
-    `<issuer> <subject>` and `<issuer>,<subject>` are understood there as well.
+    HTCondor-CE puts its subject there, maps of it issuer and subject. A DN begins with a slash, or is
+    `CN=…,DC=…`.
     """
-    issuer, subject = _first(values, ISSUER), _first(values, SUBJECT)
-    user = _name(values.get("userDN", ""))
-    if subject is None and user is not None and not user.startswith("/"):
-        if user.startswith(("https://", "http://")):
-            found, _, rest = user.replace(",", " ", 1).partition(" ")
-            return issuer or found, rest.strip() or None
-        if "=" not in user:
-            subject = user
-    return issuer, subject
-
-
-def credentials(values: Mapping[str, str]) -> Credentials:
-    """Who submitted the job, by the items of its line."""
-    issuer, subject = _token(values)
-    groups = (_first(values, GROUPS) or "").split(",")
-    fqan = _first(values, ("userFQAN",))
-    return Credentials(
-        # ARC writes /None/Role=NULL where there is none.
-        fqan=fqan if fqan is not None and parse_fqan(fqan)[0] is not None else None,
-        issuer=issuer,
-        subject=subject,
-        groups=tuple(group.strip() for group in groups if group.strip()),
-        user=_first(values, ("localUser",)),
-        group=_first(values, ("localGroup",)),
-    )
-
-
-def _token_user(values: Mapping[str, str], user: Optional[str]) -> Optional[str]:
-    """The user of a line about a token: where that is its subject, with the issuer, which makes it unique."""
-    issuer, subject = _token(values)
-    if subject is None or user not in (None, subject):
-        return user
-    return subject if issuer is None else name("%s %s" % (issuer, subject))
+    if user is None or user.startswith("/"):
+        return NO_TOKEN
+    found = token_of(user)
+    if found.subject is not None:
+        return found
+    if user.startswith(("https://", "http://")):
+        return Token(issuer=user)
+    return NO_TOKEN if "=" in user else Token(subject=user)
 
 
 class BlahParser(Parser):
     """BlahdRecords of BLAH lines. Times are UTC on every host; the first of several FQANs counts.
 
-    A token job may have no DN and no FQAN: its record is kept, and says what is known. An identity map
-    may give any job another FQAN.
+    A token job may have no DN and no FQAN: its record is kept, and says what is known. Which VO it is of
+    is decided when it is joined.
     """
 
     type_name = "BLAH"
-    version = "BLAH/1"
+    version = "BLAH/2"
     record_class = BlahdRecord
 
     def __init__(self, options: ParserOptions) -> None:
@@ -110,7 +91,7 @@ class BlahParser(Parser):
         self._clock = Clock(utc_offset)
         self._names = Remembered(_name)
         self._identities = Remembered(_identity)
-        self._mapped = Remembered(self._fqan_by_map)
+        self._groups = Remembered(lambda text: groups_text(token_groups(text)))
 
     def parse(self, line: str) -> Outcome:
         """The BlahdRecord of a line; Skipped for one that names no batch job."""
@@ -128,12 +109,12 @@ class BlahParser(Parser):
         if ce is None:
             raise ParseError("ceID is empty")
         user, job_id = names[get("userDN", "")], own_name(get("jobID", ""))
-        logged = get("userFQAN", "")
-        if self.options.identity_map is not None:
-            logged = self._mapped["\n".join([get(key, "") for key in WHO])]
-        fqan, vo, group, role = self._identities[logged]
+        fqan, vo, group, role = self._identities[get("userFQAN", "")]
+        token, groups = _subject(user), None
         if TOKEN in line:
-            user = _token_user(values, user)
+            token, groups = self._token(values, token), self._groups[_first(values, GROUPS)]
+        if token.subject is not None and (user in (None, token.subject) or token_of(user) == token):
+            user = token.user
         if user is None or fqan is None or job_id is None:
             self._note_absence(user, fqan, job_id)
         return BlahdRecord.make(
@@ -152,23 +133,39 @@ class BlahParser(Parser):
                 time + VALID_AFTER,
                 0,
                 self.options.machine_name,
+                *token,
+                groups,
             )
         )
 
-    def _fqan_by_map(self, text: str) -> str:
-        """The FQAN of a job with these items, a line each, as WHO has them; '' for none."""
-        assert self.options.identity_map is not None
-        items = text.split("\n")
-        who = credentials(dict(zip(WHO, items)))
-        return self.options.identity_map.fqan_of(who) or items[0]
+    def _token(self, values: Mapping[str, str], named: Token) -> Token:
+        """The token of a line that has items about it; `named`: what its userDN says."""
+        issuer, subject = self._part(values, ISSUER), self._part(values, SUBJECT)
+        if subject is None:
+            return Token(issuer or named.issuer, named.subject)
+        return Token(issuer or (named.issuer if named.subject == subject else None), subject)
+
+    def _part(self, values: Mapping[str, str], keys: Tuple[str, ...]) -> Optional[str]:
+        """The issuer or the subject. A line isn't lost for one that is too long."""
+        try:
+            return self._names[_first(values, keys)]
+        except RecordError:
+            self.doubt(BAD_TOKEN)
+            return None
 
     def reasons(self, line: str) -> List[str]:
-        """Which rule of the identity map decided."""
+        """Which rule of the identity map will decide."""
         identity_map, values = self.options.identity_map, _values(line)
-        if identity_map is None or values is None:
+        record = self.parse(line)
+        if identity_map is None or values is None or not isinstance(record, BlahdRecord):
             return []
-        rule = identity_map.rule_for(credentials(values))
-        return ["identity: %s" % (str(rule) if rule else "no rule matches, so it is as logged")]
+        user, group = (self._names[values.get(key, "")] for key in ("localUser", "localGroup"))
+        who = credentials(record.FQAN, Token(*record[-3:-1]), record.TokenGroups, user, group)
+        rule = identity_map.rule_for(who)
+        fqan = identity_map.fqan_of(who)
+        vo = parse_fqan(fqan)[0] if fqan else None
+        why = str(rule) if rule else "no rule matches, so it is as logged"
+        return ["identity: %s (%s)" % ("VO %s" % vo if vo else "no VO", why)]
 
     def _epoch(self, text: str) -> int:
         try:
@@ -180,6 +177,12 @@ class BlahParser(Parser):
         for value, reason in ((user, NO_USER), (fqan, NO_FQAN), (job_id, NO_JOB_ID)):
             if value is None:
                 self.doubt(reason)
+
+
+def _first(values: Mapping[str, str], keys: Tuple[str, ...]) -> str:
+    """The first of some items that says something; '' for none."""
+    texts = (values.get(key, "") for key in keys)
+    return next((text for text in texts if text.strip().lower() not in NOTHING), "")
 
 
 def _values(line: str) -> Optional[Dict[str, str]]:

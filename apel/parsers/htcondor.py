@@ -1,7 +1,7 @@
 """HTCondor: lines of `condor_history`, ten or eleven attributes between bars, or a JSON object each.
 
 GlobalJobId|Owner|RemoteWallClockTime|RemoteUserCpu|RemoteSysCpu|JobStartDate|EnteredCurrentStatus|
-ResidentSetSize_RAW|ImageSize_RAW|RequestCpus[|multiplier][|]
+ResidentSetSize_RAW|ImageSize_RAW|RequestCpus[|multiplier[|AuthTokenIssuer|AuthTokenSubject[|AuthTokenGroups]]][|]
 
 `condor_history -format` prints nothing at all for an attribute that a job lacks, so that the columns behind
 it move to the left. Such a line is told by its numbers (docs/batch-htcondor.md), and fails. JSON names its
@@ -11,7 +11,8 @@ attributes, so nothing can move there. The batch-* files of HTCondor-CE have the
 import json
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, Union
 
-from apel.errors import ParseError
+from apel.errors import ParseError, RecordError
+from apel.identity import BAD_TOKEN, groups_text, token_groups
 from apel.parsers import units
 from apel.parsers.accelerators import GPU, Attached, Cards, attached, known_name
 from apel.parsers.base import (
@@ -92,6 +93,10 @@ GPU_HOST = ("lastremotehost",)
 GPU_USAGE, RUNS = ("gpusaverageusage",), ("numjobstarts",)
 #: The attributes that tell of GPUs.
 GPUS = (*GIVEN_GPUS, *ASSIGNED_GPUS, *WANTED_GPUS, *GPU_MODEL, *GPU_HOST, *GPU_USAGE, *RUNS)
+#: The token that a job was submitted with. One that a compute element routed has the user's under the first
+#: names, and perhaps the compute element's own under the second.
+TOKEN = tuple(("orig_authtoken" + part, "authtoken" + part) for part in ("issuer", "subject", "groups"))
+MOST_COLUMNS = ATTRIBUTES + 1 + len(TOKEN)
 COLUMNS = ["GlobalJobId", "Owner", "RemoteWallClockTime", "RemoteUserCpu", "RemoteSysCpu"]
 COLUMNS += ["JobStartDate", "EnteredCurrentStatus", "ResidentSetSize_RAW", "ImageSize_RAW", "RequestCpus"]
 
@@ -129,7 +134,7 @@ class HTCondorParser(Parser):
         elif len(fields) != ATTRIBUTES + 1:
             if not fields:
                 return BLANK
-            raise ParseError("fewer than 10 columns" if len(fields) < ATTRIBUTES else "more than 11 columns")
+            return self._of_many_columns(fields)
         return self._record(fields)
 
     def parse_lines(self, lines: Iterable[str]) -> List[Union[Record, Skipped, Failed]]:
@@ -176,6 +181,25 @@ class HTCondorParser(Parser):
                 collected = []
         return outcomes + [UNFINISHED] * len(collected)
 
+    def _of_many_columns(self, fields: List[str]) -> Outcome:
+        """The outcome of a line with the columns of a token, or with a wrong number."""
+        if not ATTRIBUTES + 2 < len(fields) <= MOST_COLUMNS:
+            few = len(fields) < ATTRIBUTES
+            raise ParseError("fewer than 10 columns" if few else "more than 11 columns, and not a token's")
+        issuer, subject, *groups = fields[ATTRIBUTES + 1 :]
+        return self._with_token(self._record(fields[: ATTRIBUTES + 1]), issuer, subject, "".join(groups))
+
+    def _with_token(self, outcome: Outcome, issuer: str, subject: str, groups: str) -> Outcome:
+        """A job isn't lost for a token that can't stand in a record."""
+        if not isinstance(outcome, EventRecord) or not (issuer or subject):
+            return outcome
+        try:
+            token = {"TokenIssuer": self._names[issuer], "TokenSubject": self._names[subject]}
+        except RecordError:
+            self.doubt(BAD_TOKEN)
+            return outcome
+        return outcome.replace(TokenGroups=groups_text(token_groups(groups)), **token)
+
     def _record(self, fields: List[str]) -> Outcome:
         """The outcome of eleven columns."""
         measured = self._measured(fields)
@@ -206,6 +230,9 @@ class HTCondorParser(Parser):
                 image,
                 cores,
                 0,
+                None,
+                None,
+                None,
                 None,
                 None,
             )
@@ -285,7 +312,10 @@ class HTCondorParser(Parser):
         if not fields[-1] and "machineattrapelspecs0" in job:
             self.doubt(NOT_SCALED)
         gpus = _gpus(job)
-        return outcome.replace(GPUs=gpus, Accelerators=_attached(job, gpus, fields[2]) if gpus else None)
+        if gpus is not None:
+            given = _attached(job, gpus, fields[2]) if gpus else None
+            outcome = outcome.replace(GPUs=gpus, Accelerators=given)
+        return self._with_token(outcome, *(_text(job, names) for names in TOKEN))
 
 
 def _name(text: str) -> Optional[str]:
@@ -355,10 +385,12 @@ def _count(text: str) -> Optional[int]:
 def _text(job: Mapping[str, object], names: Tuple[str, ...]) -> str:
     """The first of some attributes that has a value, as it would stand between bars; '' if there is none.
 
-    An expression, which JSON has as "/Expr(…)/", is no value.
+    An expression, which JSON has as "/Expr(…)/", is no value. A list stands with commas.
     """
     for attribute in names:
         value = job.get(attribute)
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            return ",".join(value)
         if isinstance(value, str) and value not in UNDEFINED and not value.startswith("/Expr("):
             return value
         if isinstance(value, float) and value.is_integer() and abs(value) < ENDLESS:

@@ -123,6 +123,9 @@ class LsfParser(Parser):
                 nodes,
                 None,
                 None,
+                None,
+                None,
+                None,
             )
         )
         return record.check() if max(wall, cpu, cores) > SMALL_NUMBER else record

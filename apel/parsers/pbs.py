@@ -121,6 +121,9 @@ class PbsParser(Parser):
                 nodes,
                 gpus,
                 attached(cards_of(values, gpus), wall) if gpus else None,
+                None,
+                None,
+                None,
             )
         )
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER or cores > SMALL_NUMBER or nodes > SMALL_NUMBER:

@@ -193,6 +193,9 @@ class SGEParser(Parser):
                 0,
                 None,
                 None,
+                None,
+                None,
+                None,
             )
         )
         if wall_time > SMALL_NUMBER or cpu_time > SMALL_NUMBER or len(job) > 20:

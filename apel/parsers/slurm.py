@@ -166,6 +166,9 @@ class SlurmParser(Parser):
                 node_count,
                 gpus,
                 _attached(cards, at, wall) if cards else None,
+                None,
+                None,
+                None,
             )
         )
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER:

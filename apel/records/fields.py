@@ -26,6 +26,9 @@ Check = Callable[[Any], Optional[str]]
 #: Words that stand for absence, in messages and in databases.
 NULL_WORDS = frozenset(["", "none", "null"])
 
+#: How long a name may be, and the list of a token's groups.
+MOST_NAME, MOST_GROUPS = 255, 1024
+
 #: The separator of records in a text message, which no value may hold.
 SEPARATOR = "%%"
 
@@ -303,7 +306,7 @@ class Tuples(Field):
 # -- how a record class declares them (Any, because reading the attribute of a record gives a value) ---
 
 
-def text(required: bool = False, max_length: int = 255) -> Any:
+def text(required: bool = False, max_length: int = MOST_NAME) -> Any:
     return Text(required, max_length)
 
 

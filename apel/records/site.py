@@ -2,7 +2,7 @@
 
 from apel.records.accelerators import MOST_ACCELERATORS
 from apel.records.base import Record
-from apel.records.fields import MOST_COUNT, integer, number, text, timestamp, tuples
+from apel.records.fields import MOST_COUNT, MOST_GROUPS, integer, number, text, timestamp, tuples
 from apel.records.rules import event_ends_after_it_starts
 
 #: More seconds than a million cores have in thirty years: a log that says so is wrong, and a few of such
@@ -13,9 +13,10 @@ MOST_SECONDS = 10**15
 class EventRecord(Record):
     """A job as the batch system logged it: durations in seconds (CPU over all cores), memory in kB.
 
-    GPUs and Accelerators are ours. GPUs: how many the batch system gave it, None where its log doesn't say.
+    From GPUs on it is ours. GPUs: how many the batch system gave it, None where its log doesn't say.
     Accelerators: tuples of a running number; host and model, where the log tells them; type (GPU, FPGA,
     Other); how many; for how many seconds the job had them and, where that was measured, used them.
+    Token…: what it was submitted with (TokenGroups: separated by commas, the primary one first).
     """
 
     __slots__ = ()
@@ -45,6 +46,9 @@ class EventRecord(Record):
         integer(required=True, between=(0, MOST_SECONDS)),
         integer(between=(0, MOST_SECONDS)),
     )
+    TokenIssuer = text()
+    TokenSubject = text()
+    TokenGroups = text(max_length=MOST_GROUPS)
 
     rules = (event_ends_after_it_starts,)
 
@@ -53,7 +57,7 @@ class BlahdRecord(Record):
     """Who submitted a batch job through a computing element.
 
     MachineName (the batch server of the parser that read the log) is ours: the incumbent can't tell
-    apart two batch systems of one site that use the same job ids.
+    apart two batch systems of one site that use the same job ids. So is the token, as in EventRecord.
     """
 
     __slots__ = ()
@@ -72,6 +76,9 @@ class BlahdRecord(Record):
     ValidUntil = timestamp()
     Processed = integer(ge=0)
     MachineName = text()
+    TokenIssuer = text()
+    TokenSubject = text()
+    TokenGroups = text(max_length=MOST_GROUPS)
 
 
 class ProcessedFile(Record):

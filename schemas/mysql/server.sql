@@ -77,7 +77,8 @@ CREATE TABLE IF NOT EXISTS VORoles (
 
 -- Jobs as the sites sent them. The machine name is part of a job's identity: two batch systems of one site
 -- may end jobs with the same id in the same second. The key begins with site and time, so that a message
--- is stored, and a month is summarised, in one stretch of the table.
+-- is stored, and a month is summarised, in one stretch of the table. TokenIssuer, TokenSubject: what the
+-- user's name (`issuer subject`) says, where it is of a token; NULL elsewhere.
 CREATE TABLE IF NOT EXISTS JobRecords (
     UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
     SiteID INT NOT NULL,
@@ -106,6 +107,8 @@ CREATE TABLE IF NOT EXISTS JobRecords (
     ServiceLevelType VARCHAR(50) COLLATE utf8mb4_general_ci NOT NULL,
     ServiceLevel DECIMAL(10,3) NOT NULL,
     PublisherDNID INT NOT NULL,
+    TokenIssuer VARCHAR(255),
+    TokenSubject VARCHAR(255),
     PRIMARY KEY (SiteID, EndTime, MachineNameID, LocalJobId),
     KEY JobMonthIdx (SiteID, EndYear, EndMonth),
     KEY UpdateTimeIdx (UpdateTime)
@@ -349,7 +352,9 @@ SELECT JobRecords.UpdateTime AS UpdateTime,
        MemoryReal,
        MemoryVirtual,
        ServiceLevelType,
-       ServiceLevel
+       ServiceLevel,
+       TokenIssuer,
+       TokenSubject
 FROM JobRecords
 LEFT JOIN Sites ON Sites.id = JobRecords.SiteID
 LEFT JOIN SubmitHosts ON SubmitHosts.id = JobRecords.SubmitHostID

@@ -76,6 +76,9 @@ CREATE TABLE IF NOT EXISTS EventRecords (
     NodeCount INT,
     Status INT NOT NULL DEFAULT 0,
     GPUs INT,
+    TokenIssuer VARCHAR(255),
+    TokenSubject VARCHAR(255),
+    TokenGroups VARCHAR(1024),
     PRIMARY KEY (MachineNameID, JobName, EndTime)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS EventRecords_EventJoinIdx ON EventRecords (SiteID, JobName);
@@ -115,6 +118,9 @@ CREATE TABLE IF NOT EXISTS BlahdRecords (
     ValidUntil DATETIME,
     Processed INT NOT NULL DEFAULT 0,
     MachineNameID INT,
+    TokenIssuer VARCHAR(255),
+    TokenSubject VARCHAR(255),
+    TokenGroups VARCHAR(1024),
     PRIMARY KEY (TimeStamp, SiteID, LrmsId, CEID)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS BlahdRecords_BlahdJoinIdx ON BlahdRecords (SiteID, LrmsId);
@@ -142,11 +148,15 @@ CREATE TABLE IF NOT EXISTS JoinWork (
     Status INT NOT NULL,
     CEID INT,
     TimeStamp DATETIME,
+    GlobalUserNameID INT,
+    FQAN VARCHAR(255),
     VOID INT,
     VOGroupID INT,
     VORoleID INT,
     ServiceLevelType VARCHAR(50) COLLATE NOCASE,
     ServiceLevel DECIMAL(10,3),
+    TokenIssuer VARCHAR(255),
+    TokenSubject VARCHAR(255),
     PRIMARY KEY (MachineNameID, JobName, EndTime)
 ) WITHOUT ROWID;
 
@@ -180,6 +190,8 @@ CREATE TABLE IF NOT EXISTS JobRecords (
     ServiceLevelType VARCHAR(50) COLLATE NOCASE NOT NULL,
     ServiceLevel DECIMAL(10,3) NOT NULL,
     PublisherDNID INT NOT NULL,
+    TokenIssuer VARCHAR(255),
+    TokenSubject VARCHAR(255),
     PRIMARY KEY (MachineNameID, LocalJobId, EndTime)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS JobRecords_JobMonthIdx ON JobRecords (SiteID, EndYear, EndMonth);
@@ -346,7 +358,9 @@ SELECT JobRecords.UpdateTime AS UpdateTime,
        MemoryReal,
        MemoryVirtual,
        ServiceLevelType,
-       ServiceLevel
+       ServiceLevel,
+       TokenIssuer,
+       TokenSubject
 FROM JobRecords
 LEFT JOIN Sites ON Sites.id = JobRecords.SiteID
 LEFT JOIN SubmitHosts ON SubmitHosts.id = JobRecords.SubmitHostID

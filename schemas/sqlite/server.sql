@@ -87,6 +87,8 @@ CREATE TABLE IF NOT EXISTS JobRecords (
     ServiceLevelType VARCHAR(50) COLLATE NOCASE NOT NULL,
     ServiceLevel DECIMAL(10,3) NOT NULL,
     PublisherDNID INT NOT NULL,
+    TokenIssuer VARCHAR(255),
+    TokenSubject VARCHAR(255),
     PRIMARY KEY (SiteID, EndTime, MachineNameID, LocalJobId)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS JobRecords_JobMonthIdx ON JobRecords (SiteID, EndYear, EndMonth);
@@ -330,7 +332,9 @@ SELECT JobRecords.UpdateTime AS UpdateTime,
        MemoryReal,
        MemoryVirtual,
        ServiceLevelType,
-       ServiceLevel
+       ServiceLevel,
+       TokenIssuer,
+       TokenSubject
 FROM JobRecords
 LEFT JOIN Sites ON Sites.id = JobRecords.SiteID
 LEFT JOIN SubmitHosts ON SubmitHosts.id = JobRecords.SubmitHostID

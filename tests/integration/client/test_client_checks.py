@@ -20,6 +20,7 @@ site_name = TEST-SITE
 {specs}
 [joiner]
 enabled = true
+identity_map = {rules}
 [unloader]
 dir_location = {folder}/spool
 [ssm]
@@ -48,10 +49,11 @@ logfile =
 def check(tmp_path: Any, capsys: Any) -> Callable[..., Any]:
     """Runs the check; its exit status and what it printed."""
 
-    def run(backend: str = "sqlite", specs: str = "", sender: Any = None) -> Any:
+    def run(backend: str = "sqlite", specs: str = "", sender: Any = None, rules: Any = "") -> Any:
         values = {
             "backend": backend,
             "specs": specs,
+            "rules": rules,
             "ssm": "true" if sender else "false",
             "folder": tmp_path,
         }
@@ -123,3 +125,19 @@ def test_a_certificate_of_another_key_or_near_its_end(check: Any, site: Any, pki
     status, said = check(specs=specs, sender=(good[0], another[1]))
     assert status == 1
     assert "are not a pair" in said
+
+
+def test_token_issuers_without_a_rule_are_listed(check: Any, site: Any, tmp_path: Any) -> None:
+    """P20."""
+    site.benchmark(CE2)
+    nobody = {"FQAN": None, "VO": None, "VOGroup": None, "VORole": None}
+    site.put(event("3"), grid("3", GlobalUserName="https://vo-auth.example/ 5d1f", **nobody))
+    site.put(event("4"), grid("4", GlobalUserName=None, **nobody))
+    site.join()
+    (tmp_path / "identity.map").write_text("issuer=https://x.example user=a -> x\n* dteam /dteam\n")
+    status, said = check(rules=tmp_path / "identity.map")
+    assert status == 0
+    assert "ok       identity: 2 rules; token issuers they name: https://x.example\n" in said
+    told = "warning  identity: 1 grid jobs of the token issuer https://vo-auth.example/ are of no VO, the"
+    assert told + " last of them of 2026-03 (docs/tokens.md)\n" in said
+    assert "warning  identity: 1 grid jobs of unknown token issuer are of no VO" in said

@@ -267,7 +267,7 @@ class StopsAfterOneChunk:
     def __init__(self, stop):
         self.stop = stop
 
-    def add(self, work, accelerators):
+    def add(self, *_):
         self.stop.set()
 
 
@@ -313,14 +313,14 @@ def test_two_clients_on_one_database_leave_a_grid_job_grid(site, monkeypatch):
     site.benchmark(MACHINE)
     site.put(event("1"))
     first = Joiner(site.db, local_jobs=True)
-    ids = first.identities.ids
+    rows = first.identities.rows
 
-    def meanwhile(events):
+    def meanwhile(jobs):
         site.put(grid("1"))
         assert site.join(local_jobs=True).grid == 1
-        return ids(events)
+        return rows(jobs)
 
-    monkeypatch.setattr(first.identities, "ids", meanwhile)
+    monkeypatch.setattr(first.identities, "rows", meanwhile)
     first.run()
     assert site.jobs()["1"].InfrastructureType == "grid"
     assert site.statuses() == {"1": GRID}

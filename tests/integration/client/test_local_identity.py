@@ -1,4 +1,4 @@
-"""Whose local jobs are, on a real database: by the identity map, or by their group."""
+"""Whose jobs are, on a real database: by the identity map, by their records, or by their group."""
 
 import pytest
 from gridsite import CE1, MACHINE, event, grid, settings_with
@@ -56,11 +56,19 @@ def test_rule_for_an_absent_group(site):
     assert [row[1] for row in rows] == ["staff", "staff", "admin", "other", "nobody.example.org"]
 
 
-def test_grid_record_says_it_better(site):
-    """A job that has a grid record is whose that says."""
+def test_rules_are_for_grid_jobs_too(site):
+    """A rule may keep what grid records say."""
     site.benchmark(CE1)
-    site.put(event("1", LocalUserID="pilot7"), grid("1"))
-    assert joined(site, MAP)[0][1:4] == ("atlas", "/atlas", "Role=production")
+    fqan = "/atlas/Role=production/Capability=NULL"
+    site.put(event("1", LocalUserID="pilot7"), grid("1"), event("2", LocalUserGroup="b"), grid("2"))
+    kept = [(job, "atlas", "/atlas", "Role=production", fqan) for job in "12"]
+    assert joined(site, "fqan=/* -> keep\n" + MAP) == kept
+    rejoin_month(site.db, 2026, 3)
+    mapped = "/vo.example.org/grid/Role=pilot"
+    pilot = ("1", "vo.example.org", "/vo.example.org/grid", "Role=pilot", mapped)
+    assert joined(site, MAP) == [pilot, kept[1]]
+    rejoin_month(site.db, 2026, 3)
+    assert joined(site, None) == kept
 
 
 def test_changed_map_is_for_a_rejoined_month(site):

@@ -157,14 +157,14 @@ def test_two_clients_leave_the_benchmarks_of_the_one_that_was_first(site, monkey
     set_benchmarks(site, HEPscore23=12.5, HEPSPEC=10.0)
     site.put(event("1"))
     first = Joiner(site.db, local_jobs=True)
-    ids = first.identities.ids
+    rows = first.identities.rows
 
-    def meanwhile(events):
+    def meanwhile(jobs):
         site.put(grid("1"))
         assert site.join(local_jobs=True).grid == 1
-        return ids(events)
+        return rows(jobs)
 
-    monkeypatch.setattr(first.identities, "ids", meanwhile)
+    monkeypatch.setattr(first.identities, "rows", meanwhile)
     first.run()
     assert kept(site) == {"1": {"HEPscore23": 12.5, "HEPSPEC": 10.0}}
 

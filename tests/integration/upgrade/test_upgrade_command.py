@@ -1,5 +1,6 @@
 """`apeldb upgrade` as an admin sees it, and the upgrade from earlier versions of our own schemas."""
 
+import re
 from typing import Any, Callable, List
 
 import pytest
@@ -154,3 +155,75 @@ def _empty_beside(settings: Any) -> Any:
     with session(open_backend(settings)) as connection:
         connection.cursor().execute("CREATE DATABASE `%s`" % name)
     return type(settings)(**dict(vars(settings), name=name))
+
+
+# -- version 1, which had no columns for tokens -----------------------------------------------------
+
+WITHOUT_TOKENS = [
+    (r"\n +Token\w+ VARCHAR\(\d+\),", ""),
+    (r",\n +TokenIssuer,\n +TokenSubject\n", "\n"),
+    (r"( CEID INT,\n +TimeStamp DATETIME,)\n +GlobalUserNameID INT,\n +FQAN VARCHAR\(255\),", r"\1"),
+]
+JOB = {
+    "LocalJobId": "'7'", "ServiceLevelType": "'HEPSPEC'", "ServiceLevel": "10", "WallDuration": "60",
+    "StartTime": "'2026-03-01 00:00:00'", "EndTime": "'2026-03-01 00:01:00'",
+    "EndYear": "2026", "EndMonth": "3",
+}  # fmt: skip
+IDS = (
+    "Site",
+    "SubmitHost",
+    "MachineName",
+    "Queue",
+    "GlobalUserName",
+    "VO",
+    "VOGroup",
+    "VORole",
+    "PublisherDN",
+)
+
+
+def make_version_one(settings: Any, schema: str) -> None:
+    """A database as version 1 of a schema made it, with one job."""
+    backend = open_backend(settings)
+    job = dict(JOB, **{name + "ID": "1" for name in IDS})
+    with session(backend) as connection:
+        for statement in backend.schema_statements(connection, schema):
+            for pattern, text in WITHOUT_TOKENS:
+                statement = re.sub(pattern, text, statement)
+            assert "Token" not in statement
+            backend.execute(connection, statement.replace("%", "%%"), ())
+        for table in ("Sites", "SubmitHosts", "MachineNames", "Queues", "DNs", "VOs", "VOGroups", "VORoles"):
+            backend.execute(connection, "INSERT INTO %s (id, name) VALUES (1, 'x')" % table, ())
+        insert = "INSERT INTO JobRecords (%s) VALUES (%s)" % (", ".join(job), ", ".join(job.values()))
+        backend.execute(connection, insert, ())
+        version = "INSERT INTO SchemaVersion (SchemaName, Version, Software) VALUES (%s, 1, '5')"
+        backend.execute(connection, version, (schema,))
+        connection.commit()
+
+
+@pytest.mark.parametrize("schema", ["client", "server"])
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_columns_of_tokens_come_with_version_two(
+    request: Any, command: Any, tmp_path: Any, kind: str, schema: str
+) -> None:
+    if kind == "mariadb":
+        server = request.getfixturevalue("mariadb")
+        settings = mariadb_settings(server, server.new_database("one"))
+    else:
+        settings = sqlite_settings(tmp_path / "one.db")
+    make_version_one(settings, schema)
+    with open_database(settings, schema) as db, pytest.raises(Unusable, match="run `apeldb upgrade`"):
+        db.run(lambda tx: tx.value("SELECT 1"))
+    assert command(settings, "upgrade", "--schema", schema) == 0
+    assert command(settings, "check", "--schema", schema) == 0
+    with open_database(settings, schema) as db:
+        query = "SELECT Site, LocalJobId, WallDuration, TokenIssuer, TokenSubject FROM VJobRecords"
+        assert db.run(lambda tx: tx.rows(query)) == [("x", "7", 60, None, None)]
+    if kind == "sqlite":
+        fresh = sqlite_settings(tmp_path / "new.db")
+        initialise(open_backend(fresh), schema)
+        assert definitions(settings) == definitions(fresh)
+    else:  # this compares definitions
+        assert command(settings, "upgrade", "--check", "--schema", schema) == 0
+        assert command(settings, "upgrade", "--roll-back", "--schema", schema) == 0
+        assert command(settings, "upgrade", "--schema", schema) == 0

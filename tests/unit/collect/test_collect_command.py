@@ -71,7 +71,7 @@ def test_fields_are_those_of_the_parser():
 
 def test_attributes_are_those_of_the_parser():
     """A projection that lacks an attribute would lose it silently."""
-    read = {name for names in htcondor.NAMES for name in names} | set(htcondor.GPUS)
+    read = {name for names in htcondor.NAMES + htcondor.TOKEN for name in names} | set(htcondor.GPUS)
     read |= {"jobstatus", "machineattrapelspecs0"}
     assert {name.lower() for name in ATTRIBUTES} == read
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
-from apel.identity import Credentials, parse_fqan
+from apel.identity import Credentials, Token, credentials, parse_fqan
 from apel.identity_file import identity_map
-from apel.identity_map import CONDITIONS, IdentityMap, MapError, parse_map
+from apel.identity_map import CONDITIONS, MapError, parse_map
 from apel.parsers import BlahParser, ParserOptions, Skipped
 from apel.records.fields import NULL_WORDS
 
@@ -81,23 +81,30 @@ def test_case_counts(rules):
 
 
 def test_local_jobs_have_their_group_where_no_rule_holds(rules):
-    assert rules.identity_of_local("lhcb01", "users") == ("lhcb", "/lhcb", None)
-    assert rules.identity_of_local("ada", "local users") == ("local.example.org", None, None)
-    assert rules.identity_of_local("ada", "physics") == ("physics", None, None)
-    assert rules.identity_of_local("ada", None) == (None, None, None)
+    assert rules.identity_of_local(Credentials(user="lhcb01", group="users")) == ("lhcb", "/lhcb", None)
+    assert rules.identity_of_local(Credentials(user="ada", group="local users")) == (
+        "local.example.org",
+        None,
+        None,
+    )
+    assert rules.identity_of_local(Credentials(user="ada", group="physics")) == ("physics", None, None)
+    assert rules.identity_of_local(Credentials(user="ada", group=None)) == (None, None, None)
 
 
 def test_rule_for_every_job():
     everyone = parse_map("group=atlas -> keep\n* -> other.example.org", "m")
     assert everyone.fqan_of(who()) == "other.example.org"
-    assert everyone.identity_of_local("a", "atlas") == ("atlas", None, None)
+    assert everyone.identity_of_local(Credentials(user="a", group="atlas")) == ("atlas", None, None)
 
 
 @pytest.mark.parametrize(
     "line, words",
     [
         ("usr=a -> b", "unknown condition usr; did you mean user?"),
-        ("vo=a -> b", "unknown condition vo; there are fqan, issuer, subject, wlcg.groups, user, group"),
+        (
+            "vo=a -> b",
+            "unknown condition vo; there are fqan, issuer, subject, wlcg.groups, user, group, issuer,subject",
+        ),
         ("user=a", "it must be written: condition ... -> result"),
         ("user=a => b", "it must be written"),
         ("-> b", "no condition before ->"),
@@ -179,16 +186,22 @@ def parsed(text, rules=None):
     return record, parser
 
 
+def mapped(text, rules, user=None):
+    """FQAN and identity of a line's job, as the joiner has them."""
+    record = BlahParser(ParserOptions("s", "m")).parse(text)
+    token = Token(record.TokenIssuer, record.TokenSubject)
+    fqan = rules.fqan_of(credentials(record.FQAN, token, record.TokenGroups, user))
+    return fqan, parse_fqan(fqan) if fqan else None
+
+
 TOKEN = {"AuthTokenIssuer": ISSUER, "AuthTokenSubject": "p-1", "AuthTokenGroups": "/vo,/vo/pilots"}
 
 
 def test_token_job_gets_its_vo_by_issuer_and_subject(rules):
     """P20: also the FQAN, since the centre makes the VO of that."""
-    record, parser = parsed(line(**TOKEN), rules)
-    assert record.FQAN == "/vo.example.org/Role=pilot"
-    assert (record.VO, record.VOGroup, record.VORole) == ("vo.example.org", "/vo.example.org", "Role=pilot")
-    assert record.GlobalUserName == ISSUER + " p-1"
-    assert not parser.doubts
+    fqan, identity = mapped(line(**TOKEN), rules)
+    assert fqan == "/vo.example.org/Role=pilot"
+    assert identity == ("vo.example.org", "/vo.example.org", "Role=pilot")
 
 
 @pytest.mark.parametrize("user", ["p-1", ISSUER + " p-1", ISSUER + ",p-1"])
@@ -197,29 +210,29 @@ def test_token_in_the_place_of_the_dn(rules, user):
     items = {"userDN": user}
     if user == "p-1":
         items["AuthTokenIssuer"] = ISSUER
-    record, _ = parsed(line(**items), rules)
-    assert record.VO == "vo.example.org"
-    assert record.GlobalUserName in (user, ISSUER + " p-1")
+    record, _ = parsed(line(**items))
+    assert mapped(line(**items), rules)[1][0] == "vo.example.org"
+    assert record.GlobalUserName == ISSUER + " p-1"
+    assert (record.TokenIssuer, record.TokenSubject) == (ISSUER, "p-1")
 
 
 def test_group_of_a_token(rules):
     """P20."""
-    record, _ = parsed(line(orig_AuthTokenGroups="/cms,/cms/uscms"), rules)
-    assert (record.VO, record.VOGroup) == ("cms", "/cms/uscms")
+    assert mapped(line(orig_AuthTokenGroups="/cms,/cms/uscms"), rules)[1][:2] == ("cms", "/cms/uscms")
 
 
 def test_local_user_of_a_job_without_fqan(rules):
     """P20: also where ARC says that there is none."""
     for fqan in ("", "undefined", "/None/Role=NULL"):
-        record, _ = parsed(line(userFQAN=fqan, userDN="/CN=Ada", localUser="lhcb01"), rules)
-        assert (record.VO, record.GlobalUserName) == ("lhcb", "/CN=Ada")
-    record, _ = parsed(line(userFQAN="/ops/x", userDN="/CN=Ada", localUser="lhcb01"), rules)
-    assert record.VO == "ops"
+        assert mapped(line(userFQAN=fqan, userDN="/CN=Ada"), rules, "lhcb01")[1][0] == "lhcb"
+    assert mapped(line(userFQAN="/ops/x", userDN="/CN=Ada"), rules, "lhcb01")[1][0] == "ops"
 
 
 def test_job_that_no_rule_names_is_as_logged(rules):
-    for items in ({"userFQAN": "/ops/Role=x"}, {"userFQAN": "ops"}, {}, {"userFQAN": "/None/Role=NULL"}):
-        assert parsed(line(**items), rules)[0] == parsed(line(**items))[0]
+    for fqan in ("/ops/Role=x", "ops"):
+        assert mapped(line(userFQAN=fqan), rules)[0] == fqan
+    for items in ({}, {"userFQAN": "/None/Role=NULL"}):
+        assert mapped(line(**items), rules)[0] is None
 
 
 def test_user_of_a_token_is_unique_without_a_map():
@@ -233,10 +246,10 @@ def test_user_of_a_token_is_unique_without_a_map():
 def test_explanation_names_the_rule(rules):
     _, parser = parsed(line(**TOKEN), rules)
     assert parser.reasons(line(**TOKEN)) == [
-        "identity: identity.map line 6: issuer=https://vo-auth.example.org subject=p-* -> "
-        "/vo.example.org/Role=pilot"
+        "identity: VO vo.example.org (identity.map line 6: issuer=https://vo-auth.example.org subject=p-* -> "
+        "/vo.example.org/Role=pilot)"
     ]
-    assert parser.reasons(line(userDN="/CN=Ada")) == ["identity: no rule matches, so it is as logged"]
+    assert parser.reasons(line(userDN="/CN=Ada")) == ["identity: no VO (no rule matches, so it is as logged)"]
     assert parsed(line())[1].reasons(line()) == []
 
 
@@ -257,5 +270,89 @@ def test_any_identity_gives_a_record_or_a_reason(items):
     assert isinstance(record, Skipped) or record.check() == record
 
 
-def test_empty_map_changes_nothing():
-    assert parsed(line(**TOKEN), IdentityMap([]))[0] == parsed(line(**TOKEN))[0]
+# -- groups of tokens ------------------------------------------------------------------------------
+
+GROUP_MAP = """
+issuer=https://cms-auth.example wlcg.groups=/cms/us* -> wlcg.groups
+issuer=https://cms-auth.example                      -> wlcg.groups
+issuer=https://cms-auth.example                      -> cms
+"""
+
+
+@pytest.mark.parametrize(
+    "groups, fqan",
+    [
+        (("/cms", "/cms/it"), "/cms"),
+        (("/cms/it", "/cms"), "/cms/it"),
+        (("/cms", "/cms/uscms", "/cms/us"), "/cms/uscms"),
+        ((), "cms"),
+    ],
+)
+def test_group_of_the_token_may_be_the_fqan(groups, fqan):
+    """P20: the first one is the primary."""
+    rules = parse_map(GROUP_MAP, "m")
+    assert rules.fqan_of(who(issuer="https://cms-auth.example/", groups=groups)) == fqan
+    assert rules.fqan_of(who(issuer="https://other.example/", groups=groups)) is None
+
+
+# -- HTCondor's form -------------------------------------------------------------------------------
+
+CONDOR_MAP = r"""
+# /etc/condor/apel_acct_group.map
+* /^https\:\/\/vo\-auth\.example\/,.*$/ /vo.example.org/Role=NULL/Capability=NULL
+* dteam /dteam
+* /^pilot[0-9]+$/ /vo.example.org/Role=pilot/Capability=NULL
+* https://other.example/,5d1f /other
+* /PROD/i /prod
+"""
+
+
+@pytest.mark.parametrize(
+    "job, fqan",
+    [
+        (who(user="dteam"), "/dteam"),
+        (who(user="dteam1"), None),
+        (who(user="pilot12"), "/vo.example.org/Role=pilot/Capability=NULL"),
+        (who(user="apilot12"), None),
+        (who(user="cmsprod3"), "/prod"),
+        (
+            who(user="x", issuer="https://vo-auth.example/", subject="5d1f"),
+            "/vo.example.org/Role=NULL/Capability=NULL",
+        ),
+        (who(user="x", issuer="https://vo-auth.example", subject="5d1f"), None),
+        (who(issuer="https://other.example/", subject="5d1f"), "/other"),
+        (who(issuer="https://other.example/", subject="5d1f2"), None),
+        (who(issuer="https://other.example/"), None),
+        # The account counts more than the token, wherever the lines stand; and an FQAN more than both.
+        (who(user="dteam", issuer="https://vo-auth.example/", subject="5d1f"), "/dteam"),
+        (who(user="dteam", fqan="/ops"), "/ops"),
+    ],
+)
+def test_map_of_htcondor(job, fqan):
+    """P20: the file that HTCondor-CE uses can be used as it is."""
+    assert parse_map(CONDOR_MAP, "m").fqan_of(job) == fqan
+
+
+def test_map_of_htcondor_among_other_rules():
+    rules = parse_map("user=dteam -> own\n* dteam /dteam\n* sgm /sgm\n* -> rest\n", "m")
+    assert [rules.fqan_of(who(user=user)) for user in ("dteam", "sgm", "x")] == ["own", "/sgm", "rest"]
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("* dteam", "a line of HTCondor's form has three words: * key group"),
+        ("* dteam /dteam extra", "three words"),
+        ("* /^a(/ /dteam", "the expression /^a(/ is wrong: "),
+        ("* /a /dteam", "the expression /a must end in / or /i"),
+        ("* /a/gx /dteam", "must end in / or /i"),
+        ("* dteam keep", "keep is no result"),
+        ("* dteam wlcg.groups", "wlcg.groups is no result"),
+        ("* dteam /", "the result / names no VO"),
+    ],
+)
+def test_wrong_line_of_htcondors_form(line, words):
+    with pytest.raises(MapError) as caught:
+        parse_map(line, "m")
+    (problem,) = caught.value.problems
+    assert problem.startswith("m line 1: ") and words in problem

@@ -3,6 +3,7 @@
 import pytest
 
 from apel.errors import ParseError
+from apel.identity import BAD_TOKEN
 from apel.parsers import BlahParser, Failed, Skipped
 from apel.records import BlahdRecord
 
@@ -68,6 +69,70 @@ def test_token_subject_and_group(blah):
     record = blah.parse(line(userDN="5d1f-user", userFQAN="/cms/uscms"))
     assert (record.GlobalUserName, record.VO, record.VOGroup) == ("5d1f-user", "cms", "/cms/uscms")
     assert record.VORole is None
+
+
+ISSUER, SUBJECT = "https://vo-auth.example/", "8a41d9f0-6e1c-4c5b-9b55-5a1f2a7c9d01"
+BOTH = (ISSUER + " " + SUBJECT, ISSUER, SUBJECT)
+ITEMS = {"AuthTokenIssuer": ISSUER, "AuthTokenSubject": SUBJECT}
+
+
+@pytest.mark.parametrize(
+    "items, whose",
+    [
+        (dict(ITEMS, userDN=SUBJECT), BOTH),
+        (dict(ITEMS, userDN=None), BOTH),
+        (dict(ITEMS, userDN="UNDEFINED"), BOTH),
+        ({"userDN": SUBJECT, "AuthTokenIssuer": ISSUER}, BOTH),
+        ({"userDN": ISSUER + " " + SUBJECT}, BOTH),
+        ({"userDN": ISSUER + "," + SUBJECT}, BOTH),
+        ({"userDN": ISSUER + "/" + SUBJECT}, BOTH),
+        (dict(ITEMS, userDN=ISSUER + "," + SUBJECT), BOTH),
+        # The routed job's own token is the compute element's.
+        ({"orig_" + key: text for key, text in ITEMS.items()}, ("/CN=Ada", ISSUER, SUBJECT)),
+        (
+            {
+                "userDN": SUBJECT,
+                "orig_AuthTokenIssuer": ISSUER,
+                "orig_AuthTokenSubject": SUBJECT,
+                "AuthTokenIssuer": "ce",
+                "AuthTokenSubject": "condor@ce",
+            },
+            BOTH,
+        ),
+        # As shipped, HTCondor-CE writes the subject alone.
+        ({"userDN": SUBJECT}, (SUBJECT, None, SUBJECT)),
+        ({"userDN": None, "AuthTokenIssuer": ISSUER}, (None, ISSUER, None)),
+        (dict(ITEMS, userDN="CN=Ada,DC=org"), ("CN=Ada,DC=org", ISSUER, SUBJECT)),
+        (dict(ITEMS, AuthTokenSubject="undefined", userDN="undefined"), (None, ISSUER, None)),
+        ({"userDN": "CN=Ada,DC=org"}, ("CN=Ada,DC=org", None, None)),
+        ({}, ("/CN=Ada", None, None)),
+    ],
+)
+def test_tokens_issuer_and_subject(blah, items, whose):
+    """P20: every form in which compute elements write them."""
+    record = blah.parse(line(**items))
+    assert (record.GlobalUserName, record.TokenIssuer, record.TokenSubject) == whose
+    assert record.check() == record
+
+
+@pytest.mark.parametrize("key", ["AuthTokenGroups", "orig_AuthTokenGroups"])
+def test_tokens_groups(blah, key):
+    """P20: however many."""
+    many = ",".join("/vo/group%d" % number for number in range(300))
+    record = blah.parse(line(**{"userFQAN": None, "AuthTokenGroups": "/other", key: "/cms, /cms/uscms"}))
+    assert (record.TokenGroups, record.FQAN, record.VO) == ("/cms,/cms/uscms", None, None)
+    record = blah.parse(line(**{key: many}))
+    assert record.TokenGroups.startswith("/vo/group0,/vo/group1,")
+    assert record.check() == record
+    assert blah.parse(line(**{key: "undefined"})).TokenGroups is None
+
+
+@pytest.mark.parametrize("key", list(ITEMS))
+def test_token_that_cant_stand_in_a_record_loses_no_line(blah, key):
+    """P20."""
+    record = blah.parse(line(**dict(ITEMS, **{key: "https://" + "x" * 300})))
+    assert record.LrmsId == "7"
+    assert blah.doubts == {BAD_TOKEN: 1}
 
 
 def test_bare_vo_name(blah):

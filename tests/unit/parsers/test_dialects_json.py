@@ -23,7 +23,7 @@ DIALECTS = [
 
 
 def test_every_dialect_has_its_test():
-    assert len(DIALECTS) == 19
+    assert len(DIALECTS) == 21
 
 
 def outcomes(parser, folder, pattern):

@@ -61,8 +61,8 @@ def test_rule_of_a_token_job_is_shown(parsers):
     """P20."""
     (text,) = explained(parsers, BLAH % "")
     assert text[0] == "line 1 (BLAH): stored as BlahdRecord"
-    assert "  VO              vo.example.org" in text
-    assert text[-1] == "  identity: map line 1: issuer=https://vo-auth.example.org -> vo.example.org"
+    rule = "map line 1: issuer=https://vo-auth.example.org -> vo.example.org"
+    assert text[-1] == "  identity: VO vo.example.org (%s)" % rule
 
 
 def test_skipped_and_rejected_lines_say_why(parsers):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from apel.errors import ParseError
+from apel.identity import BAD_TOKEN
 from apel.parsers import Failed, Skipped
 from apel.parsers.htcondor import HTCondorParser
 from apel.records import EventRecord
@@ -283,6 +284,62 @@ def test_json_of_gpus_in_detail(htcondor, found, card):
 def test_gpu_time_is_not_scaled(htcondor):
     record = htcondor.parse(json.dumps(advert(GPUsProvisioned=1, MachineAttrApelScaling0=1.25)))
     assert (record.WallDuration, record.Accelerators[0][5]) == (6750, 5400)
+
+
+ISSUER, SUBJECT = "https://vo-auth.example/", "8a41d9f0-6e1c-4c5b-9b55-5a1f2a7c9d01"
+OWN = {"AuthTokenIssuer": ISSUER, "AuthTokenSubject": SUBJECT, "AuthTokenGroups": "/cms,/cms/uscms"}
+TOKEN = {"TokenIssuer": ISSUER, "TokenSubject": SUBJECT, "TokenGroups": "/cms,/cms/uscms"}
+
+
+@pytest.mark.parametrize(
+    "found, token",
+    [
+        (OWN, TOKEN),
+        ({"orig_" + name: value for name, value in OWN.items()}, TOKEN),
+        (dict(OWN, AuthTokenGroups=["/cms", "/cms/uscms"]), TOKEN),
+        (dict(OWN, AuthTokenGroups=None), dict(TOKEN, TokenGroups=None)),
+        (dict(OWN, AuthTokenGroups="undefined"), dict(TOKEN, TokenGroups=None)),
+        (
+            dict(OWN, orig_AuthTokenIssuer="https://first.example"),
+            dict(TOKEN, TokenIssuer="https://first.example"),
+        ),
+        ({"AuthTokenSubject": SUBJECT}, {"TokenSubject": SUBJECT}),
+        ({"AuthTokenIssuer": "/Expr(x)/", "AuthTokenSubject": "undefined"}, {}),
+        ({"AuthTokenScopes": "compute.create", "AuthTokenId": "7"}, {}),
+    ],
+)
+def test_json_token(htcondor, found, token):
+    """P20: a job that a compute element routed has the user's token under the first names."""
+    assert htcondor.parse(json.dumps(advert(**found))) == expected(**token)
+
+
+@pytest.mark.parametrize(
+    "columns, token",
+    [
+        ("1.0|%s|%s|/cms,/cms/uscms|" % (ISSUER, SUBJECT), TOKEN),
+        ("|%s|%s|/cms,/cms/uscms" % (ISSUER, SUBJECT), TOKEN),
+        ("|%s|%s||" % (ISSUER, SUBJECT), dict(TOKEN, TokenGroups=None)),
+        ("|%s|%s" % (ISSUER, SUBJECT), dict(TOKEN, TokenGroups=None)),
+        ("1.0|undefined|undefined|undefined", {}),
+        ("1.0||||", {}),
+    ],
+)
+def test_token_in_columns_of_its_own(htcondor, columns, token):
+    """P20."""
+    assert htcondor.parse(line(columns)) == expected(**token)
+
+
+@pytest.mark.parametrize("columns", ["1.0|%s" % ISSUER, "1.0|a|b|c|d", "%s|%s|/cms|" % (ISSUER, SUBJECT)])
+def test_wrong_number_of_columns_of_a_token(htcondor, columns):
+    """P19."""
+    with pytest.raises(ParseError):
+        htcondor.parse(line(columns))
+
+
+def test_token_that_cant_stand_in_a_record_loses_no_job(htcondor):
+    """P20."""
+    assert htcondor.parse(json.dumps(advert(**dict(OWN, AuthTokenSubject="x" * 300)))) == expected()
+    assert htcondor.doubts == {BAD_TOKEN: 1}
 
 
 @pytest.mark.parametrize("status", [1, 2, 5])
