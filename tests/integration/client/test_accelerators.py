@@ -218,6 +218,7 @@ def test_latest_sends_what_is_new_and_all_when_it_is_switched_on(joined, queue):
     sent(joined, queue, accelerators=False)
     assert sent(joined, queue) == ["1", "3", "4"]
     assert sent(joined, queue) == []
+    assert queue.records("job") == [], "the watermark of jobs was lost"
     joined.put(job("5", ("n1", "a100", 1)), grid("5"))
     joined.join(local_jobs=True)
     assert sent(joined, queue) == ["5"]
@@ -273,6 +274,10 @@ def test_record_that_is_no_more_is_sent_without_time(joined, queue):
     assert sent(joined, queue) == ["1", "1"]
     found = {record.Model: record.AvailableDuration for record in queue.records("accelerator")}
     assert found == {"a100": 0, "NVIDIA A100": 3600}
+    age(joined)
+    rejoin_month(joined.db, 2026, 3)
+    joined.join(local_jobs=True, rules=["name=a100,model=NVIDIA A100"])
+    assert sent(joined, queue) == []
 
 
 def test_message_holds_no_more_than_json_may(ready, queue, monkeypatch):
