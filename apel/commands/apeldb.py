@@ -5,10 +5,11 @@ from typing import List, Optional
 
 from apel import __version__
 from apel.commands import partitioning, retaining, upgrading
-from apel.db import open_backend
+from apel.db import Database, open_backend
 from apel.db.backend import Backend
 from apel.db.options import read_database_settings
-from apel.db.schema import VERSIONS, check, expected, initialise, obstacles
+from apel.db.schema import VERSIONS, check, expected, initialise, obstacles, prepare
+from apel.server.spellings import find_twins
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
@@ -105,8 +106,22 @@ def _check(backend: Backend, schema: str) -> int:
     if lacking:
         print("%s is not a complete %s database: %d differences." % (backend, schema, len(lacking)))
         return EXIT_FAILED
+    if schema == "server":
+        _warn_of_twins(backend)
     print("%s: schema %s version %d is complete." % (backend, schema, VERSIONS[schema]))
     return EXIT_DONE
+
+
+def _warn_of_twins(backend: Backend) -> None:
+    with Database(backend, "server", prepare) as db:
+        twins = find_twins(db)
+    for each in twins:
+        print("warning: %s" % (each,))
+    if twins:
+        print(
+            "warning: where such names are meant to be one, the older row is counted twice since the upgrade,"
+            " which no longer takes them for one: delete it, and sum the month up again (docs/upgrade.md)."
+        )
 
 
 def main(argv: Optional[List[str]] = None) -> int:
