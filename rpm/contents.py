@@ -53,9 +53,15 @@ PACKAGES: Dict[str, Package] = {
         scripts=("slurm_acc.sh", "htcondor_acc.sh"),
     ),
     CLIENT: Package(
-        commands=("apelclient", "apel"),
-        configs=(Config("client.cfg", secret=True),),
-        units=("apelclient.service", "apelclient.timer", "apelclient-daemon.service"),
+        commands=("apelclient", "apel", "apelstar"),
+        configs=(Config("client.cfg", secret=True), Config("star.cfg")),
+        units=(
+            "apelclient.service",
+            "apelclient.timer",
+            "apelclient-daemon.service",
+            "apelstar@.service",
+            "apelstar@.timer",
+        ),
         logrotate="apel-client",
         links=(("client.sql", "schemas/mysql/client.sql"),),
     ),

@@ -3,7 +3,7 @@
 import argparse
 import logging
 import os
-from typing import Any, List, Optional
+from typing import List, Optional
 
 from apel import __version__
 from apel.client import republish as again
@@ -14,6 +14,7 @@ from apel.client.options import TABLE
 from apel.client.summarise import mark_all
 from apel.commands import benchmarking, checking, republish
 from apel.commands.apelsummariser import month
+from apel.commands.spool import OUTGOING, outgoing
 from apel.db import Database, open_database
 from apel.runs import note_run
 from apel.unloader import Unloaded
@@ -27,8 +28,6 @@ from apelcommon.files import Lock, lock_path
 from apelcommon.metrics import Metrics
 
 log = logging.getLogger("client")
-
-OUTGOING = "outgoing"
 
 
 class ClientCommand(Command):
@@ -219,19 +218,9 @@ def _hand_over(
 
 def _unload(db: Database, settings: Settings, metrics: Metrics) -> None:
     if settings.unloader.enabled:
-        done = client.unload(db, settings, _outgoing(settings))
+        done = client.unload(db, settings, outgoing(settings.unloader.dir_location))
         add_unloaded(metrics, done)
         _check_invalid(done)
-
-
-def _outgoing(settings: Settings) -> Any:
-    from ssm.queues import OutgoingQueue
-
-    path = os.path.join(settings.unloader.dir_location, OUTGOING)
-    try:
-        return OutgoingQueue(path)
-    except OSError as err:
-        raise Transient("The spool %s can't be written: %s" % (path, err.strerror)) from err
 
 
 def _check_invalid(done: Unloaded) -> None:
@@ -278,7 +267,7 @@ def publish_again(settings: Settings, args: argparse.Namespace, stop: Stop) -> i
             log.info("No month is to be published again.")
             return EXIT_DONE
         with db.alone("apelclient"):
-            done = again.republish(db, settings, _outgoing(settings), request)
+            done = again.republish(db, settings, outgoing(settings.unloader.dir_location), request)
     finally:
         db.close()
     metrics = Metrics(settings.metrics.textfile, "apelclient")

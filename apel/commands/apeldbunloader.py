@@ -4,12 +4,13 @@ import argparse
 import hashlib
 import logging
 import os
-from typing import Any, Iterator, List, Optional
+from typing import Iterator, List, Optional
 
 from apel import __version__, times
 from apel.commands import checking
 from apel.commands.apelsummariser import month
 from apel.commands.server_config import add_db_argument, open_central, read_both
+from apel.commands.spool import OUTGOING, outgoing
 from apel.db import Database
 from apel.server.views import CENTRE_VIEWS
 from apel.unloader import USUAL_RECORDS, Receiver, Unloaded, Unloader
@@ -25,7 +26,6 @@ from apelcommon.metrics import METRICS, Metrics
 
 log = logging.getLogger("dbunloader")
 
-OUTGOING = "outgoing"
 ACTION = "republish"
 INTERVALS = ("latest", "gap", "all")
 #: Of a message in bytes: signed and in base64 it still is below the 1 MB of AMS.
@@ -322,9 +322,8 @@ def _unload(db: Database, settings: Settings, args: argparse.Namespace) -> Unloa
             % (options.table_name, view.schema)
         )
     chosen = _narrowed(selection(settings), view, args)
-    unloader = Unloader(
-        db, _outgoing(options), chosen, options.records_per_message, CENTRE_VIEWS, receiver(settings)
-    )
+    queue, size = outgoing(options.dir_location), options.records_per_message
+    unloader = Unloader(db, queue, chosen, size, CENTRE_VIEWS, receiver(settings))
     done = unloader.resend(options.table_name) if args.action else unloader.unload(options.table_name)
     log.info("%d messages with %d records were written.", done.messages, done.records)
     return done
@@ -346,16 +345,6 @@ def _narrowed(chosen: Selection, view: View, args: argparse.Namespace) -> Select
         days = [times.utc_text(time)[:10] for time in (first, following - 1)]
         chosen = chosen._replace(interval="gap", gap=(days[0], days[1]))
     return chosen
-
-
-def _outgoing(options: Any) -> Any:
-    from ssm.queues import OutgoingQueue
-
-    path = os.path.join(options.dir_location, OUTGOING)
-    try:
-        return OutgoingQueue(path)
-    except OSError as err:
-        raise Transient("The spool %s can't be written: %s" % (path, err.strerror)) from err
 
 
 def main(argv: Optional[List[str]] = None) -> int:
