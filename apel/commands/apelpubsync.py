@@ -86,6 +86,14 @@ TABLE = OptionTable(
         ),
         Option(
             "pubsync",
+            "accelerator_db",
+            "path",
+            "",
+            "The same of accelerators (GPUs and the like).",
+            sample="/etc/apel/accelerator-db.cfg",
+        ),
+        Option(
+            "pubsync",
             "warning_days",
             "number",
             USUAL.warning_days,

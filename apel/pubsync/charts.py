@@ -1,6 +1,6 @@
 """Charts as inline SVG, drawn when a page is built; every one has its numbers in words or a table too."""
 
-from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from apel.pubsync.figures import Month
 from apel.pubsync.markup import Markup, tag
@@ -42,7 +42,7 @@ def history(site: Site, current: Month, count: int) -> List[Point]:
     return points
 
 
-def sparkline(what: str, counts: Mapping[Month, int], current: Month) -> Markup:
+def sparkline(what: str, counts: Mapping[Month, Union[int, float]], current: Month) -> Markup:
     """Counts of something ("Jobs") by month in the size of a word; months that are missing are 0."""
     months = [months_back(current, back) for back in range(SPARK_MONTHS - 1, -1, -1)]
     values = [counts.get(month, 0) for month in months]
@@ -58,8 +58,8 @@ def sparkline(what: str, counts: Mapping[Month, int], current: Month) -> Markup:
         what,
         month_text(months[0]),
         month_text(months[-1]),
-        number(most),
-        number(values[-1]),
+        number(round(most)),
+        number(round(values[-1])),
     )
     line = " ".join("%.1f,%.1f" % place for place in places)
     return tag(

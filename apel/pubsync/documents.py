@@ -160,7 +160,7 @@ def with_hosts(entry: Document, month: SiteMonth) -> Document:
 
 
 def records_document(kind: Kind, parts: Sequence[Part], build: Build) -> Document:
-    """Cloud or storage publishing of all sites, by service."""
+    """Publishing of one kind of all sites, by service."""
     entries = [
         dict(
             _part(part),

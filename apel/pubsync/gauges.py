@@ -33,7 +33,7 @@ def set_gauges(metrics: Metrics, sites: Sequence[Site]) -> None:
 
 
 def set_part_gauges(metrics: Metrics, kind: Kind, parts: Sequence[Part]) -> None:
-    """Set what was found of cloud or storage publishing: a site is as new as its newest service."""
+    """Set what was found of one kind of publishing: a site is as new as its newest service."""
     last = metrics.gauge(
         "apel_pubsync_%s_last_change_timestamp_seconds" % kind.name,
         "When %s records of a site last changed at the centre." % kind.name,

@@ -1,7 +1,7 @@
 """What all pages share: their frame, tables, badges, links."""
 
 from functools import lru_cache
-from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from apel.pubsync import paths
 from apel.pubsync.charts import number
@@ -164,6 +164,11 @@ def count(jobs: Optional[int]) -> Cell:
     if jobs is None:
         return Cell(tag("span", "–", class_="muted", title="not told"), -1)
     return Cell(number(jobs), jobs)
+
+
+def amount(value: Union[int, float]) -> Cell:
+    """A number of things; hours to one decimal."""
+    return Cell(number(value) if isinstance(value, int) else "{:,.1f}".format(value), value)
 
 
 def signed(difference: int) -> Cell:

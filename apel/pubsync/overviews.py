@@ -1,6 +1,6 @@
 """The pages of all sites: an overview, and the two old tables."""
 
-from typing import Any, Sequence
+from typing import Any, List, Sequence
 
 from apel.pubsync import paths
 from apel.pubsync.charts import SPARK_MONTHS, number, sparkline
@@ -12,6 +12,7 @@ from apel.pubsync.layout import (
     Column,
     Page,
     age,
+    amount,
     badge,
     count,
     day,
@@ -160,7 +161,7 @@ def _sync_row(columns: Sequence[Column], site: Site) -> Markup:
 
 
 def records(kind: Kind, parts: Sequence[Part], build: Build) -> Page:
-    """Cloud or storage publishing: every service of every site, those that have closed last."""
+    """Publishing of one kind: every service of every site, those that have closed last."""
     columns = [
         Column("Site"),
         Column(kind.part),
@@ -183,7 +184,7 @@ def records(kind: Kind, parts: Sequence[Part], build: Build) -> Page:
                 part.part,
                 day(part.publication.last),
                 age(part.publication),
-                count(part.counts[part.newest]),
+                amount(part.counts[part.newest]),
                 month_text(part.newest),
                 part.software,
                 Cell(
@@ -198,4 +199,32 @@ def records(kind: Kind, parts: Sequence[Part], build: Build) -> Page:
         for part in ordered
     ]
     body = [tools(kind.name), table("%s publishing of all sites" % kind.title, columns, rows, id=kind.name)]
+    if kind.hours:
+        body += _by_month(kind, ordered, build)
     return Page(paths.records(kind.name), "%s publishing of all sites" % kind.title, [TOP], body, csv=True)
+
+
+def _by_month(kind: Kind, parts: Sequence[Part], build: Build) -> List[Markup]:
+    """The recent months of every service, newest first."""
+    first = months_back(month_of(build.now), SPARK_MONTHS - 1)
+    columns = [Column("Month"), Column("Site"), Column(kind.part), Column(kind.things, "number")]
+    found = sorted(
+        ((month, place) for place, part in enumerate(parts) for month in part.counts if month >= first),
+        key=lambda pair: (-pair[0][0], -pair[0][1], pair[1]),
+    )
+    rows = [
+        row(
+            columns,
+            [
+                month_text(month),
+                Cell(parts[place].site, parts[place].site.lower()),
+                parts[place].part,
+                amount(parts[place].counts[month]),
+            ],
+            data_status=parts[place].publication.status,
+        )
+        for month, place in found
+    ]
+    heading = "%s by month" % kind.things
+    months = table(heading, columns, rows, id=kind.name + "-months")
+    return [tag("section", tag("h2", heading), tools(kind.name + "-months"), months)]

@@ -55,5 +55,5 @@ def up(folder: str) -> str:
 
 
 def records(kind: str) -> str:
-    """The folder of the page about cloud or storage publishing."""
+    """The folder of the page about one kind of publishing beside that of jobs."""
     return "%s/%s" % (ROOT, kind)

@@ -1,10 +1,11 @@
-"""Cloud and storage publishing: of each site and service, when its records last changed, and how many."""
+"""Publishing of clouds, storage and accelerators: by service, when records last changed, and how many."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from apel.db import Database
 from apel.pubsync.figures import Month
 from apel.pubsync.model import Publication, Thresholds, publication
+from apel.server.cloud_sql import OURS
 
 #: Virtual machines by the months in which they were measured. Month 0 is of machines without any time.
 CLOUD = """
@@ -22,10 +23,28 @@ FROM StarRecords JOIN Sites ON Sites.id = SiteID JOIN StorageSystems ON StorageS
 WHERE 1 = 1{only}
 GROUP BY Sites.name, StorageSystems.name, SUBSTR(EndTime, 1, 4), SUBSTR(EndTime, 6, 2)
 """
+#: Seconds of accelerators by the months that records, or sums sent as such, are of. What they belonged to
+#: (`cloud` or `job`) comes last, since it is another publisher's.
+ACCELERATORS = """
+SELECT Sites.name, Type, Year, Month, SUM(Seconds), {newest}, Origin FROM (
+    SELECT SiteID, Type, MeasurementYear AS Year, MeasurementMonth AS Month, AssociatedRecordType AS Origin,
+           Count * AvailableDuration AS Seconds, UpdateTime
+    FROM AcceleratorRecords
+    UNION ALL
+    SELECT SiteID, Type, Year, Month, AssociatedRecordType, Count * AvailableDuration, UpdateTime
+    FROM AcceleratorSummaries WHERE PublisherDNID <> '%s' AND NumberOfRecords > 0
+) AS Had JOIN Sites ON Sites.id = SiteID
+WHERE 1 = 1{only}
+GROUP BY Sites.name, Type, Year, Month, Origin
+""".replace("%s", OURS)
+ORIGINS = {"job": "jobs", "cloud": "virtual machines"}
 
 
 class Kind(NamedTuple):
-    """A kind of accounting beside jobs. schema: of its database; part, things: what its pages call these."""
+    """A kind of accounting beside jobs. schema: of its database; part, things: what its pages call these.
+
+    hours: whether it has hours of things, of which the query tells seconds, and not a number of them.
+    """
 
     name: str
     schema: str
@@ -33,21 +52,36 @@ class Kind(NamedTuple):
     part: str
     things: str
     query: str
+    hours: bool = False
+
+    def part_of(self, name: str, last: str) -> Tuple[str, str]:
+        """What is judged by itself, and what sends its records; last: the last column of the query."""
+        return ("%s of %s" % (name, ORIGINS[last]), "") if self.hours else (name, last or "")
+
+    def amount(self, total: Any) -> Union[int, float]:
+        """Of one month, by the query."""
+        return round(float(total) / 3600, 2) if self.hours else int(total)
 
 
 KINDS = {
     "cloud": Kind("cloud", "cloud", "Cloud", "Cloud compute service", "Virtual machines", CLOUD),
     "storage": Kind("storage", "storage", "Storage", "Storage system", "Records", STORAGE),
+    "accelerator": Kind(
+        "accelerator", "accelerator", "Accelerator", "Accelerators", "Hours", ACCELERATORS, hours=True
+    ),
 }
 
 
 class Part(NamedTuple):
-    """A service of a site, judged by when its records last changed. counts: how many there are, by month."""
+    """A service of a site, judged by when its records last changed.
+
+    counts: how many there are by month; of accelerators their hours.
+    """
 
     site: str
     part: str
     publication: Publication
-    counts: Dict[Month, int]
+    counts: Dict[Month, Union[int, float]]
     software: str
 
     @property
@@ -63,12 +97,13 @@ def read_parts(
     only, parameters = (" AND Sites.name = %s", [site]) if site is not None else ("", [])
     query = kind.query.format(only=only, newest=db.sql.epoch("MAX(UpdateTime)"))
     rows: List[Any] = db.run(lambda tx: tx.rows(query, parameters))
-    counts: Dict[Tuple[str, str], Dict[Month, int]] = {}
+    counts: Dict[Tuple[str, str], Dict[Month, Union[int, float]]] = {}
     updated: Dict[Tuple[str, str], int] = {}
     software: Dict[Tuple[str, str], str] = {}
-    for name, part, year, month, count, newest, made_by in sorted(rows, key=lambda row: row[:4]):
+    for name, service, year, month, total, newest, last in sorted(rows, key=lambda row: row[:4]):
+        part, made_by = kind.part_of(service, last)
         key = (name, part)
-        counts.setdefault(key, {})[int(year), int(month)] = int(count)
+        counts.setdefault(key, {})[int(year), int(month)] = kind.amount(total)
         updated[key] = max(int(newest), updated.get(key, 0))
         software[key] = made_by or software.get(key, "")
     return [

@@ -66,6 +66,7 @@ def put_storage(db: Any, site: str, system: str, ages: List[int]) -> None:
 
 
 FILL = {"cloud": put_machines, "storage": put_storage}
+SERVICES = list(FILL)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -77,7 +78,7 @@ def databases(request: Any, tmp_path: Any) -> Iterator[Dict[str, Any]]:
             yield {"cloud": cloud, "storage": storage}
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", SERVICES)
 def test_each_service_is_judged_by_its_newest_record(databases: Dict[str, Any], kind: str) -> None:
     db = databases[kind]
     FILL[kind](db, "FRESH", "a", [0, 1, 40])
@@ -126,7 +127,7 @@ def run(folder: Any, *words: str, kinds: bool = True) -> int:
     return apelpubsync.main(["-c", str(folder / "pubsync.cfg"), "-d", str(db), *words])
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", SERVICES)
 def test_cloud_and_storage_have_pages_and_probes(folder: Any, capsys: Any, kind: str) -> None:
     assert run(folder) == 0
     page = folder / "pages/publishing" / kind
