@@ -12,7 +12,7 @@ import time
 from typing import Any, Callable, List, Tuple
 
 from apel.server.summarise import Summariser
-from bench.common import Rate, report
+from bench.common import ProcessorTime, Rate, report
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
 
@@ -46,9 +46,12 @@ def loader_configs(files: Installation) -> List[str]:
     return [files.write("one.cfg", text), files.write("two.cfg", text.replace(pid, pid + "2"))]
 
 
-def load(files: Installation, source: Any, count: int, loaders: int) -> Tuple[Rate, float]:
-    """Load messages with so many loaders, some at a time; the rate, and the most memory of one (MiB)."""
+def load(
+    files: Installation, server: MariaDB, source: Any, count: int, loaders: int
+) -> Tuple[Rate, float, ProcessorTime]:
+    """Load messages with so many loaders, some at a time; rate, most memory of one (MiB), and cost."""
     seconds, memory, left = 0.0, 0.0, count
+    spent = ProcessorTime()
     while left:
         some = min(AT_ONCE, left)
         for _ in range(some):
@@ -58,13 +61,14 @@ def load(files: Installation, source: Any, count: int, loaders: int) -> Tuple[Ra
         commands = [
             files.loader_command("--once", "-c", config) for config in loader_configs(files)[:loaders]
         ]
-        ended = [loader.finish() for loader in [Measured(command[2]) for command in commands]]
+        with spent.measured(server.pid or 0):
+            ended = [loader.finish() for loader in [Measured(command[2]) for command in commands]]
         seconds += time.perf_counter() - start
         if [ran.status for ran in ended] != [0] * loaders or files.centre.incoming.count():
             raise SystemExit("a loader has failed, or left something")
         memory = max([memory, *(ran.mebibytes for ran in ended)])
         left -= some
-    return Rate(count * PER_MESSAGE, seconds), memory
+    return Rate(count * PER_MESSAGE, seconds), memory, spent
 
 
 def load_data(server: MariaDB, database: str, folder: str, most: int) -> Rate:
@@ -108,11 +112,13 @@ def loading(files: Installation, server: MariaDB, folder: str) -> float:
     """One loader, then two, each beside LOAD DATA; the most memory held."""
     database: str = files.db.backend.database  # type: ignore[attr-defined]
     source = deliveries(MESSAGES)
-    one, memory = load(files, source, MESSAGES // 2, 1)
-    two, more = load(files, source, MESSAGES - MESSAGES // 2, 2)
+    one, memory, ones = load(files, server, source, MESSAGES // 2, 1)
+    two, more, twos = load(files, server, source, MESSAGES - MESSAGES // 2, 2)
     limit = load_data(server, database, folder, min(RECORDS, 200000))
     report("load, one loader", one, "LOAD DATA of the rows", limit, LOAD_AIM)
+    ones.report("  processor time", one.count)
     report("load, two loaders", two, "LOAD DATA of the rows", limit)
+    twos.report("  processor time", two.count)
     print_value("two loaders to one", two.per_second / one.per_second, "x", TWO_AIM, True)
     print_value("one loader to LOAD DATA", one.per_second / limit.per_second, "x", LIMIT_AIM, True)
     return max(memory, more)

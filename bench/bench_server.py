@@ -12,7 +12,7 @@ from apel.messages import encode
 from apel.records import JobRecord
 from apel.server.loader import Loader, Queues
 from apel.server.summarise import Summariser
-from bench.common import Rate, report
+from bench.common import ProcessorTime, Rate, report
 from ssm.queues import INCOMING, REJECT, MessageQueue
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
@@ -74,7 +74,7 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def load(folder: str, db: Any, bodies: List[str]) -> float:
+def load(folder: str, server: MariaDB, db: Any, bodies: List[str]) -> float:
     """Seconds for the loader to load all messages from its queue."""
     queues = Queues(
         MessageQueue(os.path.join(folder, "incoming"), INCOMING),
@@ -83,13 +83,10 @@ def load(folder: str, db: Any, bodies: List[str]) -> float:
     for number, text in enumerate(bodies):
         queues.incoming.add({"body": text, "signer": SIGNER, "empaid": "0/%d" % number})
     loader = Loader(db, queues)
-    cpu = time.process_time()
-    seconds = timed(loader.step)
-    cpu = time.process_time() - cpu
-    print(
-        "  our share of the time: %.1f of %.1f us/record"
-        % tuple(1e6 * each / COUNT for each in (cpu, seconds))
-    )
+    spent = ProcessorTime()
+    with spent.measured(server.pid or 0):
+        seconds = timed(loader.step)
+    spent.report("  %.1f us/record, of that" % (1e6 * seconds / COUNT), COUNT)
     if loader.tally.stored != COUNT:
         raise SystemExit("only %d records were stored" % loader.tally.stored)
     return seconds
@@ -155,7 +152,7 @@ def main() -> None:
             database = server.new_database("bench")
             db = open_database(mariadb_settings(server, database), "server")
             initialise(db.backend, "server")
-            seconds.append(load(folder, db, bodies))
+            seconds.append(load(folder, server, db, bodies))
             limits.append(load_data(server, database, folder))
         limit = Rate(COUNT, min(limits))
         report("load messages", Rate(COUNT, min(seconds)), "LOAD DATA of the rows", limit, LOAD_AIM)
