@@ -1,7 +1,7 @@
 """Many rows of values as columns: no row need be made to work on them, and what is repeated is done once."""
 
 from operator import attrgetter, itemgetter
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 
 class _Once(Dict[Any, Any]):
@@ -30,6 +30,7 @@ class ByColumn(Sequence[Any]):
     """Rows kept by columns. They are made when the first one is asked for, and stay the same then.
 
     make: makes a row of a tuple of its values; a row is that tuple if not given.
+    whole: of what this is a part, and where it begins there.
     """
 
     def __init__(
@@ -37,17 +38,27 @@ class ByColumn(Sequence[Any]):
         columns: Sequence[Sequence[Any]],
         names: Sequence[str] = (),
         make: Optional[Callable[[Any], Any]] = None,
+        whole: Optional[Tuple["ByColumn", int]] = None,
     ) -> None:
         self.columns = columns
         self._names = names
         self._make = make
+        self._whole = whole
         self._rows: Optional[List[Any]] = None
 
     def column(self, name: str) -> Sequence[Any]:
         """The values of one column."""
         return self.columns[self._names.index(name)]
 
+    def part(self, start: int, end: int) -> "ByColumn":
+        """Some of the rows, the very same."""
+        columns = [column[start:end] for column in self.columns]
+        return ByColumn(columns, self._names, self._make, (self, start))
+
     def _all(self) -> List[Any]:
+        if self._whole is not None:
+            whole, start = self._whole
+            return whole[start : start + len(self)]
         if self._rows is None:
             values = zip(*self.columns)
             self._rows = list(map(self._make, values)) if self._make else list(values)
@@ -74,6 +85,13 @@ def column_of(rows: Sequence[Any], name: str) -> Iterable[Any]:
 def column_at(rows: Sequence[Any], place: int) -> Iterable[Any]:
     """The values at one place of all rows."""
     return rows.columns[place] if isinstance(rows, ByColumn) else map(itemgetter(place), rows)
+
+
+def parts(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
+    """The rows, at most so many at a time."""
+    for start in range(0, len(rows), most):
+        end = start + most
+        yield rows.part(start, end) if isinstance(rows, ByColumn) else rows[start:end]
 
 
 def columns_of(rows: Sequence[Any], start: int, end: int) -> Sequence[Sequence[Any]]:

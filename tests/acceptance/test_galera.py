@@ -12,8 +12,9 @@ from apel.db.schema import initialise
 from apel.db.tables import SERVER_JOBS, store
 from apel.server.retention import Retention
 from apel.server.summarise import Summariser
-from apel.unloader import Unloader
+from apel.unloader import Receiver, Unloader
 from apel.views import Selection
+from apelcommon.errors import Transient
 from servers.galera import Cluster
 
 COUNT = "SELECT COUNT(*) FROM DNs"
@@ -241,6 +242,92 @@ def test_too_large_a_write_set_is_said_at_once(galera: Cluster, open_at: Any) ->
     assert len(tries) == 1
     db.run(work)
     assert open_at(1).run(lambda tx: tx.value(COUNT)) == 200
+
+
+def test_a_message_larger_than_a_write_set_may_be(galera: Cluster, open_at: Any, tmp_path: Any) -> None:
+    """It is stored in several transactions, none of which is larger than the cluster takes."""
+    node = galera.nodes[0]
+    before = node.rows("", "SELECT @@GLOBAL.wsrep_max_ws_size, @@GLOBAL.wsrep_max_ws_rows")[0]
+    node.rows("", "SET GLOBAL wsrep_max_ws_size = 4194304, GLOBAL wsrep_max_ws_rows = 6000")
+    try:
+        centre = Centre(tmp_path, open_at(0))
+        loader = centre.load(message(jobs(12000, FQAN="/atlas/" + "x" * 200)))
+    finally:
+        node.rows("", "SET GLOBAL wsrep_max_ws_size = %s, GLOBAL wsrep_max_ws_rows = %s", before)
+    assert loader.tally.stored == 12000 and centre.incoming.count() == 0
+    assert Centre(tmp_path, open_at(2)).count("JobRecords") == 12000
+
+
+class Spool:
+    """What an unloader has written; `meanwhile` is called after the first message of a run."""
+
+    def __init__(self) -> None:
+        self.texts: List[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def add(self, text: str) -> None:
+        """Take a message."""
+        self.texts.append(text)
+        todo, self.meanwhile = self.meanwhile, lambda: None
+        todo()
+
+    def ids(self, since: int = 0) -> List[str]:
+        """The ids of all jobs in the messages from that one on."""
+        lines = "".join(self.texts[since:]).split("\n")
+        return sorted(line.partition(": ")[2] for line in lines if line.startswith("LocalJobId: "))
+
+
+def test_unloading_while_nodes_die(galera: Cluster, open_at: Any, tmp_path: Any) -> None:
+    """D18, C6, C10: a node dies between two unloads, or in one: no job is missed, nor sent twice in vain."""
+    centre, spool = Centre(tmp_path, open_at(0)), Spool()
+    selection = Selection(interval="latest", local_jobs=True)
+    unloader = Unloader(open_at(1), spool, selection, 500, receiver=Receiver("sent to the portal"))
+
+    def pass_time(minutes: int, since_unload: int) -> None:
+        """Jobs become older, and so does the last unload."""
+        centre.execute("UPDATE JobRecords SET UpdateTime = UpdateTime - INTERVAL %s MINUTE", (minutes,))
+        unloaded = (
+            "UPDATE LastUpdated SET UpdateTime = UpdateTime - INTERVAL %s MINUTE WHERE Type LIKE 'sent%%'"
+        )
+        centre.execute(unloaded, (since_unload,))
+
+    def load(copies: int, **changes: Any) -> List[str]:
+        """Jobs come after the last unload, and longer ago than an unload of a cluster looks back."""
+        pass_time(120, 60)
+        body = message(jobs(1000, **changes))
+        centre.load(*(body.replace("LocalJobId: ", "LocalJobId: %d." % copy) for copy in range(copies)))
+        pass_time(30, 30)
+        return sorted("%d.%d" % (copy, number) for copy in range(copies) for number in range(1000))
+
+    def unload() -> List[str]:
+        seen = len(spool.texts)
+        unloader.unload("VJobRecords")
+        return spool.ids(seen)
+
+    expected = load(1)
+    assert unload() == expected
+    galera.nodes[1].kill()  # the one that it used
+    expected = load(1, WallDuration=4000)
+    assert unload() == expected
+    galera.nodes[1].start()
+
+    long_names = {name: "/" + name * 16 for name in ("FQAN", "GlobalUserName", "Queue")}
+    expected = load(20, **long_names)  # more than waits on the way between server and client
+    spool.meanwhile = galera.nodes[2].kill  # the one that it went to
+    seen = len(spool.texts)
+    with pytest.raises(Transient):
+        unload()
+    assert 0 < len(spool.ids(seen)) < 20000
+    assert unload() == expected
+    galera.nodes[2].start()
+    assert unload() == []
+
+    with open_database(galera.settings(galera.nodes[0].new_database("portal")), "server") as db:
+        initialise(db.backend, "server")
+        portal = Centre(tmp_path / "portal", db)
+        portal.load(*spool.texts)
+        assert portal.rejected() == []
+        assert portal.picture()["VJobRecords"] == centre.picture()["VJobRecords"]
 
 
 def test_two_summarisers_on_two_nodes(open_at: Any, tmp_path: Any) -> None:
