@@ -46,6 +46,10 @@ class Token(NamedTuple):
 
 
 NO_TOKEN = Token()
+#: HTCondor's words for the parts of a token: issuer, subject and groups. A job that a compute element routed
+#: has the user's after ORIGINAL; the others may be of the token with which the element itself submitted it.
+TOKEN_PARTS = ("AuthTokenIssuer", "AuthTokenSubject", "AuthTokenGroups")
+ORIGINAL = "orig_"
 #: What parsers say of a token that they leave out.
 BAD_TOKEN = "issuer or subject of a token can't stand in a record, recorded without it"
 
@@ -65,6 +69,11 @@ def token_of(user: Optional[str]) -> Token:
         return NO_TOKEN
     found = _TOKEN_USER.fullmatch(user)
     return Token(found.group(1) or found.group(3), found.group(2) or found.group(4)) if found else NO_TOKEN
+
+
+def is_users(issuer: Optional[str]) -> bool:
+    """Whether a token may be a user's: the issuers of those are URLs. That of HTCondor's own is a domain."""
+    return issuer is None or issuer.startswith(("https://", "http://"))
 
 
 def token_groups(text: str) -> Tuple[str, ...]:

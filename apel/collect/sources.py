@@ -6,6 +6,7 @@ import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 from apel.collect.window import Window
+from apel.identity import ORIGINAL, TOKEN_PARTS
 from apel.parsers import HTCondorParser, SlurmParser
 from apel.times import DAY, utc_text
 
@@ -34,8 +35,7 @@ ATTRIBUTES: Tuple[str, ...] = (
     *("MachineAttrGPUs_DeviceName0", "MachineAttrCUDADeviceName0", "GPUs_DeviceName", "CUDADeviceName"),
     *("LastRemoteHost", "NumJobStarts"),
     *("MachineAttrApelScaling0", "ApelScaling", "MachineAttrApelSpecs0"),
-    *("orig_AuthTokenIssuer", "orig_AuthTokenSubject", "orig_AuthTokenGroups"),
-    *("AuthTokenIssuer", "AuthTokenSubject", "AuthTokenGroups"),
+    *(prefix + part for prefix in (ORIGINAL, "") for part in TOKEN_PARTS),
 )
 
 BETWEEN_OBJECTS = re.compile(r"[\s,]*")

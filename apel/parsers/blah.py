@@ -7,9 +7,12 @@ from apel.errors import ParseError, RecordError
 from apel.identity import (
     BAD_TOKEN,
     NO_TOKEN,
+    ORIGINAL,
+    TOKEN_PARTS,
     Token,
     credentials,
     groups_text,
+    is_users,
     parse_fqan,
     token_groups,
     token_of,
@@ -28,11 +31,8 @@ REQUIRED = ("timestamp", "lrmsID", "ceID")
 
 NO_LRMS_ID = Skipped("no lrmsID")
 
-#: What HTCondor calls the parts of a token; a routed job has the originals under the first name.
+#: What all items about a token have in their names.
 TOKEN = "AuthToken"
-ISSUER = ("orig_AuthTokenIssuer", "AuthTokenIssuer")
-SUBJECT = ("orig_AuthTokenSubject", "AuthTokenSubject")
-GROUPS = ("orig_AuthTokenGroups", "AuthTokenGroups")
 
 #: Words for what isn't there; HTCondor-CE has one more than other logs.
 UNDEFINED = "undefined"
@@ -112,7 +112,7 @@ class BlahParser(Parser):
         fqan, vo, group, role = self._identities[get("userFQAN", "")]
         token, groups = _subject(user), None
         if TOKEN in line:
-            token, groups = self._token(values, token), self._groups[_first(values, GROUPS)]
+            token, groups = self._token(values, token)
         if token.subject is not None and (user in (None, token.subject) or token_of(user) == token):
             user = token.user
         if user is None or fqan is None or job_id is None:
@@ -138,17 +138,22 @@ class BlahParser(Parser):
             )
         )
 
-    def _token(self, values: Mapping[str, str], named: Token) -> Token:
-        """The token of a line that has items about it; `named`: what its userDN says."""
-        issuer, subject = self._part(values, ISSUER), self._part(values, SUBJECT)
+    def _token(self, values: Mapping[str, str], named: Token) -> Tuple[Token, Optional[str]]:
+        """The token, and its groups, of a line with items about it; `named`: what its userDN says."""
+        original = any(_says(values, ORIGINAL + part) for part in TOKEN_PARTS)
+        parts = [ORIGINAL + part if original else part for part in TOKEN_PARTS]
+        issuer, subject = self._part(values, parts[0]), self._part(values, parts[1])
+        if not is_users(issuer):
+            return named, None
+        groups = self._groups[_says(values, parts[2])]
         if subject is None:
-            return Token(issuer or named.issuer, named.subject)
-        return Token(issuer or (named.issuer if named.subject == subject else None), subject)
+            return Token(issuer or named.issuer, named.subject), groups
+        return Token(issuer or (named.issuer if named.subject == subject else None), subject), groups
 
-    def _part(self, values: Mapping[str, str], keys: Tuple[str, ...]) -> Optional[str]:
+    def _part(self, values: Mapping[str, str], key: str) -> Optional[str]:
         """The issuer or the subject. A line isn't lost for one that is too long."""
         try:
-            return self._names[_first(values, keys)]
+            return self._names[_says(values, key)]
         except RecordError:
             self.doubt(BAD_TOKEN)
             return None
@@ -179,10 +184,10 @@ class BlahParser(Parser):
                 self.doubt(reason)
 
 
-def _first(values: Mapping[str, str], keys: Tuple[str, ...]) -> str:
-    """The first of some items that says something; '' for none."""
-    texts = (values.get(key, "") for key in keys)
-    return next((text for text in texts if text.strip().lower() not in NOTHING), "")
+def _says(values: Mapping[str, str], key: str) -> str:
+    """What an item says; '' for nothing."""
+    text = values.get(key, "")
+    return "" if text.strip().lower() in NOTHING else text
 
 
 def _values(line: str) -> Optional[Dict[str, str]]:

@@ -12,7 +12,7 @@ import json
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, Union
 
 from apel.errors import ParseError, RecordError
-from apel.identity import BAD_TOKEN, groups_text, token_groups
+from apel.identity import BAD_TOKEN, TOKEN_PARTS, Token, groups_text, is_users, token_groups
 from apel.parsers import units
 from apel.parsers.accelerators import GPU, Attached, Cards, attached, known_name
 from apel.parsers.base import (
@@ -26,6 +26,7 @@ from apel.parsers.base import (
     name,
     own_name,
 )
+from apel.parsers.classad import UNDEFINED, text_of, token_of_job
 from apel.records import EventRecord, Record
 from apel.records.fields import is_number
 from apel.times import END_OF_TIME
@@ -50,9 +51,6 @@ NO_MEMORY = "memory undefined or of unknown form, recorded without it"
 MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
 LONG_WALL = "suspicious: wall time is longer than from the first start to the end"
 NOT_SCALED = "has ApelSpecs but no ApelScaling, recorded unscaled"
-
-#: What stands for an attribute without a value.
-UNDEFINED: FrozenSet[str] = frozenset(["undefined", "error", ""])
 
 #: Earlier than any job of HTCondor; most numbers that a moved column holds are smaller.
 EARLIEST = 500000000
@@ -93,10 +91,7 @@ GPU_HOST = ("lastremotehost",)
 GPU_USAGE, RUNS = ("gpusaverageusage",), ("numjobstarts",)
 #: The attributes that tell of GPUs.
 GPUS = (*GIVEN_GPUS, *ASSIGNED_GPUS, *WANTED_GPUS, *GPU_MODEL, *GPU_HOST, *GPU_USAGE, *RUNS)
-#: The token that a job was submitted with. One that a compute element routed has the user's under the first
-#: names, and perhaps the compute element's own under the second.
-TOKEN = tuple(("orig_authtoken" + part, "authtoken" + part) for part in ("issuer", "subject", "groups"))
-MOST_COLUMNS = ATTRIBUTES + 1 + len(TOKEN)
+MOST_COLUMNS = ATTRIBUTES + 1 + len(TOKEN_PARTS)
 COLUMNS = ["GlobalJobId", "Owner", "RemoteWallClockTime", "RemoteUserCpu", "RemoteSysCpu"]
 COLUMNS += ["JobStartDate", "EnteredCurrentStatus", "ResidentSetSize_RAW", "ImageSize_RAW", "RequestCpus"]
 
@@ -194,11 +189,14 @@ class HTCondorParser(Parser):
         if not isinstance(outcome, EventRecord) or not (issuer or subject):
             return outcome
         try:
-            token = {"TokenIssuer": self._names[issuer], "TokenSubject": self._names[subject]}
+            token = Token(self._names[issuer], self._names[subject])
         except RecordError:
             self.doubt(BAD_TOKEN)
             return outcome
-        return outcome.replace(TokenGroups=groups_text(token_groups(groups)), **token)
+        if not is_users(token.issuer):
+            return outcome
+        kept = groups_text(token_groups(groups))
+        return outcome.replace(TokenIssuer=token.issuer, TokenSubject=token.subject, TokenGroups=kept)
 
     def _record(self, fields: List[str]) -> Outcome:
         """The outcome of eleven columns."""
@@ -305,7 +303,7 @@ class HTCondorParser(Parser):
             return Skipped("JobStatus %d: not ended" % status)
         if status not in ENDED:
             raise ParseError("JobStatus is none of HTCondor's")
-        fields = [_text(job, names) for names in NAMES]
+        fields = [text_of(job, names) for names in NAMES]
         outcome = self._record(fields)
         if not isinstance(outcome, EventRecord):
             return outcome
@@ -315,7 +313,7 @@ class HTCondorParser(Parser):
         if gpus is not None:
             given = _attached(job, gpus, fields[2]) if gpus else None
             outcome = outcome.replace(GPUs=gpus, Accelerators=given)
-        return self._with_token(outcome, *(_text(job, names) for names in TOKEN))
+        return self._with_token(outcome, *token_of_job(job))
 
 
 def _name(text: str) -> Optional[str]:
@@ -359,20 +357,20 @@ def _numbers(fields: List[str]) -> Tuple[Number, Number, int, int, int]:
 
 def _gpus(job: Mapping[str, object]) -> Optional[int]:
     """How many GPUs a job had."""
-    given = _count(_text(job, GIVEN_GPUS))
+    given = _count(text_of(job, GIVEN_GPUS))
     if given is None:
-        assigned = [gpu for gpu in _text(job, ASSIGNED_GPUS).split(",") if gpu.strip()]
-        given = len(assigned) or _count(_text(job, WANTED_GPUS))
+        assigned = [gpu for gpu in text_of(job, ASSIGNED_GPUS).split(",") if gpu.strip()]
+        given = len(assigned) or _count(text_of(job, WANTED_GPUS))
     return given
 
 
 def _attached(job: Mapping[str, object], gpus: int, wall: str) -> Optional[Tuple[Attached, ...]]:
     """A job's GPUs, for its wall time as it was, not scaled."""
     seconds = int(units.number(wall))
-    host, model = known_name(_text(job, GPU_HOST).rpartition("@")[2]), known_name(_text(job, GPU_MODEL))
+    host, model = known_name(text_of(job, GPU_HOST).rpartition("@")[2]), known_name(text_of(job, GPU_MODEL))
     used = None
-    usage = _text(job, GPU_USAGE)
-    if is_number(usage) and _text(job, RUNS) in ("", "1"):
+    usage = text_of(job, GPU_USAGE)
+    if is_number(usage) and text_of(job, RUNS) in ("", "1"):
         used = round(seconds * min(1.0, max(0.0, float(usage)) / gpus))
     return attached([Cards(host, model, GPU, gpus)], seconds, used)
 
@@ -380,21 +378,3 @@ def _attached(job: Mapping[str, object], gpus: int, wall: str) -> Optional[Tuple
 def _count(text: str) -> Optional[int]:
     """A small number; None for anything else."""
     return int(text) if text.isdecimal() and len(text) < 8 else None
-
-
-def _text(job: Mapping[str, object], names: Tuple[str, ...]) -> str:
-    """The first of some attributes that has a value, as it would stand between bars; '' if there is none.
-
-    An expression, which JSON has as "/Expr(…)/", is no value. A list stands with commas.
-    """
-    for attribute in names:
-        value = job.get(attribute)
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            return ",".join(value)
-        if isinstance(value, str) and value not in UNDEFINED and not value.startswith("/Expr("):
-            return value
-        if isinstance(value, float) and value.is_integer() and abs(value) < ENDLESS:
-            return "%d" % value
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return str(value)
-    return ""

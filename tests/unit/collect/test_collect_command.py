@@ -8,7 +8,7 @@ import pytest
 
 from apel.collect.sources import ATTRIBUTES, SACCT_FIELDS
 from apel.external import output_of
-from apel.parsers import htcondor, slurmcolumns
+from apel.parsers import classad, htcondor, slurmcolumns
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, EXIT_TRY_LATER, EXIT_USAGE
 from apelcommon.files import Lock, lock_path
 
@@ -71,7 +71,7 @@ def test_fields_are_those_of_the_parser():
 
 def test_attributes_are_those_of_the_parser():
     """A projection that lacks an attribute would lose it silently."""
-    read = {name for names in htcondor.NAMES + htcondor.TOKEN for name in names} | set(htcondor.GPUS)
+    read = {name for names in (*htcondor.NAMES, *classad.TOKENS) for name in names} | set(htcondor.GPUS)
     read |= {"jobstatus", "machineattrapelspecs0"}
     assert {name.lower() for name in ATTRIBUTES} == read
 

@@ -99,6 +99,15 @@ ITEMS = {"AuthTokenIssuer": ISSUER, "AuthTokenSubject": SUBJECT}
             },
             BOTH,
         ),
+        # HTCondor's own tokens, with which a compute element submits.
+        (
+            {"userDN": SUBJECT, "AuthTokenIssuer": "ce", "AuthTokenSubject": "condor@ce"},
+            (SUBJECT, None, SUBJECT),
+        ),
+        (
+            {"userDN": "undefined", "orig_AuthTokenSubject": SUBJECT, "AuthTokenIssuer": "https://ce/"},
+            (SUBJECT, None, SUBJECT),
+        ),
         # As shipped, HTCondor-CE writes the subject alone.
         ({"userDN": SUBJECT}, (SUBJECT, None, SUBJECT)),
         ({"userDN": None, "AuthTokenIssuer": ISSUER}, (None, ISSUER, None)),

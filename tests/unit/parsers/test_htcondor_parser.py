@@ -301,11 +301,13 @@ TOKEN = {"TokenIssuer": ISSUER, "TokenSubject": SUBJECT, "TokenGroups": "/cms,/c
         (dict(OWN, AuthTokenGroups="undefined"), dict(TOKEN, TokenGroups=None)),
         (
             dict(OWN, orig_AuthTokenIssuer="https://first.example"),
-            dict(TOKEN, TokenIssuer="https://first.example"),
+            {"TokenIssuer": "https://first.example"},
         ),
         ({"AuthTokenSubject": SUBJECT}, {"TokenSubject": SUBJECT}),
         ({"AuthTokenIssuer": "/Expr(x)/", "AuthTokenSubject": "undefined"}, {}),
         ({"AuthTokenScopes": "compute.create", "AuthTokenId": "7"}, {}),
+        # HTCondor's own tokens, with which a compute element submits.
+        ({"AuthTokenIssuer": "ce.example.org", "AuthTokenSubject": "condor@ce"}, {}),
     ],
 )
 def test_json_token(htcondor, found, token):
@@ -322,6 +324,7 @@ def test_json_token(htcondor, found, token):
         ("|%s|%s" % (ISSUER, SUBJECT), dict(TOKEN, TokenGroups=None)),
         ("1.0|undefined|undefined|undefined", {}),
         ("1.0||||", {}),
+        ("1.0|ce.example.org|condor@ce||", {}),
     ],
 )
 def test_token_in_columns_of_its_own(htcondor, columns, token):
