@@ -1,12 +1,13 @@
 """CAR to records: a table of where each field stands; the rules are those of jobs in text."""
 
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from apel.errors import RecordError
 from apel.messages import car
 from apel.messages.formats import FORMATS
 from apel.messages.xml_reading import Path, Raw, Variant, XmlFormat
 from apel.messages.xmlinput import Element
+from apel.records.fields import is_number
 
 #: Of several elements that would do, the first counts. Everything else in a record is passed over.
 PATHS = (
@@ -44,13 +45,22 @@ def _cpu_of_all(cpu: List[Tuple[Optional[str], str]]) -> Optional[str]:
     return whole[0] if whole else cpu[0][1] if cpu else None
 
 
+def _several(levels: List[Tuple[Optional[str], str]]) -> Dict[str, Tuple[str, str]]:
+    """Type and value of several benchmarks, of each type the first; those that can't be read are left out."""
+    found: Dict[str, Tuple[str, str]] = {}
+    for kind, text in levels:
+        if kind and not set(kind) & set(",:{}") and is_number(text.strip()):
+            found.setdefault(kind.strip().lower(), (kind.strip(), text.strip()))
+    return found
+
+
 class CarFormat(XmlFormat):
     """Jobs."""
 
     namespaces = attributes = (car.NAMESPACE,)
     record = "UsageRecord"
     paths = PATHS
-    variants = (Variant(car.NAME, FORMATS["job v0.3"]),)
+    variants = (Variant(car.NAME, FORMATS["job v0.3"]), Variant(car.NAME, FORMATS["job v0.4"]))
     frame = car.FRAME
     nothing = "File does not contain car records!"
     durations = ("WallDuration", "CpuDuration")
@@ -64,6 +74,19 @@ class CarFormat(XmlFormat):
             if name.endswith(" CpuDuration")
         ]
         raw["CpuDuration"] = _cpu_of_all(cpu)
+        levels = [
+            (self.attribute(attributes, "type"), text)
+            for name, attributes, text in elements
+            if name.endswith(" ServiceLevel")
+        ]
+        several = _several(levels) if len(levels) > 1 else {}
+        if len(several) > 1:
+            raw["ServiceLevelType"] = None
+            raw["ServiceLevel"] = raw["Benchmarks"] = "{%s}" % ", ".join(map(": ".join, several.values()))
+
+    def choose(self, raw: Raw) -> int:
+        """A job with several benchmarks is as one in text that names them all."""
+        return int("Benchmarks" in raw)
 
 
 CAR = CarFormat()
