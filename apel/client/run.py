@@ -154,13 +154,19 @@ def missing_rules(joined: Joined, settings: Settings) -> List[str]:
     number = 1 + max([int(name[len("rule") :]) for name, _ in settings.accelerators.rule], default=0)
     advice = []
     for (queue, host), count in _most(joined.accelerators.unknown):
-        what = "host=%s" % host if host else "queue=%s" % queue
+        place, what = (
+            ("on %s" % host, "host=%s" % host) if host else ("of queue %s" % queue, "queue=%s" % queue)
+        )
         advice.append(
-            "%d jobs of queue %s%s had accelerators whose model the log doesn't tell; they are recorded as"
-            " unknown. Add to %s: rule%d = %s,model=<model>; %s"
-            % (count, queue, " on %s" % host if host else "", where, number, what, again)
+            "%d jobs %s had accelerators whose model the log doesn't tell; they are recorded as unknown."
+            " Add to %s: rule%d = %s,model=<model>; %s" % (count, place, where, number, what, again)
         )
         number += 1
+    if len(joined.accelerators.unknown) > MOST_ADVICE:
+        others = len(joined.accelerators.unknown) - MOST_ADVICE
+        advice.append(
+            "So had jobs of %d other hosts or queues; a rule for all of them: host=*,model=<model>" % others
+        )
     for (queue, share), count in _most(joined.accelerators.shares):
         advice.append(
             "%d jobs of queue %s had shares of GPUs (%s) that are not recorded, as nothing says how large"

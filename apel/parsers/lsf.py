@@ -231,19 +231,25 @@ def _execution(strings: List[str], gaps: List[str]) -> Tuple[List[str], int, Lis
 
 def places(hosts: List[str]) -> Tuple[int, int]:
     """(cores, nodes) of hosts that are named once for each core, or as '16*hostA' (SHORT_EVENTFILE)."""
-    slots = slots_of(hosts)
-    return sum(slots.values()), len(slots)
+    nodes, cores = set(), 0
+    for host in hosts:
+        count, star, short = host.partition("*")
+        if star and count.isdecimal() and len(count) < 10:
+            nodes.add(short)
+            cores += int(count)
+        else:
+            nodes.add(host)
+            cores += 1
+    return cores, len(nodes)
 
 
 def slots_of(hosts: List[str]) -> Dict[str, int]:
-    """Hosts, each once, with the cores that a job has there."""
+    """Hosts, each once, with the cores that a job has there: more than `places`, which every job needs."""
     slots: Dict[str, int] = {}
-    for text in hosts:
-        count, star, host = text.partition("*")
-        if star and count.isdecimal() and len(count) < 10:
-            slots[host] = slots.get(host, 0) + int(count)
-        else:
-            slots[text] = slots.get(text, 0) + 1
+    for host in hosts:
+        cores, _ = places([host])
+        short = host.partition("*")[2] if host[:1].isdecimal() and "*" in host else host
+        slots[short] = slots.get(short, 0) + cores
     return slots
 
 

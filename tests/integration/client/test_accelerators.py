@@ -137,15 +137,23 @@ def test_unknown_model_is_recorded_and_said_and_a_rule_cures_it(ready):
     joined = ready.join()
     assert [(row[1], row[3]) for row in records(ready)] == [("unknown", 2), ("unknown", 1)]
     (advice,) = missing_rules(joined, settings_with("/etc/apel/client.cfg"))
-    assert advice.startswith(
-        "2 jobs of queue grid on gpu-a7 had accelerators whose model the log doesn't tell"
-    )
+    assert advice.startswith("2 jobs on gpu-a7 had accelerators whose model the log doesn't tell")
     assert "[accelerators] of /etc/apel/client.cfg: rule1 = host=gpu-a7,model=<model>" in advice
     rejoin_month(ready.db, 2026, 3)
     ready.join(rules=[A100])
     alive = [row for row in records(ready) if row[5]]
     assert [(row[0], row[1]) for row in alive] == [("1", "NVIDIA A100"), ("2", "NVIDIA A100")]
     assert len(records(ready)) == 4
+
+
+def test_only_the_places_with_the_most_unknown_cards_are_named(ready):
+    for number in range(8):
+        host = "gpu%d" % (number % 7) if number else None
+        ready.put(job(str(number), (host, None, 1), Queue="g"), grid(str(number)))
+    *named, last = missing_rules(ready.join(), settings_with())
+    assert len(named) == 5
+    assert any(line.startswith("1 jobs of queue g had") and "rule1 = queue=g," in line for line in named)
+    assert last.startswith("So had jobs of 3 other hosts or queues")
 
 
 def test_shares_are_recorded_as_parts_of_cards_where_a_rule_says_of_what(ready):

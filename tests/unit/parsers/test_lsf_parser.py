@@ -298,6 +298,15 @@ def test_requirement_of_unknown_form_is_counted_and_loses_no_job(lsf, requiremen
     assert lsf.doubts == {"GPUs in a resource requirement of unknown form, recorded without them": 1}
 
 
+def test_gpus_of_hosts_in_their_short_form(lsf):
+    """LSF_HPC_EXTENSIONS=SHORT_EVENTFILE."""
+    record = lsf.parse(line(res="rusage[ngpus_physical=1/task]", hosts=["3*wn07", "wn08"]))
+    assert [card[1:5] for card in record.Accelerators] == [
+        ("wn07", None, "GPU", 3),
+        ("wn08", None, "GPU", 1),
+    ]
+
+
 def test_users_words_are_no_requirement(lsf):
     """A command, a job's name or its description may say anything."""
     text = "bsub -R rusage[ngpus_physical=8] x"
