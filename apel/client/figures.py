@@ -1,5 +1,6 @@
 """The figures of a client run, for monitoring."""
 
+from apel.client.accelerators import Tally
 from apel.client.run import Done
 from apel.unloader import Unloaded
 from apelcommon.metrics import Metrics
@@ -16,10 +17,19 @@ def set_figures(metrics: Metrics, done: Done) -> None:
     jobs.add(joined.local, type="local")
     without_vo = metrics.counter("apel_client_jobs_without_vo_total", "Grid jobs joined without a VO.")
     without_vo.add(sum(joined.without_vo.values()))
+    _set_accelerators(metrics, joined.accelerators)
     waiting = metrics.gauge("apel_client_waiting_jobs", "Jobs that wait, by what they wait for.")
     waiting.set(joined.without_grid_record, reason="grid record")
     without = [*joined.without_benchmark.values(), *joined.without_local_benchmark.values()]
     waiting.set(sum(without), reason="benchmark")
+
+
+def _set_accelerators(metrics: Metrics, made: Tally) -> None:
+    metrics.counter("apel_client_accelerators_total", "Accelerator records of joined jobs.").add(made.records)
+    name = "apel_client_accelerators_without_rule_total"
+    without = metrics.counter(name, "Jobs whose accelerators need a rule in [accelerators].")
+    without.add(sum(made.unknown.values()), reason="unknown model")
+    without.add(sum(made.shares.values()), reason="shares")
 
 
 def add_unloaded(metrics: Metrics, done: Unloaded) -> None:

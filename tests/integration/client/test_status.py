@@ -231,6 +231,9 @@ def test_accelerators_are_counted_where_there_are_some(host: Host) -> None:
     path.write_text(path.read_text().replace("[unloader]", "[unloader]\naccelerators = true"))
     assert host.client() == 0
     assert line % 0 in host.status()[1]
+    assert 'apel_client_accelerators_total{program="apelclient"} 1\n' in host.figures()
+    unknown = 'apel_client_accelerators_without_rule_total{program="apelclient",reason="unknown model"} 1\n'
+    assert unknown in host.figures()
     assert json.loads(host.status("--json")[1])["accelerators"] == {"records": 1, "unknown": 1, "unsent": 0}
 
 
