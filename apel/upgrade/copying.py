@@ -141,8 +141,10 @@ def fill_lookup(tx: Any, table: str) -> Tuple[int, int]:
     tx.execute("DELETE FROM `%s`" % target)
     tx.execute("DELETE FROM %s WHERE LookupTable = %%s" % IDS_TABLE, (table,))
     name = "CONVERT(COALESCE(o.name, 'None') USING utf8mb4)"
+    # The least first, then its conversion: MySQL 9 converts twice what it converts before.
     tx.execute(
-        "INSERT INTO `{0}` (id, name) SELECT MIN(o.id), MIN({1}) FROM `{2}` o"
+        "INSERT INTO `{0}` (id, name)"
+        " SELECT MIN(o.id), CONVERT(MIN(COALESCE(o.name, 'None')) USING utf8mb4) FROM `{2}` o"
         " GROUP BY CAST({1} AS BINARY)".format(target, name, table)
     )
     collation = tx.value(

@@ -62,6 +62,7 @@ def own_routines(journal: Journal) -> List[Saved]:
     """The incumbent's stored routines that are here."""
     query = (
         "SELECT routine_type, routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()"
+        " ORDER BY routine_name"
     )
     return [
         Saved(kind, name, _shown(journal, "SHOW CREATE %s `%s`" % (kind, name), 2))

@@ -234,8 +234,10 @@ def test_a_changed_month_is_read_by_an_index(centre: Centre) -> None:
         centre.load(message(jobs(200, Site="SITE-%d" % site)))
     if centre.db.backend.name == "mysql":
         centre.rows("ANALYZE TABLE JobRecords")
-        plan = centre.rows("EXPLAIN " + JOBS_SUMMED, (1, 2025, 3))[0]
-        assert plan[5] in ("JobMonthIdx", "PRIMARY") and int(plan[8]) <= 400, plan
+        plan = centre.rows("EXPLAIN FORMAT=TRADITIONAL " + JOBS_SUMMED, (1, 2025, 3))[0]
+        # MySQL has one more column before these, and one behind them.
+        key, rows = (plan[5], plan[8]) if len(plan) == 10 else (plan[6], plan[9])
+        assert key in ("JobMonthIdx", "PRIMARY") and int(rows) <= 400, plan
     else:
         (first, *_) = centre.rows("EXPLAIN QUERY PLAN " + JOBS_SUMMED, (1, 2025, 3))
         assert "SEARCH" in first[-1] and "USING" in first[-1], first
