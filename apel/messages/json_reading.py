@@ -13,7 +13,6 @@ from apel.errors import RecordError, shown
 from apel.identity import parse_fqan
 from apel.messages.base import Message, Rejected
 from apel.messages.json_formats import (
-    DERIVED,
     JSON_FORMATS,
     MOST_RECORDS,
     RECORDS,
@@ -94,37 +93,47 @@ def _bare(version: Union[str, float]) -> str:
 
 
 def _message(name: str, elements: Optional[Sequence[Element]], now: int) -> Message:
-    json_format = JSON_FORMATS[name]
+    json_format, plan = JSON_FORMATS[name], _PLANS[name]
     records: List[Record] = []
     rejected: List[Rejected] = []
     for number, element in enumerate(elements or (), 1):
         try:
-            records.append(_record(json_format, element.value, now))
+            records.append(plan.record(element.value, now))
         except RecordError as err:
             rejected.append(Rejected(number, json_format.document([element.text]), err))
     return Message(name, json_format.record_class, records, rejected)
 
 
-def _record(json_format: JsonFormat, value: Any, now: int) -> Record:
-    if isinstance(value, Doubled):
-        raise RecordError("", f"Duplicate key: {shown(value.key)}")
-    if not isinstance(value, dict):
-        raise RecordError("", f"a {type(value).__name__} where a record belongs")
-    record_class = json_format.record_class
-    for key in value:
-        if key not in json_format.ignored and (key not in record_class.names or key in DERIVED):
-            raise RecordError("", f"Unknown field: {shown(key)}")
-    values = {field.name: field.clean(_whole(field, value.get(field.name))) for field in json_format.fields}
-    if values["FQAN"] is not None:
-        values.update(zip(("VO", "VOGroup", "VORole"), parse_fqan(values["FQAN"])))
-    return record_class.make(map(values.get, record_class.names)).check_rules(now)
+class _Plan:
+    """How the records of one format are read."""
+
+    def __init__(self, json_format: JsonFormat) -> None:
+        self._make = json_format.record_class.make
+        self._names = json_format.record_class.names
+        self._clean = [(one.name, one.clean, isinstance(one, Integer)) for one in json_format.fields]
+        self._known = json_format.ignored.union(one.name for one in json_format.fields)
+
+    def record(self, value: Any, now: int) -> Record:
+        """A record that keeps all rules. Raises RecordError."""
+        if isinstance(value, Doubled):
+            raise RecordError("", f"Duplicate key: {shown(value.key)}")
+        if not isinstance(value, dict):
+            raise RecordError("", f"a {type(value).__name__} where a record belongs")
+        for key in value:
+            if key not in self._known:
+                raise RecordError("", f"Unknown field: {shown(key)}")
+        found: Dict[str, Any] = {}
+        for name, clean, whole in self._clean:
+            sent = value.get(name)
+            if whole and type(sent) is float and sent.is_integer():
+                sent = int(sent)  # 3.0 is a whole number: so JSON schemas have it
+            found[name] = clean(sent)
+        if found["FQAN"] is not None:
+            found.update(zip(("VO", "VOGroup", "VORole"), parse_fqan(found["FQAN"])))
+        return self._make(map(found.get, self._names)).check_rules(now)
 
 
-def _whole(field: Any, value: Any) -> Any:
-    """3.0 for a whole number is 3: so JSON schemas have it."""
-    if isinstance(field, Integer) and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+_PLANS = {name: _Plan(json_format) for name, json_format in JSON_FORMATS.items()}
 
 
 def _integer(digits: str) -> Union[int, float]:

@@ -6,6 +6,7 @@ from typing import Any, Iterator, List
 import pytest
 from central_records import ips, measured, measured_sum
 from centre import Centre, Installation, message
+from portal import Portal, fill, records
 
 from apel.messages import decode
 from apel.server.summarise import IP, Summariser
@@ -103,6 +104,33 @@ def test_withheld_names_add_up_users_but_not_measurements(centre: Centre) -> Non
     unloader.unload("IPSummaries")
     (record,) = decode(queue[1]).records
     assert (record.LastIPCount, record.AverageIPCount, record.NumberOfMeasurements) == (6, 6.0, 2)
+
+
+def test_new_measurement_of_a_withheld_user_takes_the_others_along(portal: Portal) -> None:
+    """C9: or else the receiver would hold the count of one of them for that of all."""
+    options = {"table_name": "IPRecords", "withhold_dns": "true"}
+    users = [{"GlobalUserName": "/CN=Ada"}, {"GlobalUserName": "/CN=Bob"}]
+    portal.centre.load(ips(*(measured("2025-03-02", 3, **one) for one in users)))
+    portal.centre.load(ips(measured("2025-02-02", 1)))
+    portal.age("IPRecords")
+    assert sorted(one.IPCount for one in records(portal.run(**options))) == [1, 6]
+    assert portal.run(**options) == []
+    portal.centre.load(ips(measured("2025-03-02", 10, **users[0])))
+    assert [one.IPCount for one in records(portal.run(**options))] == [13]
+
+
+@pytest.mark.parametrize("table", ["AcceleratorRecords", "AcceleratorSummaries", "IPRecords", "IPSummaries"])
+def test_republish_by_site_month_and_vo(portal: Portal, table: str) -> None:
+    fill(portal)
+    words = ["republish", "--month", "2025-03"]
+    whole = len(records(portal.run(words, table_name=table)))
+    site = records(portal.run(words, table_name=table))[0].SiteName
+    assert whole and len(records(portal.run([*words, "--site", site], table_name=table))) == whole
+    assert portal.run([*words, "--site", "OTHER"], table_name=table) == []
+    assert portal.run(["republish", "--month", "2025-02"], table_name=table) == []
+    some = records(portal.run(["republish", "--vo", "vo.example"], table_name=table))
+    assert some and {one.VO for one in some} == {"vo.example"}
+    assert portal.run(["republish", "--vo", "ops"], table_name=table) == []
 
 
 def test_summariser_command(centre: Centre, tmp_path: Any, request: Any, capsys: Any) -> None:
