@@ -52,6 +52,7 @@ CAUSAL_READS = "SET SESSION wsrep_sync_wait = 1"
 UNSEEN_SECONDS = 900
 SETTINGS = "SHOW VARIABLES WHERE Variable_name IN ('max_allowed_packet', 'wsrep_on')"
 
+NO_RSA = "install python3-cryptography, or give the account a password of the kind mysql_native_password"
 #: Who has claimed a name.
 HOLDER = "host %s, connection %d, for %s s"
 
@@ -201,7 +202,11 @@ class MySQL(Backend):
         if _is_local(host) and "ssl_disabled" in inspect.signature(pymysql.connections.Connection).parameters:
             # Newer versions of the driver make a TLS context for every connection: 30 ms in place of 1.
             options["ssl_disabled"] = True
-        connection = pymysql.connect(**options)
+        try:
+            connection = pymysql.connect(**options)
+        except RuntimeError as err:
+            # The driver's word for a way to log in that it has no library for.
+            raise Unusable("database %s on %s: %s; %s" % (self.database, host, err, NO_RSA)) from err
         try:
             _keep_alive(getattr(connection, "_sock"))  # noqa: B009 - not in the driver's types
             self._set_session(connection, stream)

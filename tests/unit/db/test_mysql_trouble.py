@@ -203,6 +203,18 @@ def test_too_many_connections_is_transient(own_server: MariaDB, own_db: Any) -> 
     own_server.rows("", "SET GLOBAL max_connections = 151")
 
 
+def test_accounts_of_mysql_8_without_cryptography(maria_client: Any, monkeypatch: Any) -> None:
+    """Its default accounts want their password encrypted; the driver's error is none of the usual kind."""
+
+    def no_library(**_: Any) -> Any:
+        raise RuntimeError("'cryptography' package is required for sha256_password or caching_sha2_password")
+
+    db = open_database(maria_client, "client")
+    monkeypatch.setattr(pymysql, "connect", no_library)
+    with pytest.raises(Unusable, match="caching_sha2_password; install python3-cryptography, or"):
+        db.run(lambda tx: tx.value("SELECT 1"), tries=1)
+
+
 def test_wrong_password_and_missing_database_are_said_at_once(mariadb: Any, maria_client: Any) -> None:
     maria_client.password = "wrong"
     start = time.monotonic()
