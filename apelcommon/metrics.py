@@ -17,7 +17,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, 
 from apelcommon.files import write_atomically
 from apelcommon.options import Option
 
-__all__ = ["METRICS", "Counter", "Gauge", "Metrics", "last_success"]
+__all__ = ["METRICS", "Counter", "Gauge", "Metrics", "last_success", "recorded"]
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,8 @@ class Metrics:
         self._next = 0.0
         self._troubled = False
         self._began = time.time()
+        #: For `recorded`: whether the run has failed without an error.
+        self.failed = False
 
     def counter(self, name: str, help: str) -> Counter:
         """Declare a counter; its name ends in _total."""
@@ -196,6 +198,18 @@ class Metrics:
         except ValueError as err:  # UnicodeDecodeError is one
             log.warning("[metrics] textfile: %s is damaged (%s): its counters begin anew.", self.path, err)
             return {}
+
+
+@contextlib.contextmanager
+def recorded(path: str, program: str, **constant: str) -> Iterator[Metrics]:
+    """The figures of one run, written when it ends: well, by an error, or if it says that it has failed."""
+    metrics = Metrics(path, program, **constant)
+    success = False
+    try:
+        yield metrics
+        success = not metrics.failed
+    finally:
+        metrics.ended(success)
 
 
 def last_success(path: str, program: str) -> Optional[int]:

@@ -8,8 +8,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from apel import __version__, times
 from apel.client.options import TABLE as CLIENT
 from apel.client.status import SiteStatus, Waiting, age, site_status
+from apel.commands import checking
 from apel.db import open_database
 from apel.runs import LastRuns
+from apelcommon import checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.config import Settings
@@ -67,6 +69,7 @@ class ApelCommand(Command):
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--json", action="store_true", help="print JSON")
         form.add_argument("--check", action="store_true", help="one line and the exit status for Nagios")
+        checking.add_check_argument(form)
         parser.add_argument(
             "--warning-hours",
             type=float,
@@ -84,6 +87,8 @@ class ApelCommand(Command):
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
+        if args.check_config:
+            return _check_config(args)
         try:
             settings = CLIENT.read(args.config)
             status, spool = _site(settings), _outgoing(settings, args.ssm_config)
@@ -101,6 +106,18 @@ class ApelCommand(Command):
         else:
             print("\n".join(_page(status, spool, problems)))
         return EXIT_DONE
+
+
+def _check_config(args: argparse.Namespace) -> int:
+    """Whether what it reads can be read: the client's database, and the sender's queue."""
+    files = [CLIENT.read(args.config)]
+    path = os.path.join(files[0].unloader.dir_location, "outgoing")
+    if os.path.exists(args.ssm_config):
+        from ssm.options import SENDER
+
+        files.append(SENDER.read(args.ssm_config))
+        path = files[1].messaging.path
+    return checking.say(files, [*checking.database(files[0].db, "client"), checks.readable("queue", path)])
 
 
 def _site(settings: Settings) -> SiteStatus:

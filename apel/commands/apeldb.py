@@ -1,10 +1,10 @@
 """Makes, checks and upgrades the schema of a site's or the centre's database."""
 
 import argparse
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from apel import __version__
-from apel.commands import partitioning, retaining, upgrading
+from apel.commands import checking, partitioning, retaining, upgrading
 from apel.db import Database, open_backend
 from apel.db.backend import Backend
 from apel.db.options import read_database_settings
@@ -13,6 +13,7 @@ from apel.server.spellings import find_twins
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
+from apelcommon.metrics import recorded
 
 ACTIONS = ("init", "check", "upgrade", partitioning.ACTION, *retaining.ACTIONS)
 
@@ -37,7 +38,8 @@ class DatabaseCommand(Command):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
-        parser.add_argument("action", choices=ACTIONS, help="what to do")
+        parser.add_argument("action", nargs="?", choices=ACTIONS, help="what to do")
+        checking.add_check_argument(parser)
         parser.add_argument(
             "-c", "--config", required=True, metavar="FILE", help="file with the [db] section"
         )
@@ -60,10 +62,21 @@ class DatabaseCommand(Command):
         upgrading.refuse_elsewhere(args)
         retaining.refuse_elsewhere(args)
         partitioning.refuse_elsewhere(args)
+        if not (args.action or args.check_config):
+            raise ConfigError("What is to be done? Give one of %s, or --check-config." % ", ".join(ACTIONS))
         settings, told = read_database_settings(args.config)
         schema = args.schema or told
         if schema is None:
             raise ConfigError("%s does not say whose database it is: give --schema." % args.config)
+        if args.check_config:
+            return checking.say([settings], checking.database(settings.db, schema))
+        textfile = "" if args.dry_run else settings.metrics.textfile
+        with recorded(textfile, self.name, action=args.action) as run:
+            status = self._act(settings.db, schema, args)
+            run.failed = status != EXIT_DONE
+        return status
+
+    def _act(self, settings: Any, schema: str, args: argparse.Namespace) -> int:
         if args.action in retaining.ACTIONS:
             return retaining.run(settings, schema, args)
         backend = open_backend(settings, UPGRADE_SECONDS if args.action == "upgrade" else None)

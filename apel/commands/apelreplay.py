@@ -7,14 +7,17 @@ import pwd
 from typing import Any, Dict, List, Optional
 
 from apel import __version__
+from apel.commands import checking
 from apel.commands.apelcollect import moment
 from apel.commands.apeldbloader import ANY_INCOMING, TABLE
 from apel.server.archive import contents, messages_in
 from apel.server.replay import PREFIX, Group, Wanted, groups, replay
 from apel.times import utc_text
+from apelcommon import checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE, ConfigError, Permanent
+from apelcommon.metrics import Counter, Metrics, recorded
 from ssm.queues import ACCEPT, INCOMING, MessageQueue
 
 QUEUES = ("reject", "accept")
@@ -63,12 +66,17 @@ class ReplayCommand(Command):
         parser.add_argument("--list", action="store_true", help="print the reasons of the selected messages")
         parser.add_argument("--dry-run", action="store_true", help="the same as --list")
         parser.add_argument("--json", action="store_true", help="print the reasons as JSON")
+        checking.add_check_argument(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         settings = TABLE.read(args.config)
+        if args.check_config:
+            folders = [os.path.join(settings.loader.msgpath, name) for name in ("incoming", *QUEUES)]
+            return checking.say([settings], [checks.writable("queue", folder) for folder in folders])
         if args.archive:
-            return _from_archives(settings, args.archive)
+            with recorded(settings.metrics.textfile, self.name) as metrics:
+                return _from_archives(settings, args.archive, _put_back(metrics))
         mark = PREFIX if args.queue == "reject" else ""
         wanted = Wanted(args.reason, args.signer, args.since, mark)
         queue = _queue(settings, args.queue, ANY_ELEMENT)
@@ -81,8 +89,10 @@ class ReplayCommand(Command):
             _print(groups(queue, wanted), args)
             return EXIT_DONE
         incoming = _queue(settings, "incoming", ANY_INCOMING)
-        _be_owner(incoming.path)
-        done = replay(queue, incoming, wanted, args.most)
+        with recorded(settings.metrics.textfile, self.name) as metrics:
+            _be_owner(incoming.path)
+            done = replay(queue, incoming, wanted, args.most)
+            _put_back(metrics).add(done.done, queue=args.queue)
         print("%d messages were put back from %s." % (done.done, args.queue))
         if done.unsigned:
             print("%d messages have no signer and can't be loaded." % done.unsigned)
@@ -91,13 +101,18 @@ class ReplayCommand(Command):
         return EXIT_DONE
 
 
-def _from_archives(settings: Any, paths: List[str]) -> int:
+def _put_back(metrics: Metrics) -> Counter:
+    return metrics.counter("apel_replay_messages_total", "Messages put into the loader's queue.")
+
+
+def _from_archives(settings: Any, paths: List[str], count: Counter) -> int:
     incoming = _queue(settings, "incoming", ANY_INCOMING)
     _be_owner(incoming.path)
     found = [contents(path) for path in paths]  # all of them, before anything is done
     for path, holds in zip(paths, found):
         for message in messages_in(path):
             incoming.add(message)
+            count.add(queue="archive")
         print("%s: %d messages with %d jobs were put into the queue." % (path, holds.messages, holds.records))
     return EXIT_DONE
 

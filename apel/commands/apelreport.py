@@ -5,6 +5,7 @@ import sys
 from typing import List, Optional
 
 from apel import __version__
+from apel.commands import checking
 from apel.commands.apelsummariser import month
 from apel.commands.server_config import DB_TABLE, add_db_argument
 from apel.db import open_database
@@ -12,6 +13,7 @@ from apel.server import report
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE
+from apelcommon.metrics import recorded
 
 
 class ReportCommand(Command):
@@ -36,18 +38,23 @@ class ReportCommand(Command):
             help="what to group by, in this order: some of %s (default: %s)"
             % (", ".join(report.GROUPS), ",".join(report.BY)),
         )
+        checking.add_check_argument(parser)
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--json", action="store_true", help="print JSON, in exact seconds")
         form.add_argument("--csv", action="store_true", help="print CSV, in exact seconds")
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
+        settings = DB_TABLE.read(args.db)
+        if args.check_config:
+            return checking.say([settings], checking.database(settings.db, "server"))
         only = report.Filter(args.month, args.site, args.vo)
-        db = open_database(DB_TABLE.read(args.db).db, schema="server")
-        try:
-            found = report.rows(db, args.by, only)
-        finally:
-            db.close()
+        with recorded(settings.metrics.textfile, self.name):
+            db = open_database(settings.db, schema="server")
+            try:
+                found = report.rows(db, args.by, only)
+            finally:
+                db.close()
         if not found:
             print(report.NOTHING_SELECTED if only != report.Filter() else report.EMPTY, file=sys.stderr)
         form = report.as_json if args.json else report.as_csv if args.csv else report.as_table

@@ -7,6 +7,7 @@ from apel.db import Database, open_database
 from apel.db.options import DATABASE_OPTIONS, SCHEMAS
 from apelcommon.config import Option, OptionTable, Settings
 from apelcommon.errors import ConfigError
+from apelcommon.metrics import METRICS
 
 DB_CONFIG = "/etc/apel/db.cfg"
 
@@ -24,6 +25,8 @@ DB_TABLE = OptionTable(
             "summariser makes sums of this kind.",
             choices=tuple(SCHEMAS),
         ),
+        # Of programs that have no file of their own: apelreport, apeldb.
+        *METRICS,
     ],
     introduction="The central database: what the programs of the centre (-d) connect to.",
 )

@@ -2,10 +2,11 @@
 
 import configparser
 import io
-from typing import Any, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from apelcommon.config import REQUIRED, Option, OptionTable, Settings
 from apelcommon.errors import ConfigError
+from apelcommon.metrics import METRICS
 
 BACKENDS = ("mysql", "sqlite")
 DEFAULT_PORT = 3306
@@ -53,8 +54,8 @@ _OTHERS = {("db", "type"): "for the summariser"}
 _CLIENT_SECTIONS = ("site_info", "spec_updater", "joiner", "unloader")
 
 
-def read_database_settings(path: str) -> Tuple[Any, Optional[str]]:
-    """The [db] section of any of the suite's files, and which schema the rest of the file speaks of.
+def read_database_settings(path: str) -> Tuple[Settings, Optional[str]]:
+    """[db] and [metrics] of any of the suite's files, and which schema the rest of the file speaks of.
 
     The schema is None if it can't be told. Raises ConfigError.
     """
@@ -69,13 +70,13 @@ def read_database_settings(path: str) -> Tuple[Any, Optional[str]]:
     else:
         kind = parser.get("db", "type", fallback=None)
         schema = SCHEMAS.get(kind.strip().lower(), "server") if kind else None
-    return _only_db(parser, path).db, schema
+    return _only(parser, path, ("db", "metrics")), schema
 
 
-def _only_db(parser: configparser.RawConfigParser, path: str) -> Settings:
+def _only(parser: configparser.RawConfigParser, path: str, sections: Tuple[str, ...]) -> Settings:
     for section in parser.sections():
-        if section != "db":
+        if section not in sections:
             parser.remove_section(section)
     text = io.StringIO()
     parser.write(text)
-    return OptionTable("apeldb", DATABASE_OPTIONS, _OTHERS).parse(text.getvalue(), path)
+    return OptionTable("apeldb", [*DATABASE_OPTIONS, *METRICS], _OTHERS).parse(text.getvalue(), path)

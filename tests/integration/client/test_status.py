@@ -268,3 +268,14 @@ def test_lines_that_could_not_be_parsed_are_on_the_page(host: Host) -> None:
     assert (host.parser(), host.client()) == (0, 0)
     assert "1 lines could not be parsed and are kept (apelparser --status)" in host.status()[1]
     assert host.status("--check")[1].endswith("rejected_lines=1\n")
+
+
+def test_configuration_can_be_checked(host: Host) -> None:
+    """Nothing is told of the site then, and nothing judged."""
+    assert (host.parser(), host.client()) == (0, 0)
+    code, said = host.status("--check-config")
+    assert code == 0 and "schema client version" in said and "ok       queue" in said
+    assert "parser " not in said
+    (host.folder / "none.cfg").write_text(SENDER.format(folder=host.folder).replace("spool", "elsewhere"))
+    code, said = host.status("--check-config")
+    assert code == 1 and "failed   queue: there is no directory %s/elsewhere" % host.folder in said
