@@ -30,7 +30,8 @@ HTCONDOR_JSON = (
     '{"GlobalJobId": "ce#1.0#2", "Owner": "a", "JobStatus": 4, "RemoteWallClockTime": 5400.0, '
     '"RemoteUserCpu": 20.5, "RemoteSysCpu": 0.0, "JobStartDate": 1741305600, '
     '"EnteredCurrentStatus": 1741311000, '
-    '"ImageSize_RAW": 4194304, "RequestCpus": 4, "RequestGPUs": 1}'
+    '"ImageSize_RAW": 4194304, "RequestCpus": 4, "RequestGPUs": 1, "AssignedGPUs": "CUDA0,CUDA1", '
+    '"GPUsAverageUsage": 0.5, "CUDADeviceName": "T4", "LastRemoteHost": "slot1@wn7", "NumJobStarts": 1}'
 )
 PBS = (
     '03/07/2025 11:30:05;E;9[1].pbs;user=cms003 group="a b" jobname=x;y queue=long start=1741305600 '
@@ -48,7 +49,9 @@ SGE = (
 )
 ORIGINALS = [
     (PbsParser, PBS),
+    (PbsParser, PBS.replace("exec_vnode", "exec_gpus=n1-gpu/0-2 Resource_List.nodes=2:gpus=1+n7:gpus=2 x")),
     (LsfParser, LSF),
+    (LsfParser, LSF.replace('"a ""b"""', '"select[a] rusage[ngpus_physical=2.00/task:gmodel=T4]"')),
     (SlurmParser, SLURM),
     (BlahParser, BLAH),
     (HTCondorParser, HTCONDOR),
