@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, Option
 
 from apel.columns import are_all_equal, columns_of, each_once
 from apel.db.lookups import NONE
-from apel.identity import token_of
+from apel.identity import NO_TOKEN, token_of
 from apel.records import Record
 from apel.times import month_of, utc_text
 
@@ -117,4 +117,12 @@ def _rounded(value: Optional[float]) -> Optional[float]:
 
 def token(field: str, place: int) -> Source:
     """The issuer (place 0) or the subject (1) of the token that a user's name is of, or NULL."""
-    return lambda batch: each_once(lambda user: token_of(user)[place], batch.field(field))
+
+    def values(batch: Batch) -> Iterable[Optional[str]]:
+        column = batch.field(field)
+        users = set(column)
+        if set(map(token_of, users)) <= {NO_TOKEN}:
+            return [None] * batch.size
+        return map({user: token_of(user)[place] for user in users}.__getitem__, column)
+
+    return values

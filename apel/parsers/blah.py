@@ -59,16 +59,14 @@ def _identity(text: str) -> Identity:
     return (None, None, None, None) if fqan is None else (fqan, *parse_fqan(fqan))
 
 
-def _subject(user: Optional[str]) -> Token:
+def _subject(user: str) -> Token:
     """The token that stands in the place of a DN.
 
     HTCondor-CE puts its subject there, maps of it issuer and subject. A DN begins with a slash, or is
     `CN=…,DC=…`.
     """
-    if user is None or user.startswith("/"):
-        return NO_TOKEN
     found = token_of(user)
-    if found.subject is not None:
+    if found.subject is not None or user.startswith("/"):
         return found
     if user.startswith(("https://", "http://")):
         return Token(issuer=user)
@@ -110,11 +108,9 @@ class BlahParser(Parser):
             raise ParseError("ceID is empty")
         user, job_id = names[get("userDN", "")], own_name(get("jobID", ""))
         fqan, vo, group, role = self._identities[get("userFQAN", "")]
-        token, groups = _subject(user), None
-        if TOKEN in line:
-            token, groups = self._token(values, token)
-        if token.subject is not None and (user in (None, token.subject) or token_of(user) == token):
-            user = token.user
+        token, groups = NO_TOKEN, None
+        if TOKEN in line or (user is not None and user[0] != "/"):
+            user, token, groups = self._submitter(values, user)
         if user is None or fqan is None or job_id is None:
             self._note_absence(user, fqan, job_id)
         return BlahdRecord.make(
@@ -137,6 +133,16 @@ class BlahParser(Parser):
                 groups,
             )
         )
+
+    def _submitter(
+        self, values: Mapping[str, str], user: Optional[str]
+    ) -> Tuple[Optional[str], Token, Optional[str]]:
+        """User, token and groups of a line that may be about a token. A DN stands, whatever the token."""
+        named = NO_TOKEN if user is None else _subject(user)
+        token, groups = self._token(values, named)
+        if token.subject is not None and (user in (None, token.subject) or token_of(user) == token):
+            return token.user, token, groups
+        return user, token, groups
 
     def _token(self, values: Mapping[str, str], named: Token) -> Tuple[Token, Optional[str]]:
         """The token, and its groups, of a line with items about it; `named`: what its userDN says."""
