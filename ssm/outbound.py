@@ -11,7 +11,7 @@ import re
 import time
 from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from apelcommon.daemon import notify
+from apelcommon.daemon import GRACE_SECONDS, notify
 from apelcommon.errors import Permanent
 from ssm.errors import TooLarge, TransportError
 from ssm.filequeues import FileQueue
@@ -222,15 +222,21 @@ class Outbound:
             self._take_receipts()
 
     def _take_receipts(self) -> None:
-        patience = self.options.receipt_timeout
-        deadline = time.monotonic() + patience
-        confirmed = self.transport.confirmed(min(1.0, patience))
+        began = time.monotonic()
+        confirmed = self.transport.confirmed(min(1.0, self._patience()))
         while not confirmed:
-            remaining = deadline - time.monotonic()
+            patience = self._patience()
+            remaining = began + patience - time.monotonic()
             if remaining <= 0:
                 raise ReceiptTimeout("No receipt within %.0f seconds." % patience)
             confirmed = self.transport.confirmed(min(1.0, remaining))
         self._confirm(confirmed)
+
+    def _patience(self) -> float:
+        """How long a receipt is waited for; when we are to end, not long: what has none is sent again."""
+        patience = float(self.options.receipt_timeout)
+        asked = self.stop is not None and self.stop.is_set()
+        return min(patience, GRACE_SECONDS) if asked else patience
 
     def _confirm(self, identifiers: Iterable[str]) -> None:
         for identifier in identifiers:

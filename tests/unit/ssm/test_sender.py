@@ -272,6 +272,24 @@ def test_stop_ends_after_what_is_on_the_way(transport, outgoing, sender_settings
     assert send_queue(sender_settings, stop) == (0, 0, 3)
 
 
+def test_told_to_end_while_receipts_are_waited_for(transport, outgoing, sender_settings):
+    """S9: a broker that says nothing is not waited for as long as on other days; all is sent again."""
+    fill(outgoing, 3)
+    stop = Stop()
+    transport.confirms = False
+    sender_settings.messaging.receipt_timeout = 3600.0
+    send = transport.send
+
+    def send_and_be_told(identifier, body):
+        send(identifier, body)
+        stop.set()
+
+    transport.send = send_and_be_told
+    with pytest.raises(ReceiptTimeout, match="No receipt within 3 seconds"):
+        send_queue(sender_settings, stop)
+    assert outgoing.count() == 3
+
+
 def test_directory_of_plain_files_is_sent(transport, sender_settings, tmp_path):
     folder = tmp_path / "plain"
     folder.mkdir()
