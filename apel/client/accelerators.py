@@ -12,6 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from apel.client.accelerator_rules import NO_RULE, Cards, Rule, rule_for
 from apel.parsers.accelerators import SHARES
+from apel.records.accelerators import MOST_ACCELERATORS
 from apel.records.fields import MOST_COUNT
 
 TABLE = "AcceleratorRecords"
@@ -163,14 +164,13 @@ def _together(one: Card, other: Card) -> Card:
 
 
 def _values(card: Card) -> Tuple[Any, ...]:
-    """The columns OWN."""
+    """The columns OWN. What no column holds would stop the joining of all other jobs."""
     cores = card.rule.cores
-    all_cores = None if cores is None else min(round(cores * card.number), MOST_COUNT)
     return (
         card.model,
         card.type,
-        round(card.number, 6),
-        all_cores,
+        min(round(card.number, 6), MOST_ACCELERATORS),
+        None if cores is None else min(round(cores * card.number), MOST_COUNT),
         card.seconds,
         card.used,
         *card.rule.benchmark,

@@ -169,6 +169,15 @@ def test_shares_are_recorded_as_parts_of_cards_where_a_rule_says_of_what(ready):
     assert alive == [("1", "T4", "GPU", 0.5, None), ("2", "A100", "GPU", 0.142857, 1000)]
 
 
+def test_absurd_numbers_of_cards_keep_no_job_from_being_joined(ready):
+    ready.put(
+        job("1", ("n1", "x", 999999), ("n2", "x", 999999)), grid("1"), job("2", ("n1", "t4", 1)), grid("2")
+    )
+    assert ready.join(rules=["name=x,share=1000,cores=9000"]).grid == 2
+    found = [(row[1], row[3], row[4]) for row in records(ready)]
+    assert found == [("x", 999999.999999, 2147483647), ("t4", 1, None)]
+
+
 def test_time_of_use_of_cards_of_one_model_is_their_mean(ready):
     found = ((0, "n1", "t4", "GPU", 3, 3600, 3600), (1, "n2", "t4", "GPU", 1, 3600, 0))
     ready.put(event("1", Accelerators=found), grid("1"))
