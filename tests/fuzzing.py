@@ -30,12 +30,12 @@ class Sample(NamedTuple):
 
 
 class World(NamedTuple):
-    """What a worker needs to judge messages: paths, samples, and the only text and signer there may be."""
+    """What a worker needs to judge messages: paths, samples, and the only texts and signers there may be."""
 
     samples: List[Sample]
     centres: List[Tuple[str, str]]
     ca_directory: str
-    text: str
+    texts: List[str]
     signers: List[bytes]
 
 
@@ -230,7 +230,7 @@ class Judge:
         except CryptoError as err:
             assert str(err)
             return False
-        assert signed.text == self.world.text, "accepted, but not what was signed"
+        assert signed.text in self.world.texts, "accepted, but not what was signed"
         assert signed.certificate in self.world.signers, "accepted, but of nobody who signed"
         return True
 

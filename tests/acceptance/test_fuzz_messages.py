@@ -18,6 +18,7 @@ COUNT = int(os.environ.get("APEL_TEST_FUZZ_MESSAGES", "100000"))
 WORKERS = 2
 MOST_GROWTH_KB = 20000
 TEXT = "Site: Zoë\nLocalJobId: 1\n%%"
+JSON = '{"Type": "APEL-accelerator-message", "UsageRecords": [\n{"SiteName": "Zoë"}\n]}'
 
 
 def clear_signed(name, message):
@@ -55,6 +56,7 @@ def build_world(pki, folder):
     samples = [
         clear_signed("ours", signed),
         clear_signed("openssl's", sign(rsa, TEXT)),
+        clear_signed("JSON", signers[0].signer().sign(JSON.encode("utf-8"))),
         clear_signed("EC", signers[1].signer().sign(TEXT.encode("utf-8"))),
         clear_signed("named by key", sign(rsa, TEXT, "-keyid", command="cms")),
         clear_signed("with a chain", sign(deep, TEXT, certfile=pki.intermediate.path)),
@@ -62,7 +64,7 @@ def build_world(pki, folder):
         whole("opaque, S/MIME", sign(ec, TEXT, "-nodetach", "-outform", "DER", command="cms"), True),
         *hidden,
     ]
-    return World(samples, centres, pki.ca_dir, TEXT, [one.certificate for one in signers])
+    return World(samples, centres, pki.ca_dir, [TEXT, JSON], [one.certificate for one in signers])
 
 
 def test_mutated_messages_raise_crypto_errors_only_and_memory_stays_flat(pki, tmp_path):
