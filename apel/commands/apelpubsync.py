@@ -94,6 +94,14 @@ TABLE = OptionTable(
         ),
         Option(
             "pubsync",
+            "ip_db",
+            "path",
+            "",
+            "The same of public IP addresses.",
+            sample="/etc/apel/ip-db.cfg",
+        ),
+        Option(
+            "pubsync",
             "warning_days",
             "number",
             USUAL.warning_days,

@@ -37,6 +37,15 @@ SELECT Sites.name, Type, Year, Month, SUM(Seconds), {newest}, Origin FROM (
 WHERE 1 = 1{only}
 GROUP BY Sites.name, Type, Year, Month, Origin
 """.replace("%s", OURS)
+#: Measurements of public IP addresses by their months.
+IPS = """
+SELECT Sites.name, CloudComputeServices.name, MeasurementYear, MeasurementMonth, COUNT(*), {newest},
+       MAX(CloudType)
+FROM IPRecords JOIN Sites ON Sites.id = SiteID
+JOIN CloudComputeServices ON CloudComputeServices.id = CloudComputeServiceID
+WHERE 1 = 1{only}
+GROUP BY Sites.name, CloudComputeServices.name, MeasurementYear, MeasurementMonth
+"""
 ORIGINS = {"job": "jobs", "cloud": "virtual machines"}
 
 
@@ -69,6 +78,7 @@ KINDS = {
     "accelerator": Kind(
         "accelerator", "accelerator", "Accelerator", "Accelerators", "Hours", ACCELERATORS, hours=True
     ),
+    "ip": Kind("ip", "ip", "Public IP", "Cloud compute service", "Measurements", IPS),
 }
 
 

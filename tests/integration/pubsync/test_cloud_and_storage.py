@@ -11,8 +11,11 @@ from pubcentre import NOW, Content, one_host
 from apel import times
 from apel.commands import apelpubsync
 from apel.db import open_database
+from apel.db.central_tables import IP_RECORDS
+from apel.db.tables import store
 from apel.pubsync.model import Thresholds
 from apel.pubsync.records import KINDS, Part, publication_of, read_parts
+from apel.records import PublicIpRecord
 from apel.times import DAY, utc_text
 from servers.databases import BACKENDS, fresh_database, sqlite_settings
 
@@ -65,7 +68,30 @@ def put_storage(db: Any, site: str, system: str, ages: List[int]) -> None:
     db.run(lambda tx: tx.insert("StarRecords", STORAGE_COLUMNS, rows))
 
 
-FILL = {"cloud": put_machines, "storage": put_storage}
+def put_addresses(db: Any, site: str, service: str, ages: List[int]) -> None:
+    """A measurement of IP addresses for each age, in days."""
+    records = [
+        PublicIpRecord.of(
+            MeasurementTime=NOW - days * DAY,
+            SiteName=site,
+            CloudComputeService=service,
+            CloudType="OpenStack",
+            IPVersion=4,
+            IPCount=3,
+        )
+        for days in ages
+    ]
+    store(db, IP_RECORDS, records, "update", {"PublisherDN": "x"})
+    for record in records:
+        stamp = utc_text(record.MeasurementTime)
+        db.run(
+            lambda tx, stamp=stamp: tx.execute(
+                "UPDATE IPRecords SET UpdateTime = %s WHERE MeasurementTime = %s", (stamp, stamp)
+            )
+        )
+
+
+FILL = {"cloud": put_machines, "storage": put_storage, "ip": put_addresses}
 SERVICES = list(FILL)
 
 
@@ -75,7 +101,8 @@ def databases(request: Any, tmp_path: Any) -> Iterator[Dict[str, Any]]:
     server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
     for cloud in fresh_database("cloud", tmp_path, server):
         for storage in fresh_database("storage", tmp_path, server):
-            yield {"cloud": cloud, "storage": storage}
+            for addresses in fresh_database("ip", tmp_path, server):
+                yield {"cloud": cloud, "storage": storage, "ip": addresses}
 
 
 @pytest.mark.parametrize("kind", SERVICES)
@@ -101,9 +128,9 @@ def test_each_service_is_judged_by_its_newest_record(databases: Dict[str, Any], 
 
 @pytest.fixture
 def folder(tmp_path: Any, monkeypatch: Any) -> Any:
-    """A centre with all three kinds in one SQLite file."""
+    """A centre with all these kinds in one SQLite file."""
     monkeypatch.setattr(times, "now", lambda: NOW)
-    for schema in ("server", "cloud", "storage"):
+    for schema in ("server", *SERVICES):
         db = open_database(sqlite_settings(tmp_path / "db.sqlite"), schema)
         if schema == "server":
             content = Content()
@@ -119,7 +146,7 @@ def folder(tmp_path: Any, monkeypatch: Any) -> Any:
 
 def run(folder: Any, *words: str, kinds: bool = True) -> int:
     db = folder / "db.cfg"
-    others = "cloud_db = %s\nstorage_db = %s\n" % (db, db) if kinds else ""
+    others = "".join("%s_db = %s\n" % (kind, db) for kind in SERVICES) if kinds else ""
     (folder / "pubsync.cfg").write_text(
         "[pubsync]\ndir = %s\n%s[metrics]\ntextfile = %s\n[logging]\nlogfile =\nconsole = false\n"
         % (folder / "pages", others, folder / "apel.prom")
@@ -162,12 +189,12 @@ def test_the_check_of_the_configuration_tries_every_database(
     monkeypatch.undo()  # it compares clocks
     assert run(folder, "--check-config") == 0
     printed = capsys.readouterr().out
-    assert all("schema %s version" % one in printed for one in ("server", "cloud", "storage"))
+    assert all("schema %s version" % one in printed for one in ("server", *SERVICES))
     assert run(folder, "--check-config", kinds=False) == 0
     assert "schema cloud" not in capsys.readouterr().out
     (folder / "db.sqlite").unlink()
     assert run(folder, "--check-config") == 0
-    assert capsys.readouterr().out.count("will be made by the first run") == 3
+    assert capsys.readouterr().out.count("will be made by the first run") == 1 + len(SERVICES)
 
 
 def test_what_is_not_configured_has_no_page(folder: Any, capsys: Any) -> None:
