@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+from functools import partial
 from typing import Any, Dict, Iterable, Optional, Tuple
 
 from apel import times
@@ -75,16 +76,22 @@ def run(settings: Any, schema: str, args: argparse.Namespace) -> int:
     if schema != "server":
         raise ConfigError("%s is for the centre's database only." % args.action)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    with open_database(settings, schema) as db:
-        names: Dict[int, str] = dict(db.run(lambda tx: tx.rows("SELECT id, name FROM Sites")))
-        site_id = _site_id(names, args.site)
-        with Lock(lock_path("apeldb", str(db.backend), "retention"), "apeldb %s" % args.action):
-            if args.action == "reopen":
-                return _reopen(db, SiteMonth(site_id or 0, *args.month), args.site)
-            retention = Retention(db, _last(args.older_than), site_id, not args.not_unloaded)
-            if args.action == "archive":
-                return _archive(retention, names, args)
-            return _purge(retention, names, args)
+    with open_database(settings, schema) as db, Lock(
+        lock_path("apeldb", str(db.backend), "retention"), "apeldb %s" % args.action
+    ):
+        # Behind another connection a site's id may be another site's.
+        return db.on_one_connection(partial(_work, db, args))
+
+
+def _work(db: Database, args: argparse.Namespace) -> int:
+    names: Dict[int, str] = dict(db.run(lambda tx: tx.rows("SELECT id, name FROM Sites")))
+    site_id = _site_id(names, args.site)
+    if args.action == "reopen":
+        return _reopen(db, SiteMonth(site_id or 0, *args.month), args.site)
+    retention = Retention(db, _last(args.older_than), site_id, not args.not_unloaded)
+    if args.action == "archive":
+        return _archive(retention, names, args)
+    return _purge(retention, names, args)
 
 
 def _site_id(names: Dict[int, str], site: Optional[str]) -> Optional[int]:
@@ -107,10 +114,10 @@ def _archive(retention: Retention, names: Dict[int, str], args: argparse.Namespa
     if not os.path.isdir(args.output):
         raise ConfigError("--output: there is no directory %s." % args.output)
     months = retention.months()
-    partial = {state.month for state in retention.db.run(states) if state.name != CLOSED} & months.keys()
+    in_part = {state.month for state in retention.db.run(states) if state.name != CLOSED} & months.keys()
     broken = 0
     for one, jobs in months.items():
-        if one in partial:
+        if one in in_part:
             # The file that there is may hold more of them.
             print("%s: not archived: not all of its jobs are here." % _name(names, one))
             continue
@@ -124,7 +131,7 @@ def _archive(retention: Retention, names: Dict[int, str], args: argparse.Namespa
             print(err, file=sys.stderr)
             continue
         print("%s: %d jobs in %s." % (_name(names, one), done.records, file_name(names[one.site_id], one)))
-    print("%d months of sites." % (len(months) - len(partial) - broken))
+    print("%d months of sites." % (len(months) - len(in_part) - broken))
     return EXIT_FAILED if broken else EXIT_DONE
 
 

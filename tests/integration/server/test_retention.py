@@ -393,3 +393,31 @@ def test_an_archive_from_before_a_correction_is_not_enough(
     assert "SOUTH 2025-03: not purged: its archive is from before" in capsys.readouterr().err
     assert database_command(files, "archive", *old, "--output", str(tmp_path)) == EXIT_DONE
     assert database_command(files, *purging) == EXIT_DONE
+
+
+def test_purge_of_a_site_whose_id_is_anothers_after_a_lost_connection(
+    installation: Installation, mariadb: Any, monkeypatch: Any
+) -> None:
+    """D18: restored in the middle of a run, the database has other ids: no other site's jobs go."""
+    centre = installation.centre
+    fill(centre)
+    south = month_of(centre, "SOUTH")
+    closed = (*south, "closed", 30, "2025-06-01 00:00:00", 0)
+    centre.db.run(lambda tx: tx.insert("ClosedMonths", COLUMNS, [closed]))
+    before = centre.count("JobRecords")
+    database = installation.db.backend.database  # type: ignore[attr-defined]
+    turn, restored = Retention._turn, []
+
+    def restore_once(retention: Retention, tx: Any, month: SiteMonth) -> Any:
+        if not restored:
+            restored.append(month)
+            for old, new in (("SOUTH", "x"), ("NORTH", "SOUTH"), ("x", "NORTH")):
+                mariadb.rows(database, "UPDATE Sites SET name = %s WHERE name = %s", (new, old))
+            mariadb.rows(database, "KILL %s" % tx.value("SELECT CONNECTION_ID()"))
+        return turn(retention, tx, month)
+
+    monkeypatch.setattr(Retention, "_turn", restore_once)
+    words = ["purge", "-c", installation.db_cfg, "--schema", "server", "--older-than", "1", "--site", "SOUTH"]
+    assert apeldb.main([*words, "--not-unloaded"]) in (0, 1)
+    assert restored == [south]
+    assert centre.count("JobRecords") == before
