@@ -46,7 +46,7 @@ PACKAGES: Dict[str, Package] = {
     ),
     PARSERS: Package(
         commands=("apelparser", "apelcollect"),
-        configs=(Config("parser.cfg", secret=True), Config("collect.cfg"), Config("identity.map")),
+        configs=(Config("parser.cfg", secret=True), Config("collect.cfg")),
         units=("apelparser.service", "apelparser.timer", "apelcollect@.service", "apelcollect@.timer"),
         logrotate="apel-parsers",
         tmpfiles="apel-parsers.conf",
@@ -54,7 +54,7 @@ PACKAGES: Dict[str, Package] = {
     ),
     CLIENT: Package(
         commands=("apelclient", "apel", "apelstar"),
-        configs=(Config("client.cfg", secret=True), Config("star.cfg")),
+        configs=(Config("client.cfg", secret=True), Config("star.cfg"), Config("identity.map")),
         units=(
             "apelclient.service",
             "apelclient.timer",

@@ -6,6 +6,7 @@ from gridsite import CE1, MACHINE, event, grid, settings_with
 from apel.client.join import Joiner, rejoin_month
 from apel.client.run import missing_identities
 from apel.client.summarise import summarise_site
+from apel.db.tables import BLAHD, store
 from apel.identity_map import parse_map
 
 VO, OTHER = "https://vo-auth.example/", "https://other.example/iam"
@@ -119,6 +120,17 @@ def test_dn_stands_beside_a_token(site):
     for found in whose(site).values():
         assert (found[0], found[2]) == (grid("1").GlobalUserName, "atlas")
         assert found[-2:] == (VO, SUBJECT)
+
+
+def test_log_that_is_read_again_with_the_token(site):
+    """Once the compute element writes the issuer: `reparse`, and the next run joins the jobs again."""
+    site.benchmark(CE1)
+    site.put(event("1"), token("1", None))
+    assert joined(site, None).without_vo == {"": 1}
+    assert store(site.db, BLAHD, [token("1")], "update").count == 1
+    assert joined(site).without_vo == {}
+    assert whose(site)["1"][2] == "vo.example.org"
+    assert whose(site)["1"][-2:] == (VO, SUBJECT)
 
 
 def test_local_jobs_with_a_token(site):

@@ -210,6 +210,16 @@ def test_explain_standard_input(site, data, count):
     assert len(heads) == count
 
 
+def test_check_config_says_what_the_map_has(site, tmp_path):
+    rules = tmp_path / "identity.map"
+    rules.write_text(
+        "fqan=/* -> keep\nissuer=https://b.example -> b\nissuer=https://a.example subject=x -> a\n"
+    )
+    site.config(parser__identity_map=str(rules))
+    out = site.command("--check-config")[1]
+    assert "identity: 3 rules; token issuers they name: https://a.example, https://b.example\n" in out
+
+
 def test_wrong_map_is_found_by_check_config(site, tmp_path):
     """C11."""
     rules = tmp_path / "identity.map"

@@ -254,7 +254,7 @@ def test_explanation_names_the_rule(rules):
 
 
 ITEMS = st.dictionaries(
-    st.sampled_from(["userFQAN", "userDN", "localUser", *TOKEN]),
+    st.sampled_from(["userFQAN", "userDN", "localUser", *TOKEN, *("orig_" + name for name in TOKEN)]),
     st.one_of(st.sampled_from([*NULL_WORDS, ISSUER, "/", "//", "x" * 300, "a,b,,c"]), st.text(max_size=20)),
 )
 
