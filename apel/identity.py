@@ -127,6 +127,15 @@ def parse_fqan(fqan: str) -> Identity:
     return _name(primary.split("/", 2)[1]), _name("/" + "/".join(group)) if group else None, _name(role or "")
 
 
+def fqan_of(vo: str, group: Optional[str], role: Optional[str]) -> Optional[str]:
+    """An FQAN that says this VO, and as much of group and role as goes with it; None if none can.
+
+    ('cms', '/cms/uscms', 'Role=pilot') -> '/cms/uscms/Role=pilot'; ('cms', None, None) -> 'cms'
+    """
+    named = (group or "/" + vo) + ("/" + role if role else "") if group or role else vo
+    return next((fqan for fqan in (named, vo) if parse_fqan(fqan)[0] == vo), None)
+
+
 def _name(text: str) -> Optional[str]:
     text = text.strip()
     return None if is_null(text) else text

@@ -4,10 +4,12 @@ from typing import Any, Callable, FrozenSet, List, Mapping, NamedTuple, Optional
 
 from apel.beside import FIELD, OF_SITE_JOBS, OF_SITE_SUMS, Beside
 from apel.db.backend import Expressions
+from apel.identity import fqan_of, parse_fqan
 from apel.messages import FORMATS, WRITERS
 from apel.messages.benchmarks import DEFAULT_TYPE
 from apel.messages.json_formats import JSON_FORMATS
 from apel.records import Record
+from apel.records.fields import is_null
 from apel.times import DAY, epoch_from_text, month_bounds, month_of, utc_text
 from apelcommon.errors import ConfigError
 
@@ -19,6 +21,21 @@ ONLY_AS_UR = "Cannot unload StorageRecords in APEL format: set send_ur to true."
 
 #: SQL and its parameters.
 Condition = Tuple[str, List[Any]]
+
+
+def with_their_vo(_: Any, records: List[Record]) -> List[Record]:
+    """Records whose messages say the VO by the FQAN alone: with one that says it, where theirs doesn't."""
+    return [_with_vo(record) for record in records]
+
+
+def _with_vo(record: Any) -> Record:
+    vo, group, role, fqan = (
+        None if text is None or is_null(text) else text
+        for text in (record.VO, record.VOGroup, record.VORole, record.FQAN)
+    )
+    if vo is None or (fqan is not None and parse_fqan(fqan)[0] == vo):
+        return record
+    return record.replace(FQAN=fqan_of(vo, group, role) or fqan)
 
 
 class View(NamedTuple):
@@ -121,6 +138,7 @@ SITE_VIEWS = {
         ("SiteName", "AssociatedRecord", "Model"),
         site="SiteName",
         time="EndTime",
+        complete=with_their_vo,
     ),
 }
 

@@ -261,8 +261,25 @@ def test_message_says_all_of_a_record(joined, queue):
         Type="GPU",
         Model="a100",
     )
-    assert (cms.Count, cms.GlobalUserName, cms.FQAN, cms.MeasurementMonth) == (0.5, None, None, 4)
+    assert (cms.Count, cms.GlobalUserName, cms.MeasurementMonth) == (0.5, None, 4)
     assert local.Model == "t4"
+
+
+def test_message_says_the_vo_also_of_jobs_without_fqan(joined, queue):
+    """Jobs with tokens, local jobs, and where a rule names another VO: the message has no key for it."""
+    who = {"VO": "dune", "VOGroup": "/dune/prod", "VORole": "Role=pilot"}
+    joined.put(job("5", ("n1", "a100", 1)), grid("5", FQAN=None, **who))
+    joined.put(job("6", ("n1", "a100", 1)), grid("6", VO="lhcb", VOGroup=None, VORole=None))
+    joined.join(local_jobs=True)
+    sent(joined, queue)
+    found = {one.AssociatedRecord.split("/")[1]: one for one in queue.records("accelerator")}
+    assert {name: (one.VO, one.FQAN) for name, one in found.items() if name != "1"} == {
+        "3": ("cms", "cms"),
+        "4": ("atlas", "atlas"),
+        "5": ("dune", "/dune/prod/Role=pilot"),
+        "6": ("lhcb", "lhcb"),
+    }
+    assert (found["5"].VOGroup, found["5"].VORole) == ("/dune/prod", "Role=pilot")
 
 
 def test_names_are_withheld(joined, queue):

@@ -8,6 +8,7 @@ from apel.identity import (
     NO_TOKEN,
     WITHHELD,
     Token,
+    fqan_of,
     groups_text,
     parse_fqan,
     token_groups,
@@ -119,3 +120,22 @@ def test_as_many_groups_as_there_is_room_for():
 
 def test_withheld_names_are_told_by_one_word():
     assert WITHHELD == "withheld"
+
+
+@pytest.mark.parametrize(
+    "identity, fqan",
+    [
+        (("cms", "/cms/uscms", "Role=pilot"), "/cms/uscms/Role=pilot"),
+        (("cms", "/cms", None), "/cms"),
+        (("cms", None, "Role=pilot"), "/cms/Role=pilot"),
+        (("cms", None, None), "cms"),
+        (("cms", "/atlas", "Role=pilot"), "cms"),
+        (("a/b", None, None), "a/b"),
+        (("/a/b", None, None), None),
+    ],
+)
+def test_fqan_that_says_a_vo(identity, fqan):
+    """With the group of another VO it is left out."""
+    assert fqan_of(*identity) == fqan
+    if fqan is not None:
+        assert parse_fqan(fqan)[0] == identity[0]
