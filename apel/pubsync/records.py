@@ -16,10 +16,13 @@ JOIN CloudComputeServices ON CloudComputeServices.id = CloudComputeServiceID
 WHERE MeasurementMonth > 0{only}
 GROUP BY Sites.name, CloudComputeServices.name, MeasurementYear, MeasurementMonth
 """
-#: Storage records by the months in which what they say ended.
+#: Storage records by the months in which they end; of ids that never change StarRecords has the last alone.
 STORAGE = """
 SELECT Sites.name, StorageSystems.name, SUBSTR(EndTime, 1, 4), SUBSTR(EndTime, 6, 2), COUNT(*), {newest}, NULL
-FROM StarRecords JOIN Sites ON Sites.id = SiteID JOIN StorageSystems ON StorageSystems.id = StorageSystemID
+FROM (
+    SELECT SiteID, StorageSystemID, EndTime, UpdateTime FROM StarRecords
+    UNION ALL SELECT SiteID, StorageSystemID, EndTime, NULL FROM StarHistory
+) AS AllRecords JOIN Sites ON Sites.id = SiteID JOIN StorageSystems ON StorageSystems.id = StorageSystemID
 WHERE 1 = 1{only}
 GROUP BY Sites.name, StorageSystems.name, SUBSTR(EndTime, 1, 4), SUBSTR(EndTime, 6, 2)
 """
@@ -114,7 +117,7 @@ def read_parts(
         part, made_by = kind.part_of(service, last)
         key = (name, part)
         counts.setdefault(key, {})[int(year), int(month)] = kind.amount(total)
-        updated[key] = max(int(newest), updated.get(key, 0))
+        updated[key] = max(int(newest or 0), updated.get(key, 0))
         software[key] = made_by or software.get(key, "")
     return [
         Part(*key, publication(updated[key], updated[key], now, thresholds), counts[key], software[key])

@@ -34,11 +34,11 @@ MONTH_COLUMNS = (*MONTH_KEY, "StartTime", "EndTime", "Days", *FIGURES, *LAST)
 Row = Tuple[Any, ...]
 
 #: All that may speak for a month: site id, its first second, that of the next.
-SNAPSHOTS = " UNION ALL ".join(
-    "SELECT %s FROM %s WHERE SiteID = %%s AND EndTime >= %%s AND StartTime < %%s"
-    % (", ".join((*NAMES, *ABOUT, *TIMES, *FIGURES)), table)
-    for table in SOURCES
-)
+IN_MONTH = "SiteID = %s AND EndTime >= %s AND StartTime < %s"
+READ = ", ".join((*NAMES, *ABOUT, *TIMES, *FIGURES))
+#: A month is made in slices of so many records, since they take a kilobyte each: how many slices, which one.
+RECORDS_AT_ONCE = 100000
+IN_SLICE = "(StorageShareID + GroupID) %% %s = %s"
 #: The records that are counted for a month are those that end in it; the text serves all dialects.
 ENDING = (
     "SELECT SiteID, CAST(SUBSTR(EndTime, 1, 4) AS SIGNED) AS Year,"
@@ -69,32 +69,45 @@ def all_months(tx: Any) -> Set[SiteMonth]:
 def remake(tx: Any, month: SiteMonth) -> Sequence[Statement]:
     """Make a month again. Rows that stay what they were keep their UpdateTime: they are not sent again."""
     first, after = month_bounds(month.year, month.month)
+    bounds = (month.site_id, utc_text(first), utc_text(after))
+    count = "SELECT COUNT(*) FROM %s WHERE " + IN_MONTH.replace("%s", "%%s")
+    slices = 1 + sum(tx.value(count % table, bounds) for table in SOURCES) // RECORDS_AT_ONCE
+    days = sum(_remake_slice(tx, month, (slices, each)) for each in range(slices))
+    _count(tx, month, days)
+    return []
+
+
+def _remake_slice(tx: Any, month: SiteMonth, which: Tuple[int, int]) -> int:
+    """Make the keys of a slice again; how many rows of days they have."""
+    first, after = month_bounds(month.year, month.month)
     days: List[Row] = []
     months: List[Row] = []
-    for key, parts in _snapshots(tx, month, first, after).items():
+    for key, parts in _snapshots(tx, (month.site_id, utc_text(first), utc_text(after), *which)).items():
         levels = levels_by_day(parts, first, after)
         days += [(*month, utc_text(day), *key, *_ending(level)) for day, level in levels.items()]
         if levels:
             found = month_level(levels)
             ends = utc_text(found.end)
             months.append((*month, *key, utc_text(first), ends, found.days, *found.average, *found.last))
-    _replace(tx, DAYS, month, DAY_KEY, DAY_COLUMNS, days)
-    _replace(tx, MONTHS, month, MONTH_KEY, MONTH_COLUMNS, months)
-    _count(tx, month, len(days))
-    return []
+    _replace(tx, DAYS, (*month, *which), DAY_KEY, DAY_COLUMNS, days)
+    _replace(tx, MONTHS, (*month, *which), MONTH_KEY, MONTH_COLUMNS, months)
+    return len(days)
 
 
 def _ending(level: Level) -> Row:
     return (utc_text(level.end), *level.figures)
 
 
-def _snapshots(tx: Any, month: SiteMonth, first: int, after: int) -> Dict[Key, Dict[Part, List[Snapshot]]]:
-    """All that may speak for the month, by what it is about."""
+def _snapshots(tx: Any, where: Sequence[Any]) -> Dict[Key, Dict[Part, List[Snapshot]]]:
+    """All that may speak for a month, by what it is about. where: the values of IN_MONTH and IN_SLICE."""
     nothing = [_id_of_none(tx, table) if table else NONE for table in ABOUT.values()]
-    bounds = [month.site_id, utc_text(first), utc_text(after)]
+    condition = "%s AND %s" % (IN_MONTH, IN_SLICE)
+    query = " UNION ALL ".join("SELECT %s FROM %s WHERE %s" % (READ, table, condition) for table in SOURCES)
     names, about = len(NAMES), len(NAMES) + len(ABOUT)
     found: Dict[Key, Dict[Part, List[Snapshot]]] = {}
-    for row in tx.rows(SNAPSHOTS, [*bounds, *bounds]):
+    rows = tx.rows(query, [*where, *where])
+    while rows:
+        row = rows.pop()
         key = tuple(NONE if value is None else value for value in row[:names])
         part = tuple(
             None if value in (None, none) else value for value, none in zip(row[names:about], nothing)
@@ -110,15 +123,16 @@ def _id_of_none(tx: Any, table: str) -> Any:
 
 
 def _replace(
-    tx: Any, table: str, month: SiteMonth, key: Sequence[str], columns: Sequence[str], rows: List[Row]
+    tx: Any, table: str, where: Sequence[Any], key: Sequence[str], columns: Sequence[str], rows: List[Row]
 ) -> None:
-    """Make the rows of a month these."""
+    """Make the rows of a month's slice these. where: the month, and the values of IN_SLICE."""
     in_month = "SiteID = %s AND Year = %s AND Month = %s"
+    in_slice = "%s AND %s" % (in_month, IN_SLICE)
     wanted = {row[: len(key)] for row in rows}
     of_row = " AND ".join("%s = %%s" % name for name in key)
     gone = [
         old
-        for old in tx.rows("SELECT %s FROM %s WHERE %s" % (", ".join(key), table, in_month), month)
+        for old in tx.rows("SELECT %s FROM %s WHERE %s" % (", ".join(key), table, in_slice), where)
         if tuple(old) not in wanted
     ]
     for old in gone:
@@ -127,7 +141,7 @@ def _replace(
     touch = "UPDATE %s SET UpdateTime = CURRENT_TIMESTAMP WHERE StartTime = %%s AND %s" % (table, in_month)
     if "StartTime" in key:
         for start in sorted({old[key.index("StartTime")] for old in gone}):
-            tx.execute(touch, (start, *month))
+            tx.execute(touch, (start, *where[:3]))
     tx.insert(table, columns, rows, "update")
 
 

@@ -126,6 +126,19 @@ def test_each_service_is_judged_by_its_newest_record(databases: Dict[str, Any], 
     assert read_parts(db, KINDS[kind], NOW, Thresholds(), "fresh") == []
 
 
+def test_months_of_records_whose_ids_never_change_stay(databases: Dict[str, Any]) -> None:
+    """Their last version is of this month; those of the months before are kept beside it."""
+    db = databases["storage"]
+    put_storage(db, "SITE", "ceph", [0])
+    columns = ", ".join(name for name in STORAGE_COLUMNS if name not in ("UpdateTime", "EndTime"))
+    for end in ("2026-09-30 23:00:00", "2026-10-15 00:00:00"):
+        copy = "INSERT INTO StarHistory (EndTime, Day, %s) SELECT '%s', '%s', %s FROM StarRecords"
+        db.run(lambda tx, end=end, copy=copy: tx.execute(copy % (columns, end, end[:10], columns)))
+    (part,) = read_parts(db, KINDS["storage"], NOW, Thresholds())
+    assert part.counts == {(2026, 9): 1, (2026, 10): 1, (2026, 11): 1}
+    assert part.publication.status == "OK"
+
+
 @pytest.fixture
 def folder(tmp_path: Any, monkeypatch: Any) -> Any:
     """A centre with all these kinds in one SQLite file."""
