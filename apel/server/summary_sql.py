@@ -1,9 +1,10 @@
 """The statements that make and count HybridSuperSummaries."""
 
-from typing import List
+from typing import List, Tuple
 
 from apel.db.backend import Expressions
 from apel.summaries import SiteMonth, Statement
+from apel.times import DAY, END_OF_TIME, month_bounds, utc_text
 
 TABLE = "HybridSuperSummaries"
 KEY = (
@@ -65,6 +66,7 @@ FORGET = (
 )
 
 #: Sums job records: seconds first, then one rounding. No REPLACE, which would lock the jobs that it reads.
+#: Parameters: site id, year, month, and between which times the server is to look for its jobs.
 JOBS_SUMMED = f"""
 SELECT SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostID,
        COALESCE(InfrastructureType, 'None'), COALESCE(InfrastructureDescription, 'None'),
@@ -74,7 +76,7 @@ SELECT SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID, S
        {normalised(_sum(_not_negative("CpuDuration")))},
        COUNT(*)
 FROM JobRecords
-WHERE SiteID = %s AND EndYear = %s AND EndMonth = %s
+WHERE SiteID = %s AND EndYear = %s AND EndMonth = %s AND EndTime >= %s AND EndTime < %s
 GROUP BY SiteID, EndMonth, EndYear, GlobalUserNameID, VOID, VOGroupID, VORoleID, SubmitHostID,
          COALESCE(InfrastructureType, 'None'), COALESCE(InfrastructureDescription, 'None'),
          ServiceLevelType, ServiceLevel, NodeCount, Processors
@@ -124,7 +126,25 @@ SUMMED_COUNT = (
 def remake(dialect: Expressions, month: SiteMonth) -> List[Statement]:
     """The statements that make the sums of a month again, in order; a later source wins over an earlier."""
     from_jobs = dialect.upsert_select(TABLE, COLUMNS, KEY, JOBS_SUMMED)
-    return [(statement, month) for statement in (EMPTY, from_jobs, FROM_SUMMARIES, FROM_NORMALISED)]
+    return [
+        (EMPTY, month),
+        (from_jobs, jobs_of(month)),
+        (FROM_SUMMARIES, month),
+        (FROM_NORMALISED, month),
+    ]
+
+
+def jobs_of(month: SiteMonth) -> Tuple[int, int, int, str, str]:
+    """The parameters of JOBS_SUMMED.
+
+    Year and month say which jobs they are. That these ended about then lets the server read one stretch of
+    the table, which is kept in the order of sites and times, and one or two of its partitions.
+    """
+    try:
+        first, end = month_bounds(*month[1:])
+    except ValueError:  # old databases hold sums of such months
+        first, end = 0, END_OF_TIME
+    return (*month, utc_text(max(0, first - DAY)), utc_text(end + DAY))
 
 
 def keep(month: SiteMonth) -> List[Statement]:

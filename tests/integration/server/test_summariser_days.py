@@ -6,7 +6,7 @@ import pytest
 from centre import APRIL, MARCH, Centre, job, jobs, message, summary
 
 from apel.server.summarise import Scope, Summariser
-from apel.server.summary_sql import JOBS_SUMMED
+from apel.server.summary_sql import JOBS_SUMMED, jobs_of
 from apel.summaries import SiteMonth, changed_months, recompute
 from apelcommon.errors import ServiceError
 
@@ -230,17 +230,30 @@ def test_two_summarisers_do_not_make_the_same_month_twice(centre: Centre) -> Non
 
 def test_a_changed_month_is_read_by_an_index(centre: Centre) -> None:
     """What one changed month costs does not depend on how many others there are."""
-    for site in range(20):
-        centre.load(message(jobs(200, Site="SITE-%d" % site)))
+    for number in range(60):
+        end = job().EndTime - number % 6 * 30 * 86400
+        some = jobs(200, Site="SITE-%d" % (number // 6), StartTime=end - 3600, EndTime=end)
+        centre.load(message(some))
+    month = jobs_of(SiteMonth(1, 2025, 3))
     if centre.db.backend.name == "mysql":
         centre.rows("ANALYZE TABLE JobRecords")
-        plan = centre.rows("EXPLAIN FORMAT=TRADITIONAL " + JOBS_SUMMED, (1, 2025, 3))[0]
+        plan = centre.rows("EXPLAIN FORMAT=TRADITIONAL " + JOBS_SUMMED, month)[0]
         # MySQL has one more column before these, and one behind them.
         key, rows = (plan[5], plan[8]) if len(plan) == 10 else (plan[6], plan[9])
         assert key in ("JobMonthIdx", "PRIMARY") and int(rows) <= 400, plan
     else:
-        (first, *_) = centre.rows("EXPLAIN QUERY PLAN " + JOBS_SUMMED, (1, 2025, 3))
+        (first, *_) = centre.rows("EXPLAIN QUERY PLAN " + JOBS_SUMMED, month)
         assert "SEARCH" in first[-1] and "USING" in first[-1], first
+
+
+def test_sums_of_a_month_that_is_none(centre: Centre) -> None:
+    """Old databases have such; they are taken over like others."""
+    centre.load(message([summary()], "summary v0.2"))
+    centre.execute("UPDATE Summaries SET Month = 0")
+    summariser = Summariser(centre.db)
+    summariser.mark(summariser.all_months())
+    summariser.run()
+    assert (0, 7) in centre.rows("SELECT Month, NumberOfJobs FROM HybridSuperSummaries")
 
 
 def test_a_summariser_that_is_killed_goes_on_where_it_was(centre: Centre, monkeypatch: Any) -> None:
