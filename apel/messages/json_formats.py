@@ -59,7 +59,7 @@ JSON_FORMATS: Dict[str, JsonFormat] = {
         ("0.1",),
         AcceleratorRecord,
         also=("APEL GPU message",),
-        ignored=frozenset(["CloudType", "CloudComputeService"]),
+        ignored=frozenset(["CloudType", "CloudComputeService", "uuid"]),
         always=frozenset(["FQAN", "Model"]),
     ),
     "accelerator summary v0.1": JsonFormat(

@@ -183,6 +183,19 @@ def test_receiver_of_sums_forgets_the_one_whose_record_moved(portal: Portal) -> 
     assert portal.centre.rows("SELECT GlobalUserName FROM VAcceleratorSummaries") == [("/CN=Bob",)]
 
 
+def test_sums_of_no_records_go_when_they_are_old(centre: Centre) -> None:
+    """Here nothing is unloaded, so nobody is left who has to be told."""
+    for user in ("/CN=Ada", "/CN=Bob"):
+        centre.load(accelerators(gpu(GlobalUserName=user)))
+        summarise(centre)
+    summariser = Summariser(centre.db, sums=ACCELERATOR)
+    assert summariser.forget_empty() == 0
+    centre.execute("UPDATE AcceleratorSummaries SET UpdateTime = '2025-06-01 00:00:00'")
+    assert summariser.forget_empty() == 1
+    assert centre.count("AcceleratorSummaries") == 1
+    assert sums(centre, "GlobalUserName") == [("/CN=Bob",)]
+
+
 # -- commands -------------------------------------------------------------------------------------
 
 

@@ -72,6 +72,10 @@ def test_corrected_measurement_replaces_and_vanished_groups_go(centre: Centre) -
     centre.execute("DELETE FROM IPRecords WHERE LocalGroupId = 'gone'")
     assert summarise(centre) == 1
     assert sums(centre, "LocalGroup, " + LEVEL) == [("g1", 5, 5.0, 5, 1)]
+    assert centre.count("IPSummaries") == 2  # one of no measurements, for receivers
+    centre.execute("UPDATE IPSummaries SET UpdateTime = '2025-06-01 00:00:00'")
+    assert Summariser(centre.db, sums=IP).forget_empty() == 1
+    assert centre.count("IPSummaries") == 1
 
 
 def test_samples_of_caso_load_in_both_versions(centre: Centre) -> None:

@@ -152,7 +152,7 @@ def test_members_stand_in_any_order_and_spacing():
         ({"GlobalUserName": None}, "GlobalUserName", None),
         ({"Type": "gpu"}, "Type", "GPU"),
         ({"AssociatedRecordType": "JOB"}, "AssociatedRecordType", "job"),
-        ({"CloudType": "x", "CloudComputeService": "y"}, "Model", "VendorA-ModelB"),
+        ({"CloudType": "x", "CloudComputeService": "y", "uuid": 1}, "Model", "VendorA-ModelB"),
         ({"Model": "Z\u00fcrich"}, "Model", "Z\u00fcrich"),
         ({"BenchmarkType": "x", "Benchmark": 1.5}, "Benchmark", 1.5),
     ],
