@@ -274,6 +274,18 @@ def test_rejected_records_are_joined_as_they_were_sent():
     ]
 
 
+def test_nested_values_of_any_depth_are_refused():
+    """D2: also of a depth that can be read, and is then shown in a reason."""
+    for depth in [*range(1, 1100, 50), 5000]:
+        deep = "[" * depth + "]" * depth
+        for key in ("Type", "Version"):
+            frame = {"Type": "APEL-accelerator-message", "Version": "0.1", key: "DEEP"}
+            assert error_of(json.dumps(frame).replace('"DEEP"', deep))
+        text = body(ACCELERATOR, ACCELERATOR)
+        for sent in ('"EXAMPLE-CLOUD"', "0.5", "64", "2678400"):
+            survives(text.replace(sent, deep, 1))
+
+
 def test_very_many_digits_take_no_time():
     """A number of a million digits would take the interpreter minutes, or fail it."""
     text = body(ACCELERATOR).replace("2678400", "9" * 1000000)
