@@ -46,6 +46,11 @@ class Host:
         )
 
 
+def fill(queue, count):
+    """Put messages into a queue; their names there."""
+    return [queue.add("message %d" % number) for number in range(count)]
+
+
 def openssl(*words, given=b"", fails=False):
     """Run an openssl command; what it prints."""
     done = subprocess.run(["openssl", *words], input=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
