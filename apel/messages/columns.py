@@ -40,9 +40,12 @@ def _numbers(field: Integer, raws: Sequence[Any], canonical: bool) -> Optional[L
         return [None if raw is None or raw == "None" else int(raw) for raw in raws]
     if None in raws or not field.any_digits or max(map(len, raws)) > MOST_DIGITS:
         return None
-    if "" in raws or not _DIGITS.fullmatch("".join(raws)):
+    texts = [raw for raw in raws if raw != "None"] if "None" in raws else raws
+    if "" in texts or not _DIGITS.fullmatch("".join(texts)):
         return None
-    return list(map(int, raws))
+    if texts is raws:
+        return list(map(int, raws))
+    return [None if raw == "None" else int(raw) for raw in raws]
 
 
 def write_column(field: Field, values: Sequence[Value]) -> List[str]:
