@@ -9,11 +9,13 @@ from portal import Portal, records
 
 from apel.db.schema import initialise
 from apel.messages import decode
+from apel.server.site_rights import ENFORCE, SiteRights
 from apel.server.summarise import ACCELERATOR, Summariser
 from apel.server.views import CENTRE_VIEWS
 from apel.unloader import Receiver, Unloader
 from apel.views import Selection
 from servers.databases import BACKENDS, fresh_database
+from ssm.dn import canonical
 
 HOUR = 3600
 SUMMED = "Count, Cores, AvailableDuration, ActiveDuration, NumberOfRecords"
@@ -136,6 +138,18 @@ def test_one_bad_record_rejects_itself_alone_and_can_be_replayed(centre: Centre)
     assert centre.rows("SELECT AssociatedRecord FROM AcceleratorRecords") == [("2",)]
     centre.load(rejected["body"].replace("1001", '"1001"'))
     assert centre.count("AcceleratorRecords") == 2
+
+
+def test_records_of_a_site_whose_signer_has_no_right_are_refused(centre: Centre, tmp_path: Any) -> None:
+    """D13: each by itself; what is refused stands in one message that can be read again."""
+    (tmp_path / "dn-sites").write_text("EXAMPLE-NORTH %s\n" % SIGNER)
+    rights = SiteRights(str(tmp_path / "dn-sites"), ENFORCE, canonical)
+    others = [gpu(SiteName=name) for name in ("OTHER", "ANOTHER")]
+    centre.load(accelerators(others[0], gpu(), others[1]), rights=rights)
+    assert centre.rows("SELECT SiteName FROM VAcceleratorRecords") == [("EXAMPLE-NORTH",)]
+    (rejected,) = centre.rejected()
+    assert "record 1: SiteName: OTHER" in rejected["error"] and "may not send it" in rejected["error"]
+    assert decode(rejected["body"]).records == decode(accelerators(*others)).records
 
 
 def test_category_of_a_model_is_that_of_the_first_of_the_month(centre: Centre) -> None:
