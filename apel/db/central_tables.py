@@ -6,6 +6,8 @@ from apel.db.details import Detail
 from apel.db.history import History
 from apel.db.sources import (
     LEVEL_DECIMALS,
+    USER,
+    VO,
     Batch,
     Source,
     as_is,
@@ -80,11 +82,9 @@ CLOUD = Table(
         ("MachineName", name("MachineName")),
         ("LocalUserId", name("LocalUserId")),
         ("LocalGroupId", name("LocalGroupId")),
-        ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
+        USER,
         ("FQAN", name("FQAN")),
-        ("VOID", id_of("VO", "VOs")),
-        ("VOGroupID", id_of("VOGroup", "VOGroups")),
-        ("VORoleID", id_of("VORole", "VORoles")),
+        *VO,
         ("Status", name("Status")),
         ("StartTime", time("StartTime")),
         ("EndTime", time("EndTime")),
@@ -120,10 +120,8 @@ CLOUD_SUMMARIES = Table(
         ("CloudComputeServiceID", id_of("CloudComputeService", "CloudComputeServices")),
         ("Month", as_is("Month")),
         ("Year", as_is("Year")),
-        ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
-        ("VOID", id_of("VO", "VOs")),
-        ("VOGroupID", id_of("VOGroup", "VOGroups")),
-        ("VORoleID", id_of("VORole", "VORoles")),
+        USER,
+        *VO,
         ("Status", name("Status")),
         ("CloudType", name("CloudType")),
         ("ImageId", name("ImageId")),
@@ -198,11 +196,9 @@ STORAGE = StorageTable(
 )
 
 IDENTITY = [
-    ("GlobalUserNameID", id_of("GlobalUserName", "DNs")),
+    USER,
     ("FQANID", id_of("FQAN", "FQANs")),
-    ("VOID", id_of("VO", "VOs")),
-    ("VOGroupID", id_of("VOGroup", "VOGroups")),
-    ("VORoleID", id_of("VORole", "VORoles")),
+    *VO,
     ("SiteID", id_of("SiteName", "Sites")),
 ]
 

@@ -126,3 +126,12 @@ def token(field: str, place: int) -> Source:
         return map({user: token_of(user)[place] for user in users}.__getitem__, column)
 
     return values
+
+
+#: Columns that many tables have: whose something is.
+USER = ("GlobalUserNameID", id_of("GlobalUserName", "DNs"))
+VO = (
+    ("VOID", id_of("VO", "VOs")),
+    ("VOGroupID", id_of("VOGroup", "VOGroups")),
+    ("VORoleID", id_of("VORole", "VORoles")),
+)
