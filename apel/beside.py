@@ -85,11 +85,11 @@ class Beside(NamedTuple):
 
     def read(self, records: Sequence[Record]) -> List[Record]:
         """The records, with what the text in FIELD says: a column at a time, each distinct text once."""
-        if not records:
-            return []
         kind = type(records[0])
-        columns: List[Sequence[Any]] = list(zip(*records))
         place = kind.names.index(FIELD)
+        if all(record[place] is None for record in records):
+            return list(records)
+        columns: List[Sequence[Any]] = list(zip(*records))
         chosen = [columns[kind.names.index(field)] for field in self.fields]
         columns[place] = each_once(self._benchmarks, list(zip(columns[place], *chosen)))
         return list(map(kind.make, zip(*columns)))
