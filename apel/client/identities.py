@@ -75,7 +75,7 @@ class Identities:
             return self._local(event.token, event.groups, account)
         if not self.map.rules and event.token == NO_TOKEN:
             return AS_RECORDED
-        groups = grid.groups or event.groups
+        groups = grid.groups or (event.groups if _may_be_one(event.token, grid.token) else None)
         fqan = _known(grid.fqan)
         return self._grid(event.token, grid.token, _known(grid.user), groups, fqan, account)
 
@@ -107,11 +107,14 @@ class Identities:
 
 def _combined(logged: Token, recorded: Token) -> Token:
     """What the compute element says of a token, completed by the batch system if they speak of the same."""
-    if recorded == NO_TOKEN or (recorded.subject or logged.subject) != logged.subject:
-        return logged if recorded == NO_TOKEN else recorded
-    if recorded.issuer is not None and logged.issuer not in (None, recorded.issuer):
+    if not _may_be_one(logged, recorded):
         return recorded
     return Token(recorded.issuer or logged.issuer, recorded.subject or logged.subject)
+
+
+def _may_be_one(logged: Token, recorded: Token) -> bool:
+    """Whether what the batch system logged may be the token of the job's grid record."""
+    return all(mine in (None, theirs) for mine, theirs in zip(recorded, logged)) or logged == NO_TOKEN
 
 
 def _known(text: Optional[str]) -> Optional[str]:

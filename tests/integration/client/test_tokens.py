@@ -105,11 +105,22 @@ def test_batch_system_completes_what_the_compute_element_says(site, recorded):
 def test_another_token_of_the_batch_system_changes_nothing(site):
     """The compute element's own, with which it submitted the job."""
     site.benchmark(CE1)
-    site.put(event("1", TokenIssuer="ce.example.org", TokenSubject="condor@ce"), token("1"))
-    site.put(event("2", TokenIssuer=OTHER, TokenSubject=SUBJECT), token("2"))
-    joined(site)
+    site.put(event("1", TokenIssuer="https://ce.example.org", TokenSubject="condor@ce"), token("1"))
+    site.put(event("2", TokenIssuer=OTHER, TokenSubject=SUBJECT, TokenGroups="/cms"), token("2"))
+    joined(site, "wlcg.groups=/cms -> /wrong\n* -> dteam\n")
     assert whose(site)["1"] == whose(site)["2"]
-    assert whose(site)["1"][-2:] == (VO, SUBJECT)
+    assert whose(site)["1"][2:] == ("dteam", "None", "None", VO, SUBJECT)
+
+
+def test_groups_of_either_log(site):
+    site.benchmark(CE1)
+    site.put(event("1", TokenIssuer=VO, TokenSubject=SUBJECT, TokenGroups="/cms/uscms,/cms"), token("1"))
+    site.put(event("2", TokenIssuer=VO, TokenSubject=SUBJECT), token("2", TokenGroups="/cms"))
+    joined(site, "issuer=%s -> wlcg.groups\n" % VO)
+    assert [found[1:4] for _, found in sorted(whose(site).items())] == [
+        ("/cms/uscms", "cms", "/cms/uscms"),
+        ("/cms", "cms", "/cms"),
+    ]
 
 
 def test_dn_stands_beside_a_token(site):

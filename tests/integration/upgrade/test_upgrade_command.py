@@ -204,7 +204,7 @@ def make_version_one(settings: Any, schema: str) -> None:
 @pytest.mark.parametrize("schema", ["client", "server"])
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_columns_of_tokens_come_with_version_two(
-    request: Any, command: Any, tmp_path: Any, kind: str, schema: str
+    request: Any, command: Any, tmp_path: Any, capsys: Any, kind: str, schema: str
 ) -> None:
     if kind == "mariadb":
         server = request.getfixturevalue("mariadb")
@@ -214,6 +214,9 @@ def test_columns_of_tokens_come_with_version_two(
     make_version_one(settings, schema)
     with open_database(settings, schema) as db, pytest.raises(Unusable, match="run `apeldb upgrade`"):
         db.run(lambda tx: tx.value("SELECT 1"))
+    assert command(settings, "init", "--schema", schema) == 75
+    assert command(settings, "check", "--schema", schema) == 1
+    assert "JobRecords lacks column TokenSubject" in capsys.readouterr().out
     assert command(settings, "upgrade", "--schema", schema) == 0
     assert command(settings, "check", "--schema", schema) == 0
     with open_database(settings, schema) as db:
