@@ -67,6 +67,9 @@ class ByColumn(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._all())
+
     def __getitem__(self, place: Any) -> Any:
         return self._all()[place]
 
