@@ -5,7 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 from apel.db import Database
 from apel.pubsync.figures import Month
 from apel.pubsync.model import Publication, Thresholds, publication
-from apel.server.cloud_sql import OURS
+from apel.server.record_sums import OURS
 
 #: Virtual machines by the months in which they were measured. Month 0 is of machines without any time.
 CLOUD = """

@@ -1,16 +1,11 @@
-"""The statements that make and count CloudSummaries; the same text serves MariaDB, MySQL and SQLite.
+"""The statements that make CloudSummaries; the same text serves MariaDB, MySQL and SQLite.
 
 A record holds what its machine has used since it started. What it used in a month is the difference to the
 record before, of whatever month. Where the counters have started again, it is what they show: so after a
 restart by StartTime, and wherever a figure is smaller than before. A record without a figure is passed over.
 """
 
-from typing import List
-
-from apel.summaries import SiteMonth, Statement
-
-#: PublisherDNID of the rows that we make; others were received.
-OURS = "summariser"
+from apel.server.record_sums import OURS, RecordSums
 
 KEY = (
     "SiteID, CloudComputeServiceID, Month, Year, GlobalUserNameID, VOID, VOGroupID, VORoleID, Status,"
@@ -40,26 +35,8 @@ def _used(counter: str) -> str:
     )
 
 
-SUMS = (*COUNTERS, "Memory", "Disk", "NumberOfVMs")
-
-#: Empties a month before it is made again. A sum that has lost its machines stays as one of none, so that it
-#: is unloaded as such, and forgotten by receivers. Parameters here and below: site id, year, month.
-EMPTY = f"""
-UPDATE CloudSummaries SET {", ".join("%s = 0" % name for name in SUMS)}, UpdateTime = CURRENT_TIMESTAMP
-WHERE SiteID = %s AND Year = %s AND Month = %s AND PublisherDNID = '{OURS}'
-"""
-
-#: Months with sums of no machines that were made before a time.
-OLD_EMPTY_MONTHS = (
-    "SELECT DISTINCT SiteID, Year, Month FROM CloudSummaries WHERE NumberOfVMs = 0 AND UpdateTime < %s"
-)
-#: Forgets those of a month. Parameters: as for EMPTY, and the time.
-FORGET = (
-    "DELETE FROM CloudSummaries WHERE SiteID = %s AND Year = %s AND Month = %s AND NumberOfVMs = 0"
-    " AND UpdateTime < %s"
-)
-
-#: A received row with the same key gives way: what the site's records say is surer than its sums.
+#: A received row with the same key gives way: what the site's records say is surer than its sums. Parameters
+#: here and below: site id, year, month.
 FROM_RECORDS = f"""
 REPLACE INTO CloudSummaries ({KEY}, CloudType, EarliestStartTime, LatestStartTime, {", ".join(COUNTERS)},
                              Memory, Disk, NumberOfVMs, PublisherDNID)
@@ -84,23 +61,6 @@ JOIN CloudRecords Later ON Later.SiteID = Changed.SiteID AND Later.VMUUID = Chan
 WHERE Changed.SiteID = %s AND Changed.MeasurementYear = %s AND Changed.MeasurementMonth = %s
 """
 
-ALL_MONTHS = """
-SELECT SiteID, MeasurementYear, MeasurementMonth FROM CloudRecords
-GROUP BY SiteID, MeasurementYear, MeasurementMonth
-UNION SELECT SiteID, Year, Month FROM CloudSummaries GROUP BY SiteID, Year, Month
-"""
-
-#: How many machines there are in each month: site id, year, month, machines.
-SOURCE_COUNTS = (
-    "SELECT SiteID, MeasurementYear, MeasurementMonth, COUNT(*) FROM CloudRecords"
-    " GROUP BY SiteID, MeasurementYear, MeasurementMonth",
+SUMS = RecordSums(
+    "CloudRecords", "CloudSummaries", FROM_RECORDS, (*COUNTERS, "Memory", "Disk"), "NumberOfVMs"
 )
-SUMMED_COUNT = (
-    "SELECT SiteID, Year, Month, SUM(NumberOfVMs) FROM CloudSummaries WHERE PublisherDNID = '%s'"
-    " GROUP BY SiteID, Year, Month" % OURS
-)
-
-
-def remake(month: SiteMonth) -> List[Statement]:
-    """The statements that make the sums of a month again, in order."""
-    return [(statement, month) for statement in (EMPTY, FROM_RECORDS)]

@@ -21,6 +21,7 @@ from apel.db.marks import (
 )
 from apel.server import accelerator_sql, cloud_sql, ip_sql, storage_sums, summary_sql
 from apel.server.closed import CLOSED, StillRestoring, statements, states
+from apel.server.record_sums import RecordSums
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
 from apel.unloader import SENT_TO, prepare_writers, together
 from apelcommon.errors import ServiceError
@@ -65,18 +66,33 @@ GRID = Sums(
     summary_sql.OLD_EMPTY_MONTHS,
     summary_sql.FORGET,
 )
-CLOUD = Sums(
-    "machines",
-    CHANGED_CLOUD_MONTHS,
-    "cloud months counted",
-    lambda tx, month: cloud_sql.remake(month),
-    cloud_sql.ALL_MONTHS,
-    cloud_sql.SOURCE_COUNTS,
-    cloud_sql.SUMMED_COUNT,
-    cloud_sql.OLD_EMPTY_MONTHS,
-    cloud_sql.FORGET,
-    cloud_sql.FOLLOWING,
+
+
+def _of_records(what: str, marks: str, counted: str, sums: RecordSums, following: str = "") -> Sums:
+    return Sums(
+        what,
+        marks,
+        counted,
+        lambda tx, month: sums.remake(month),
+        sums.all_months,
+        sums.source_counts,
+        sums.summed_count,
+        sums.old_empty_months,
+        sums.forget,
+        following,
+    )
+
+
+CLOUD = _of_records(
+    "machines", CHANGED_CLOUD_MONTHS, "cloud months counted", cloud_sql.SUMS, cloud_sql.FOLLOWING
 )
+ACCELERATOR = _of_records(
+    "accelerator records",
+    CHANGED_ACCELERATOR_MONTHS,
+    "accelerator months counted",
+    accelerator_sql.SUMS,
+)
+IP = _of_records("measurements of public IP addresses", CHANGED_IP_MONTHS, "IP months counted", ip_sql.SUMS)
 STORAGE = Sums(
     "storage records",
     CHANGED_STORAGE_MONTHS,
@@ -85,28 +101,6 @@ STORAGE = Sums(
     storage_sums.all_months,
     storage_sums.SOURCE_COUNTS,
     storage_sums.SUMMED_COUNT,
-)
-ACCELERATOR = Sums(
-    "accelerator records",
-    CHANGED_ACCELERATOR_MONTHS,
-    "accelerator months counted",
-    lambda tx, month: accelerator_sql.remake(month),
-    accelerator_sql.ALL_MONTHS,
-    accelerator_sql.SOURCE_COUNTS,
-    accelerator_sql.SUMMED_COUNT,
-    accelerator_sql.OLD_EMPTY_MONTHS,
-    accelerator_sql.FORGET,
-)
-IP = Sums(
-    "measurements of public IP addresses",
-    CHANGED_IP_MONTHS,
-    "IP months counted",
-    lambda tx, month: ip_sql.remake(month),
-    ip_sql.ALL_MONTHS,
-    ip_sql.SOURCE_COUNTS,
-    ip_sql.SUMMED_COUNT,
-    ip_sql.OLD_EMPTY_MONTHS,
-    ip_sql.FORGET,
 )
 
 
