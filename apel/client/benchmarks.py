@@ -208,23 +208,23 @@ class History:
 
     def set_manual(self, benchmarks: Sequence[Benchmark], now: int) -> None:
         """Make the benchmarks of the configuration the valid ones from `now` (epoch seconds) on."""
-        by_ce: Dict[str, List[Benchmark]] = defaultdict(list)
-        for benchmark in benchmarks:
-            by_ce[benchmark.ce].append(benchmark)
-        self._update_all(list(by_ce.values()), now, MANUAL)
+        self._update_all(benchmarks, now, MANUAL)
 
     def set_published(self, benchmarks: Sequence[Benchmark], now: int) -> None:
         """The same for what an information system publishes, which never ends what was set by hand."""
-        self._update_all([[benchmark] for benchmark in benchmarks], now, BDII)
+        self._update_all(benchmarks, now, BDII)
 
-    def _update_all(self, wanted: Sequence[Sequence[Benchmark]], now: int, source: str) -> None:
-        """Each of `wanted` are the benchmarks of one compute element."""
+    def _update_all(self, benchmarks: Sequence[Benchmark], now: int, source: str) -> None:
+        """Those of one compute element together: the first that it ever has all count for its old jobs."""
+        by_ce: Dict[str, List[Benchmark]] = defaultdict(list)
+        for benchmark in benchmarks:
+            by_ce[benchmark.ce].append(benchmark)
 
         def work() -> None:
             site_id = self.db.ids("Sites", [self.site])[self.site]
-            ce_ids = self.db.ids("SubmitHosts", [mine[0].ce for mine in wanted])
-            for mine in wanted:
-                self._update((site_id, ce_ids[mine[0].ce]), mine, now, source)
+            ce_ids = self.db.ids("SubmitHosts", list(by_ce))
+            for ce, mine in by_ce.items():
+                self._update((site_id, ce_ids[ce]), mine, now, source)
 
         self.db.on_one_connection(work)
 

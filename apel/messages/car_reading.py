@@ -49,7 +49,7 @@ def _several(levels: List[Tuple[Optional[str], str]]) -> Dict[str, Tuple[str, st
     """Type and value of several benchmarks, of each type the first; those that can't be read are left out."""
     found: Dict[str, Tuple[str, str]] = {}
     for kind, text in levels:
-        if kind and not set(kind) & set(",:{}") and is_number(text.strip()):
+        if kind and kind.isprintable() and not set(kind) & set(",:{}") and is_number(text.strip()):
             found.setdefault(kind.strip().lower(), (kind.strip(), text.strip()))
     return found
 

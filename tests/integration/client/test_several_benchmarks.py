@@ -217,6 +217,7 @@ def test_bdii_may_say_several_benchmarks_of_one_element(site, monkeypatch):
     ]
     configured(site, monkeypatch, published)
     assert in_force(site) == dict.fromkeys(("hepscore23", "hepspec", "si2k"), "bdii")
-    site.put(event("1", "2026-03-16 00:00:00"), grid("1"))
+    # The first that an element has count for its old jobs, all of them.
+    site.put(event("1"), grid("1"))
     site.join()
     assert kept(site) == {"1": {"HEPSPEC": 9.0, "HEPscore23": 9.5, "si2k": 2250.0}}

@@ -79,6 +79,24 @@ def test_older_versions_say_the_preferred_one(centre: Centre) -> None:
         )
 
 
+def test_records_that_are_asked_for_with_benchmarks_are_those_of_the_view(centre: Centre) -> None:
+    """Their columns come from the tables then, since views have no ids."""
+    centre.load(
+        message([job(Benchmarks=LEVELS, **PREFERRED), job(LocalJobId="2", FQAN=None, VO=None)], "job v0.4"),
+        message([summary(Benchmarks=LEVELS, **PREFERRED), summary(NumberOfJobs=0, VO="ops")], "summary v0.4"),
+        message([normalised(), normalised(VO="ops", NumberOfJobs=0)], "normalised summary v0.4"),
+    )
+    for name in ("VJobRecords", "VSummaries", "VNormalisedSummaries"):
+        view = CENTRE_VIEWS[name]
+        assert view.beside is not None
+        columns = ", ".join(field for field in view.record_class.names if field != "Benchmarks")
+        both = [
+            sorted(map(str, centre.rows("SELECT %s FROM %s" % (columns, source))))
+            for source in (view.source, view.beside.source())
+        ]
+        assert both[0] == both[1] and len(both[0]) == 2, name
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_all_benchmarks_of_sums_are_unloaded(centre: Centre, whole: bool) -> None:
     """With their infrastructure's description, so that rows are sent as they are, and without it."""
