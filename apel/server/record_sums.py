@@ -14,8 +14,8 @@ OURS = "summariser"
 class RecordSums(NamedTuple):
     """records: their table, with MeasurementYear and MeasurementMonth; sums: the table of the sums.
 
-    make: makes the sums of a month. added: their columns of which a sum of nothing has 0; number: the one that
-    says of how many records a sum is.
+    make: makes the sums of a month. added: their columns of which a sum of nothing has 0; number: the one
+    that says of how many records a sum is.
     """
 
     records: str
