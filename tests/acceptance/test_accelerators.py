@@ -37,18 +37,21 @@ def truth():
         return json.load(stream)["by_month_vo_type_model"]
 
 
-def parse_and_publish(deployment, rules):
+def configure(deployment, system, rules):
+    logs = LogFiles(system, os.path.join(DATA, system), os.path.join(DATA, "blah"))
+    deployment.machine_name = "%s.grid.example.org" % system
+    deployment.write_site(logs, BENCHMARKS, unloader={"accelerators": "true"}, accelerators=rules)
+
+
+def parse(deployment):
     """A site with two batch systems, of which each has its parser."""
     for system in ("slurm", "htcondor"):
-        deployment.machine_name = "%s.grid.example.org" % system
-        logs = LogFiles(system, os.path.join(DATA, system), os.path.join(DATA, "blah"))
-        deployment.write_site(logs, BENCHMARKS, unloader={"accelerators": "true"}, accelerators=rules)
+        configure(deployment, system, RULES)
         deployment.run("apelparser")
-    publish(deployment)
 
 
-def publish(deployment):
-    deployment.run("apelclient")
+def publish(deployment, *options):
+    deployment.run("apelclient", *options)
     deployment.run("ssmsend")
     deployment.run("ssmreceive", "--once")
 
@@ -80,7 +83,8 @@ def hours(deployment):
 
 def test_hours_at_the_centre_equal_the_truth(deployment):
     """SLURM and HTCondor: models of the log, of rules and unknown ones, shares, and time of use."""
-    parse_and_publish(deployment, RULES)
+    parse(deployment)
+    publish(deployment)
     summarise(deployment)
     assert hours(deployment) == truth()
     with deployment.central_database() as db:
@@ -90,11 +94,10 @@ def test_hours_at_the_centre_equal_the_truth(deployment):
 
 def test_model_that_is_named_later_is_counted_once_at_the_centre(deployment):
     """The centre has the record of the unknown model by then."""
-    parse_and_publish(deployment, RULES)
-    summarise(deployment)
-    parse_and_publish(deployment, dict(RULES, rule6="host=gpu-h01*,model=NVIDIA T4"))
-    deployment.run("apelclient", "--rejoin", "2026-11")
+    parse(deployment)
     publish(deployment)
+    configure(deployment, "htcondor", dict(RULES, rule6="host=gpu-h01*,model=NVIDIA T4"))
+    publish(deployment, "--rejoin", "2026-11")
     summarise(deployment)
     expected = truth()
     expected["2026-11 cms GPU NVIDIA T4"] = expected.pop("2026-11 cms GPU unknown")
