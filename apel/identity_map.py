@@ -8,7 +8,7 @@ the file.
 import difflib
 import fnmatch
 import re
-from typing import Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from apel.errors import shown
 from apel.identity import Credentials, Identity, parse_fqan
@@ -105,6 +105,19 @@ class IdentityMap:
             if rule.holds(who):
                 return rule
         return None
+
+    def hidden(self) -> List[Tuple[Rule, Rule]]:
+        """Rules that never decide, each with the one before it that does: it has no condition but theirs."""
+        found = []
+        before: List[Tuple[FrozenSet[Condition], Rule]] = []
+        for rule in self.rules:
+            conditions = frozenset(rule.conditions)
+            hiding = next((other for wanted, other in before if wanted <= conditions), None)
+            if hiding is not None:
+                found.append((rule, hiding))
+            elif rule.fqan != GROUPS:  # which passes jobs by whose token has none
+                before.append((conditions, rule))
+        return found
 
     def issuers(self) -> List[str]:
         """The token issuers that rules name, as they are written."""

@@ -103,7 +103,7 @@ def _check(settings: Settings) -> int:
         if section.enabled:
             found.append(checks.readable("logs of [%s]" % name, section.dir))
     if settings.parser.identity_map is not None:
-        found.append(checking.rules_read(settings.parser.identity_map))
+        found += checking.rules_read(settings.parser.identity_map)
     return checking.say([settings], found)
 
 

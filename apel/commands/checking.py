@@ -112,7 +112,7 @@ def _without_benchmark(db: Database) -> List[str]:
 
 def identities(section: Any, identity_map: Optional[IdentityMap]) -> List[Check]:
     """How many rules there are about whose jobs are, and which issuers of tokens lack one."""
-    found = [] if identity_map is None else [rules_read(identity_map)]
+    found = [] if identity_map is None else rules_read(identity_map)
     db = open_database(section, "client")
     try:
         rows = db.run(lambda tx: tx.rows(WITHOUT_VO), tries=1) if db.backend.exists() else []
@@ -134,15 +134,16 @@ def identities(section: Any, identity_map: Optional[IdentityMap]) -> List[Check]
     return found
 
 
-def rules_read(identity_map: IdentityMap) -> Check:
-    """What is in an identity map that has no errors."""
+def rules_read(identity_map: IdentityMap) -> List[Check]:
+    """What is in an identity map that has no errors, and which of its rules are of no use."""
     issuers = identity_map.issuers()
     lines = len({rule.where for rule in identity_map.rules})
-    return Check(
-        OK,
-        "identity",
-        "%d rules; token issuers they name: %s" % (lines, ", ".join(issuers) or "none"),
-    )
+    text = "%d rules; token issuers they name: %s" % (lines, ", ".join(issuers) or "none")
+    hidden = {(str(rule), other.where): None for rule, other in identity_map.hidden()}
+    return [Check(OK, "identity", text)] + [
+        Check(WARNING, "identity", "%s: never decides, since %s does; put it before that" % pair)
+        for pair in hidden
+    ]
 
 
 def certificate(section: Any) -> Check:

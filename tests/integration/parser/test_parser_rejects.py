@@ -212,12 +212,14 @@ def test_explain_standard_input(site, data, count):
 
 def test_check_config_says_what_the_map_has(site, tmp_path):
     rules = tmp_path / "identity.map"
-    rules.write_text(
-        "fqan=/* -> keep\nissuer=https://b.example -> b\nissuer=https://a.example subject=x -> a\n"
-    )
+    text = "fqan=/* -> keep\nissuer=https://b.example -> b\nissuer=https://a.example subject=x -> a\n"
+    rules.write_text(text + "issuer=https://b.example/ user=x -> c\n")
     site.config(parser__identity_map=str(rules))
     out = site.command("--check-config")[1]
-    assert "identity: 3 rules; token issuers they name: https://a.example, https://b.example\n" in out
+    issuers = "https://a.example, https://b.example, https://b.example/"
+    assert "ok       identity: 4 rules; token issuers they name: %s\n" % issuers in out
+    hidden = "%s line 4: issuer=https://b.example/ user=x -> c: never decides, since %s line 2 does; put"
+    assert "warning  identity: " + hidden % (rules, rules) in out
 
 
 def test_wrong_map_is_found_by_check_config(site, tmp_path):

@@ -356,3 +356,20 @@ def test_wrong_line_of_htcondors_form(line, words):
         parse_map(line, "m")
     (problem,) = caught.value.problems
     assert problem.startswith("m line 1: ") and words in problem
+
+
+@pytest.mark.parametrize(
+    "text, pairs",
+    [
+        (MAP, []),
+        (CONDOR_MAP, []),
+        (GROUP_MAP, []),
+        ("* -> a\nuser=b -> c\n* dteam /dteam\n", [(2, 1), (3, 1), (3, 1)]),
+        ("user=a issuer=https://i -> a\nissuer=https://i user=a -> b\nuser=a -> c\n", [(2, 1)]),
+        ("* dteam /a\n* dteam /b\n", [(2, 1), (2, 1)]),
+        ("user=a -> wlcg.groups\nuser=a -> b\n", []),
+    ],
+)
+def test_rules_that_never_decide_are_found(text, pairs):
+    found = parse_map(text, "m").hidden()
+    assert [tuple(int(rule.where.rpartition(" ")[2]) for rule in pair) for pair in found] == pairs
