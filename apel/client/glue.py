@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 from urllib.parse import urlsplit
 
 from apel.client.benchmarks import Benchmark, benchmark_value
+from apel.records.fields import MOST_NAME
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def published(first: Glue1, second: Glue2, known: Iterable[str]) -> List[Benchma
             found.setdefault((one.ce, one.type), one)
     for ce in sorted(names - {ce for ce, _ in found} - (set(known) - _in_glue1(first))):
         log.error("The BDII has no benchmark for %s", ce)
-    return sorted(found.values())
+    return sorted(one for one in found.values() if one.ce and len(one.ce) <= MOST_NAME)
 
 
 def _in_glue1(first: Glue1) -> Set[str]:
@@ -212,7 +213,10 @@ def _cores(entry: Entry) -> float:
 def _host(text: str) -> str:
     """The host of a URL, of host:port or of a compute element's name, in small letters."""
     if "://" in text:
-        return (urlsplit(text).hostname or "").lower()
+        try:
+            return (urlsplit(text).hostname or "").lower()
+        except ValueError:  # as of a bracket that isn't closed
+            return ""
     return re.split("[:/]", text, maxsplit=1)[0].lower()
 
 
@@ -246,7 +250,7 @@ def _measured(dn: str, of: str, name: str, text: str, cores: float) -> Iterator[
 
 
 def _count(entry: Entry, name: str) -> Optional[float]:
-    texts = [text for text in entry.get(name, []) if text.strip().isdigit()]
+    texts = [text for text in entry.get(name, []) if text.strip().isdecimal()]
     return float(texts[0]) or None if texts else None
 
 
