@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 VERSIONS: Dict[str, int] = {
     "client": 2,
     "server": 2,
-    "cloud": 1,
-    "storage": 1,
+    "cloud": 2,
+    "storage": 2,
     "accelerator": 1,
     "ip": 1,
 }

@@ -230,3 +230,54 @@ def test_columns_of_tokens_come_with_version_two(
         assert command(settings, "upgrade", "--check", "--schema", schema) == 0
         assert command(settings, "upgrade", "--roll-back", "--schema", schema) == 0
         assert command(settings, "upgrade", "--schema", schema) == 0
+
+
+# -- version 1 of clouds and storage, which had no sums to tell receivers of, and none of storage ------------
+
+SINCE_TWO = re.compile(
+    r"CREATE .*\b(?:VUnloadedCloudSums|StarHistory|ChangedStorageMonths|Storage\w*Summaries|StorageMonths"
+    r"|DaySummaries|MonthSummaries)\b"
+)
+
+
+def make_version_one_of_sums(settings: Any, schema: str) -> None:
+    """A database as version 1 of a schema made it, with a site."""
+    backend = open_backend(settings)
+    with session(backend) as connection:
+        for statement in backend.schema_statements(connection, schema):
+            if not SINCE_TWO.match(statement):
+                statement = statement.replace("\nWHERE NumberOfVMs IS NULL OR NumberOfVMs > 0", "")
+                backend.execute(connection, statement.replace("%", "%%"), ())
+        version = "INSERT INTO SchemaVersion (SchemaName, Version, Software) VALUES (%s, 1, '5')"
+        backend.execute(connection, version, (schema,))
+        backend.execute(connection, "INSERT INTO Sites (id, name) VALUES (1, 'x')", ())
+        connection.commit()
+
+
+@pytest.mark.parametrize("schema", ["cloud", "storage"])
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_tables_and_views_of_sums_come_with_version_two(
+    request: Any, command: Any, tmp_path: Any, kind: str, schema: str
+) -> None:
+    """Or else loader and unloader would meet a database that lacks them, and nobody would be told."""
+    if kind == "mariadb":
+        server = request.getfixturevalue("mariadb")
+        settings = mariadb_settings(server, server.new_database("one"))
+    else:
+        settings = sqlite_settings(tmp_path / "one.db")
+    make_version_one_of_sums(settings, schema)
+    with open_database(settings, schema) as db, pytest.raises(Unusable, match="run `apeldb upgrade`"):
+        db.run(lambda tx: tx.value("SELECT 1"))
+    assert command(settings, "upgrade", "--schema", schema) == 0
+    assert command(settings, "check", "--schema", schema) == 0
+    with open_database(settings, schema) as db:
+        assert db.run(lambda tx: tx.rows("SELECT name FROM Sites")) == [("x",)]
+    if kind == "sqlite":
+        fresh = sqlite_settings(tmp_path / "new.db")
+        initialise(open_backend(fresh), schema)
+        assert definitions(settings) == definitions(fresh)
+    else:
+        with open_database(settings, schema) as db:
+            view = "VCloudSummaries" if schema == "cloud" else "VStarRecords"
+            (made,) = db.run(lambda tx: tx.rows("SHOW CREATE VIEW " + view))
+            assert ("> 0" in made[1]) == (schema == "cloud")
