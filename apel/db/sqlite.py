@@ -185,6 +185,8 @@ class SQLite(Backend):
         if isinstance(err, (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError)):
             return RowRefused(str(err))
         words = str(err).lower()
+        if "integer overflow" in words:
+            return RowRefused(str(err))  # a sum beyond 64 bits
         if "locked" in words or "busy" in words:
             return Conflict(text)
         if "not a database" in words:

@@ -3,7 +3,9 @@
 from typing import Any, Dict
 
 import pytest
-from centre import Installation, job, jobs, message
+from centre import Centre, Installation, job, jobs, message
+
+from apel.server.summarise import Summariser
 
 UNSUMMABLE: Dict[str, Dict[str, Any]] = {
     "wall time": {"WallDuration": 2**63 - 1, "ServiceLevel": 9999999.0},
@@ -27,3 +29,14 @@ def test_month_that_cannot_be_summed_holds_up_no_other(
     centre.load(message([job(Site="ABSURD")]))
     assert installation.summarise() == 0
     assert centre.rows(SUMS) == [("ABSURD", 1), ("GOOD", 3)]
+
+
+def test_sum_beyond_64_bits_holds_up_no_other_month(centre: Centre) -> None:
+    """D8: each number can be kept, but not their sum; on every back end."""
+    centre.load(message(jobs(3, Site="ABSURD", WallDuration=2**63 - 1)), message(jobs(3, Site="GOOD")))
+    assert centre.rejected() == []
+    summariser = Summariser(centre.db)
+    assert summariser.run() == 1
+    (absurd,) = summariser.refused
+    assert summariser.site_names()[absurd.site_id] == "ABSURD"
+    assert centre.rows(SUMS) == [("GOOD", 3)]
