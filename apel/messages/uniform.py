@@ -23,7 +23,7 @@ def raw_columns(block: str, text_format: TextFormat) -> Optional[List[Sequence[O
     keys = [line.partition(": ")[0] for line in lines[: size - 1]]
     if not text_format.known.issuperset(keys) or not text_format.read_only.isdisjoint(keys):
         return None
-    if lines[size - 1 :: size] != [SEPARATOR] * count:
+    if len(lines) % size or lines[size - 1 :: size] != [SEPARATOR] * count:
         return None
     found: Dict[str, Sequence[Optional[str]]] = {}
     for place, key in enumerate(keys):

@@ -99,3 +99,11 @@ def test_records_of_a_long_message_keep_their_numbers(sample):
     ((number, text, _),) = rejected
     assert number == count - 2
     assert text == f"{header}\n{chunks[count - 3]}%%\n"
+
+
+def test_cut_record_after_alike_ones_is_refused_and_not_passed_over(sample):
+    """D2: even where its lines would stand in the places of keys whose values don't matter."""
+    header, _, body = sample("messages/job_v0.3.txt").strip().partition("\n")
+    record = "UpdateTime: x\nSubmitHostType: y\n" + body.partition("%%\n")[0]
+    records, rejected = outcome(header + "\n" + "%%\n".join([record, record, "Site: EXAMPLE\n", ""]))
+    assert (len(records), [number for number, _, _ in rejected]) == (2, [3])
