@@ -1,6 +1,6 @@
 """What a record holds any number of, in a table beside its own: benchmarks, group attributes."""
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
 
 from apel.columns import column_at, column_of
 from apel.db.backend import VERSION_COLUMNS
@@ -34,7 +34,7 @@ class Detail:
     ) -> None:
         self.name = table
         self.field = field
-        self.source = tuple(RENAMED.get(name, name) for name in key)
+        self.source = tuple(map(_in_source, key))
         self.key = tuple(key)
         self.values = tuple(values)
         self.within = tuple(within)
@@ -51,11 +51,19 @@ class Detail:
         found = set(column_at(rows, columns.index(heads[0])))
         return any(self._has_any(tx, heads[0], value) for value in found)
 
-    def write(self, tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequence[Pair]) -> None:
+    def write(
+        self,
+        tx: "Transaction",
+        table: str,
+        columns: Sequence[str],
+        pairs: Sequence[Pair],
+        before: FrozenSet[Key] = frozenset(),
+    ) -> None:
         """Make the rows of these records what they hold. table, columns: of the records' own rows.
 
         Of several records with one key the last counts. What is said of a record is a part of it: where that
-        changes, its own row counts as written now, or else the unloader would not know.
+        changes, its own row counts as written now, or else the unloader would not know. before: those that
+        had a row of their own already (`had_rows`); the others' are new anyhow.
         """
         places = [columns.index(name) for name in self.source]
         keys: Dict[Key, Key] = {}
@@ -75,7 +83,17 @@ class Detail:
         rows = [row for folded in changed for row in wanted[folded].values()]
         tx.insert(self.name, (*self.key, *self.values), rows, "update")
         if table not in UNSTAMPED:
-            self._touch(tx, table, [keys[folded] for folded in changed])
+            self._touch(tx, table, [keys[one] for one in changed if old[one] or one in before])
+
+    def had_rows(
+        self, tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequence[Pair]
+    ) -> FrozenSet[Key]:
+        """Which records that hold something have a row of their own, asked before they are written."""
+        places = [columns.index(name) for name in self.source]
+        keys = [tuple(row[place] for place in places) for record, row in pairs if getattr(record, self.field)]
+        if table in UNSTAMPED or not keys:
+            return frozenset()
+        return frozenset(map(self._folded, self.known(tx, table, keys)))
 
     def _by_name(self, rows: Iterable[Key]) -> Dict[Key, Key]:
         """Rows by their whole key; of several with one key the last."""
@@ -112,7 +130,7 @@ class Detail:
     def _select(
         self, tx: "Transaction", table: str, columns: Sequence[str], groups: Dict[Key, Set[Any]]
     ) -> Iterator[Key]:
-        *heads, last = self.within
+        *heads, last = self.within if table == self.name else map(_in_source, self.within)
         selected = ", ".join(columns)
         for head, found in groups.items():
             conditions = ["%s = %%s" % name for name in heads]
@@ -140,6 +158,10 @@ class Detail:
         names = (*self.key, self.values[0])
         conditions = " AND ".join("%s = %%s" % name for name in names)
         tx.execute("DELETE FROM %s WHERE %s" % (self.name, conditions), row[: len(names)])
+
+
+def _in_source(name: str) -> str:
+    return RENAMED.get(name, name)
 
 
 def _values(rows: Dict[Key, Key]) -> Dict[Key, Key]:

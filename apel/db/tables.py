@@ -102,12 +102,14 @@ class Table:
         pairs: Sequence[Pair] = list(zip(records, rows))
         if conflict == "ignore":
             pairs = unknown(tx, self.name, self.columns, self.details, pairs)
+        where = (tx, self.name, self.columns)
+        before = [detail.had_rows(*where, pairs) for detail in self.details]
         count = tx.insert(self.name, self.columns, rows, conflict)
         if pairs:
             if self.name in VERSION_COLUMNS:
-                pairs = newest(tx, self.name, self.columns, pairs)
-            for detail in self.details:
-                detail.write(tx, self.name, self.columns, pairs)
+                pairs = newest(*where, pairs)
+            for detail, had_rows in zip(self.details, before):
+                detail.write(*where, pairs, had_rows)
         return count
 
 
