@@ -42,8 +42,17 @@ FALLBACKS = {
 FIRST_DATE, FIRST_STAMP = "'1970-01-01 00:00:00'", "'1970-01-01 00:00:01'"
 
 
+#: A part of a user's name that is `issuer subject`, of a token; NULL for others.
+_OF_TOKEN = (
+    "(SELECT {0} FROM DNs d WHERE d.id = o.GlobalUserNameID"
+    " AND SUBSTR(d.name, 1, 8) = 'https://' AND INSTR(d.name, ' ') > 9)"
+)
+
 #: What there is to say of a column that old tables don't have; the DN with this id is made by carry_over.
+#: Those of JobRecords are the same SQL for every database.
 FILLS = {
+    ("JobRecords", "TokenIssuer"): _OF_TOKEN.format("SUBSTR(d.name, 1, INSTR(d.name, ' ') - 1)"),
+    ("JobRecords", "TokenSubject"): _OF_TOKEN.format("SUBSTR(d.name, INSTR(d.name, ' ') + 1)"),
     ("StarRecords", "UpdateTime"): "GREATEST(COALESCE(%s, {0}), {0})".format(FIRST_STAMP)
     % "IF(DAYOFMONTH(o.CreateTime) = 0, NULL, o.CreateTime)",
     ("StarRecords", "PublisherDNID"): "1",

@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 from apel.db import Unusable
 from apel.db.backend import Backend, session
 from apel.db.schema import VERSION_TABLE, VERSIONS, expected, versions, write_version
+from apel.upgrade.columns import FILLS
 from apel.upgrade.tables import NEW
 
 _CREATE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?\"?(\w+)\"?\s*(\(.*)", re.DOTALL)
@@ -68,7 +69,11 @@ def _make_again(backend: Backend, connection: Any, table: str, body: str) -> Non
     lost = [name for name in relations[table] if name not in relations[target]]
     if lost:
         raise Unusable("%s has a column that is not ours, %s, which would be lost." % (table, lost[0]))
-    names = ", ".join(relations[table])
-    backend.execute(connection, "INSERT INTO %s (%s) SELECT %s FROM %s" % (target, names, names, table), ())
+    filled = [name for name in relations[target] if (table, name) in FILLS and name not in relations[table]]
+    names = ", ".join([*relations[table], *filled])
+    values = ", ".join([*relations[table], *(FILLS[table, name] for name in filled)])
+    backend.execute(
+        connection, "INSERT INTO %s (%s) SELECT %s FROM %s o" % (target, names, values, table), ()
+    )
     backend.execute(connection, "DROP TABLE %s" % table, ())
     backend.execute(connection, "ALTER TABLE %s RENAME TO %s" % (target, table), ())

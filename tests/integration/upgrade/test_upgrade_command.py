@@ -183,7 +183,7 @@ IDS = (
 
 
 def make_version_one(settings: Any, schema: str) -> None:
-    """A database as version 1 of a schema made it, with one job."""
+    """A database as version 1 of a schema made it, with two jobs, one of them of a token."""
     backend = open_backend(settings)
     job = dict(JOB, **{name + "ID": "1" for name in IDS})
     with session(backend) as connection:
@@ -194,8 +194,14 @@ def make_version_one(settings: Any, schema: str) -> None:
             backend.execute(connection, statement.replace("%", "%%"), ())
         for table in ("Sites", "SubmitHosts", "MachineNames", "Queues", "DNs", "VOs", "VOGroups", "VORoles"):
             backend.execute(connection, "INSERT INTO %s (id, name) VALUES (1, 'x')" % table, ())
-        insert = "INSERT INTO JobRecords (%s) VALUES (%s)" % (", ".join(job), ", ".join(job.values()))
-        backend.execute(connection, insert, ())
+        backend.execute(connection, "INSERT INTO DNs (id, name) VALUES (2, 'https://iam.example/ 5d1f')", ())
+        for more in ({}, {"LocalJobId": "'8'", "GlobalUserNameID": "2"}):
+            values = dict(job, **more)
+            insert = "INSERT INTO JobRecords (%s) VALUES (%s)" % (
+                ", ".join(values),
+                ", ".join(values.values()),
+            )
+            backend.execute(connection, insert, ())
         version = "INSERT INTO SchemaVersion (SchemaName, Version, Software) VALUES (%s, 1, '5')"
         backend.execute(connection, version, (schema,))
         connection.commit()
@@ -220,8 +226,11 @@ def test_columns_of_tokens_come_with_version_two(
     assert command(settings, "upgrade", "--schema", schema) == 0
     assert command(settings, "check", "--schema", schema) == 0
     with open_database(settings, schema) as db:
-        query = "SELECT Site, LocalJobId, WallDuration, TokenIssuer, TokenSubject FROM VJobRecords"
-        assert db.run(lambda tx: tx.rows(query)) == [("x", "7", 60, None, None)]
+        query = "SELECT Site, LocalJobId, WallDuration, TokenIssuer, TokenSubject FROM VJobRecords ORDER BY 2"
+        assert db.run(lambda tx: tx.rows(query)) == [
+            ("x", "7", 60, None, None),
+            ("x", "8", 60, "https://iam.example/", "5d1f"),
+        ]
     if kind == "sqlite":
         fresh = sqlite_settings(tmp_path / "new.db")
         initialise(open_backend(fresh), schema)
