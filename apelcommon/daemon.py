@@ -23,7 +23,6 @@ PROCESS_ID = re.compile(r"[1-9][0-9]{0,8}")
 BEAT_SECONDS = 10.0
 #: How long what is in hand may take after we were asked to end; then what waits for others is cut short.
 GRACE_SECONDS = 3.0
-CUT_AGAIN_SECONDS = 1.0
 
 Handler = Optional[Callable[[], None]]
 
@@ -94,7 +93,7 @@ def stop_signals(reload: Handler = None) -> Iterator[Stop]:
 
     def on_stop(number: int, _frame: Optional[FrameType]) -> None:
         stop.set()
-        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS, CUT_AGAIN_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS, GRACE_SECONDS)
 
     def on_grace_over(number: int, _frame: Optional[FrameType]) -> None:
         for cut in list(_cuts):
@@ -126,7 +125,7 @@ def asked_to_end() -> bool:
 def cut_short(cut: Callable[[], None]) -> Iterator[None]:
     """While others are waited for: `cut` is called when we are to end and have waited for some seconds more.
 
-    It is called in the main thread, in the middle of whatever that does, and may raise; each second again.
+    It is called in the main thread, in the middle of whatever that does, every few seconds, and may raise.
     """
     _cuts.append(cut)
     try:

@@ -106,6 +106,8 @@ class Backend(abc.ABC):
     sql: Expressions
     errors: Tuple[Type[BaseException], ...]
     makes_itself = False
+    #: How many statements have been answered: what a transaction that comes on can be told by.
+    answers = 0
 
     @abc.abstractmethod
     def connect(self, stream: bool = False) -> Any:

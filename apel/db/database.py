@@ -179,7 +179,7 @@ class Database:
         connection = self._connected()
         self._working = True
         try:
-            with cut_short(partial(self.backend.cut, connection)):
+            with cut_short(self._cutter(connection)):
                 return self._transaction(work, connection)
         except Exception:
             self._undo()
@@ -190,6 +190,17 @@ class Database:
             raise
         finally:
             self._working = False
+
+    def _cutter(self, connection: Any) -> Callable[[], None]:
+        """Cuts a transaction in which nothing was answered since it began, or was last asked; not others."""
+        seen = [self.backend.answers]
+
+        def cut() -> None:
+            before, seen[0] = seen[0], self.backend.answers
+            if before == seen[0]:
+                self.backend.cut(connection)
+
+        return cut
 
     def _transaction(self, work: Callable[[Transaction], T], connection: Any) -> T:
         self._call(self.backend.begin, connection)

@@ -280,6 +280,7 @@ class MySQL(Backend):
         cursor = connection.cursor()
         # A tuple, even an empty one: so %% is one per cent sign whether there are parameters or not.
         cursor.execute(sql, tuple(params))
+        self.answers += 1
         return cursor
 
     def insert(
@@ -296,6 +297,7 @@ class MySQL(Backend):
         times = {place for place, name in enumerate(columns) if name in TIME_COLUMNS}
         for values in value_lists(rows, ROWS_PER_STATEMENT, self._most_bytes, times):
             connection.query(head + values + tail)
+            self.answers += 1
             inserted += connection.affected_rows()
         return inserted if conflict == "ignore" else len(rows)
 

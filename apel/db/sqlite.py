@@ -204,6 +204,7 @@ class SQLite(Backend):
         connection.execute("BEGIN IMMEDIATE")
 
     def execute(self, connection: Any, sql: str, params: Sequence[Any]) -> Any:
+        self.answers += 1
         return connection.execute(own_placeholders(sql), tuple(params))
 
     def insert(

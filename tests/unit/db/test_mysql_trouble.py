@@ -13,6 +13,7 @@ import pytest
 from apel.db import Conflict, Lost, RowRefused, Unusable, open_database
 from apel.db.mysql import Host, MySQL, hosts
 from apel.db.schema import initialise
+from apelcommon import daemon
 from apelcommon.errors import Permanent
 from servers.databases import mariadb_settings
 from servers.mariadb import MariaDB
@@ -201,6 +202,32 @@ def test_too_many_connections_is_transient(own_server: MariaDB, own_db: Any) -> 
         db.close()
     time.sleep(0.1)
     own_server.rows("", "SET GLOBAL max_connections = 151")
+
+
+def test_told_to_end_a_transaction_that_comes_on_is_finished(maria_db: Any) -> None:
+    """D1: one in which nothing is answered is cut, and nothing of it stays."""
+
+    def grace_is_over() -> None:
+        for cut in list(daemon._cuts):
+            cut()
+
+    def comes_on(tx: Any) -> int:
+        for name in ("a", "b", "c"):
+            tx.insert("DNs", ["name"], [(name,)])
+            grace_is_over()
+        return int(tx.value(COUNT))
+
+    def hangs(tx: Any) -> None:
+        tx.insert("DNs", ["name"], [("d",)])
+        grace_is_over()
+        grace_is_over()
+        tx.insert("DNs", ["name"], [("e",)])
+
+    assert maria_db.run(comes_on, tries=1) == 3
+    with pytest.raises(Lost):
+        maria_db.run(hangs, tries=1)
+    assert maria_db.run(lambda tx: tx.value(COUNT)) == 3
+    assert daemon._cuts == []
 
 
 def test_accounts_of_mysql_8_without_cryptography(maria_client: Any, monkeypatch: Any) -> None:
