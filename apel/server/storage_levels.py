@@ -21,7 +21,8 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequenc
 from apel.records.storage import moment, span
 from apel.times import DAY
 
-RUN_SECONDS = 300
+#: A cloud takes seconds for the volumes of a user; runs every few minutes must not be added up.
+RUN_SECONDS = 120
 
 #: Files; bytes used, logical bytes used, bytes allocated. None is unknown.
 Figures = Tuple[Optional[int], ...]
