@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apel.client.benchmarks import (
+    BDII,
+    MANUAL,
     Benchmark,
     Period,
+    all_valid_at,
     benchmark_type,
     changes,
     manual_benchmark,
@@ -105,6 +108,38 @@ def test_going_back_to_an_older_type_ends_the_preferred_one():
     ended = superseded(history, ["HEPSPEC"], NOW)
     assert [change.close.type for change in ended] == ["HEPscore23"]
     assert superseded(history, ["hepscore23"], NOW) == []
+
+
+def test_type_that_is_configured_no_more_ends_unless_an_information_system_goes_on_with_it():
+    """Whatever its rank: all that are in force are sent."""
+    history = [
+        Period(EPOCH, None, "HEPSPEC", 10.0),  # from before sources were noted: there was but si2k elsewhere
+        Period(EPOCH, None, "si2k", 2500.0),
+        Period(EPOCH, None, "HEPscore23", 12.5, MANUAL),
+    ]
+
+    def ended(history, looked_up=True):
+        return [change.close.type for change in superseded(history, ["HEPscore23"], NOW, looked_up)]
+
+    assert ended(history) == ["HEPSPEC"]
+    assert ended(history, looked_up=False) == ["HEPSPEC", "si2k"]
+    published = [period._replace(source=BDII) for period in history[:2]]
+    assert ended(published) == []
+    assert ended([period._replace(source=MANUAL) for period in history[:2]]) == ["HEPSPEC", "si2k"]
+
+
+def test_all_that_are_valid_are_one_of_each_type_the_preferred_first():
+    history = [
+        Period(EPOCH, None, "si2k", 2500.0),
+        Period("2026-01-01 00:00:00", None, "HEPSPEC", 10.0),
+        Period(EPOCH, None, "hepspec", 9.0),  # a history with an overlap, by hand: the older one, as ever
+        Period(EPOCH, NOW, "HEPscore23", 12.5),
+        Period(EPOCH, None, "mine: 1, other", 1.0),  # no message could say it beside others
+    ]
+    valid = all_valid_at(history, NOW)
+    assert [(period.type, period.value) for period in valid] == [("hepspec", 9.0), ("si2k", 2500.0)]
+    assert all_valid_at(history[4:], NOW) == tuple(history[4:])
+    assert all_valid_at([], NOW) == ()
 
 
 def test_type_closed_by_hand_goes_on_where_it_ended():
