@@ -3,7 +3,7 @@
 import itertools
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from apel.client.benchmarks import Benchmark, Period, all_valid_at, changes, preference
+from apel.client.benchmarks import Benchmark, Period, all_valid_at, changes, preference, read_histories
 from apel.client.choice import WAITS_FOR_BENCHMARK, GridRecord, choose
 from apel.db import Database
 from apel.times import now, utc_text
@@ -19,15 +19,8 @@ LEFT JOIN BlahdRecords B
 WHERE E.Status = %s
 ORDER BY E.MachineNameID, E.JobName, E.EndTime
 """
-HISTORIES = """
-SELECT SiteID, CEID, CAST(StartTime AS CHAR), CAST(StopTime AS CHAR), ServiceLevelType, ServiceLevel, Source
-FROM SpecRecords WHERE ServiceLevel IS NOT NULL
-"""
 #: Compute elements that jobs came from.
 SEEN = "SELECT DISTINCT SiteID, CEID FROM BlahdRecords"
-
-#: Site and name.
-Name = Tuple[str, str]
 
 
 class Waiting(NamedTuple):
@@ -62,23 +55,24 @@ class Element(NamedTuple):
 
 def elements(db: Database) -> List[Element]:
     """All compute elements that have, had or need a benchmark, by name. Raises Transient."""
-    sites, hosts, machines = (db.run(_names(table)) for table in ("Sites", "SubmitHosts", "MachineNames"))
-    histories: Dict[Name, List[Period]] = {}
-    for site, ce, start, stop, kind, value, source in db.run(lambda tx: tx.rows(HISTORIES)):
-        period = Period(start, stop, kind, float(value), source)
-        histories.setdefault((sites[site], hosts[ce]), []).append(period)
-    seen = {(sites[site], hosts[ce]) for site, ce in db.run(lambda tx: tx.rows(SEEN))}
-    waiting: Dict[Name, Waiting] = {}
-    local: Dict[Name, Waiting] = {}
+    histories = db.run(read_histories)
+    seen = set(db.run(lambda tx: tx.rows(SEEN)))
+    waiting: Dict[Tuple[int, int], Waiting] = {}
+    local: Dict[Tuple[int, int], Waiting] = {}
     for (site, ce, machine), end in _waiting(db):
-        mine, name = (local, machines[machine]) if ce is None else (waiting, hosts[ce])
-        key = (sites[site], name)
+        mine, key = (local, (site, machine)) if ce is None else (waiting, (site, ce))
         mine[key] = mine.get(key, Waiting(0, end, end)).with_one(end)
-    found = []
-    for key in histories.keys() | seen | waiting.keys() | local.keys():
-        jobs = local.get(key) or waiting.get(key)
-        found.append(Element(key[0], key[1], key in local, _newest_first(histories.get(key, ())), jobs))
-    return sorted(found, key=lambda element: element[:3])
+    # Names last: a parser at work may have brought new ones meanwhile.
+    sites, hosts, machines = (db.run(_names(table)) for table in ("Sites", "SubmitHosts", "MachineNames"))
+    found = {}
+    for site, ce in {*histories, *seen, *waiting}:
+        key, history = (site, ce), _newest_first(histories.get((site, ce), ()))
+        found[sites[site], hosts[ce]] = Element(sites[site], hosts[ce], False, history, waiting.get(key))
+    for (site, machine), jobs in local.items():
+        name = sites[site], machines[machine]
+        known = found.get(name, Element(*name, False, [], None))
+        found[name] = known._replace(local=True, waiting=jobs)
+    return sorted(found.values(), key=lambda element: element[:3])
 
 
 def with_configured(found: Sequence[Element], site: str, configured: Sequence[Benchmark]) -> List[Element]:
