@@ -16,9 +16,10 @@ from apel.db import Database, RowRefused
 from apel.db.tables import mark_months, store
 from apel.errors import RecordError, shown
 from apel.messages import Message, decode, join
-from apel.records import JobRecord
+from apel.records import JobRecord, SummaryRecord
 from apel.server.closed import REFUSED, MonthsClosed, refuse_closed
 from apel.server.kinds import TABLES, months_of
+from apel.server.levels import kept_apart
 from apel.server.rejects import Rejects
 from apel.server.rest import Unfinished
 from apel.server.site_rights import SiteRights, stored_sites
@@ -233,6 +234,8 @@ class Loader:
         except RecordError as err:
             return self._refuse(delivery, UNKNOWN, str(err))
         message = self._permitted(delivery, message)
+        if message.record_class is SummaryRecord:
+            message = message._replace(records=kept_apart(message.records))
         schema = TABLES[message.record_class].schema
         if not self.db.has(schema):
             return self._refuse(delivery, message.format, NO_TABLES % (schema, schema), len(message.records))

@@ -4,7 +4,7 @@ from typing import Any, List
 
 import pytest
 from central_records import cloud, normalised, vm
-from centre import Centre, job, message, summary
+from centre import END, Centre, job, message, summary
 
 from apel.db.schema import initialise
 
@@ -53,3 +53,23 @@ def test_same_sums_again_with_many_decimals(whole: Centre, several: bool) -> Non
     whole.load(*texts)
     whole.summarise()
     assert picture(whole) == before
+
+
+def test_sums_whose_benchmarks_differ_in_what_is_cut_off_are_added_up(whole: Centre) -> None:
+    """D9: the database would keep one of them, and lose the jobs of the others; again, it is the same."""
+    sums = [
+        summary(ServiceLevel=10.0001, NumberOfJobs=1, WallDuration=100, LatestEndTime=END + 300000),
+        summary(ServiceLevel=10.0004, NumberOfJobs=2, WallDuration=200, EarliestEndTime=None),
+        summary(ServiceLevel=10.0004, NumberOfJobs=3, WallDuration=300, EarliestEndTime=None),
+        summary(ServiceLevel=10.0004, NumberOfJobs=5, VO="other"),
+        summary(ServiceLevel=10.001, NumberOfJobs=7),
+    ]
+    for _ in range(2):
+        whole.load(message(sums, "summary v0.4"))
+        assert whole.rejected() == []
+        rows = "SELECT VO, ServiceLevel, NumberOfJobs, WallDuration, LatestEndTime FROM VSummaries"
+        assert whole.rows(rows + " ORDER BY VO, ServiceLevel") == [
+            ("cms", 10.0, 4, 400, "2025-03-04 11:20:00"),
+            ("cms", 10.001, 7, 1000, "2025-03-03 07:33:20"),
+            ("other", 10.0, 5, 1000, "2025-03-03 07:33:20"),
+        ]
