@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+import pytest
 from gridsite import CE1, CLIENT_CONFIG, FakeQueue, event, grid
 
 from apel import unloader
@@ -17,6 +18,7 @@ from apel.commands import apelclient
 from apel.db import Transaction, open_database
 from apel.unloader import Unloader, hold_off_unloader, prepare_writers
 from apel.views import Selection
+from apelcommon.errors import ServiceError
 
 WRITERS, JOBS_EACH = 3, 40
 
@@ -139,3 +141,18 @@ def test_two_clients_on_two_hosts_with_one_database(mariadb_site, tmp_path, caps
     while apelclient.main(["-c", str(config)]) != 0:
         assert time.monotonic() < deadline, "the lock of a dead process stays"
     assert list(mariadb_site.jobs()) == ["1"]
+
+
+def test_claim_outlives_the_servers_patience_with_idle_connections(mariadb_site, mariadb):
+    """P6: a run takes longer than a server may let a connection without work live."""
+    (before,) = mariadb.rows("", "SELECT @@GLOBAL.wait_timeout")
+    mariadb.rows("", "SET GLOBAL wait_timeout = 1")
+    try:
+        with mariadb_site.db.alone("apelclient"), open_database(
+            mariadb_site.db_settings, schema="client"
+        ) as other:
+            time.sleep(2.5)
+            with pytest.raises(ServiceError, match="already running"), other.alone("apelclient"):
+                pass
+    finally:
+        mariadb.rows("", "SET GLOBAL wait_timeout = %s", before)
