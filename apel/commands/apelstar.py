@@ -73,7 +73,7 @@ class StarCommand(Command):
         path = os.path.join(settings.star.dir_location, OUTGOING)
         metrics = Metrics(settings.metrics.textfile, self.name, what=args.what)
         written = metrics.counter("apel_star_records_total", "Storage records that were written.")
-        with Lock(lock_path(self.name, path, args.what), self.name):
+        with Lock(lock_path(self.name, path, args.what, os.path.realpath(args.config)), self.name):
             well = False
             try:
                 written.add(_measure(args, settings, outgoing(settings.star.dir_location).add))

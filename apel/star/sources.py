@@ -17,6 +17,9 @@ NOT_HERE = frozenset(["rgw.none", "rgw.cloudtiered"])
 #: The category of whole objects; `rgw.multimeta` is of uploads that are not complete.
 OBJECTS = "rgw.main"
 
+#: What reading JSON of another form raises. OverflowError: 1e400 is a number there, and infinite here.
+NOT_AS_EXPECTED = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
+
 QUOTA_COLUMNS = (
     *("BlockStatus", "FileStatus", "BlockUsed", "BlockSoftLimit", "BlockHardLimit", "BlockGrace"),
     *("FileUsed", "FileSoftLimit", "FileHardLimit", "FileGrace"),
@@ -125,7 +128,7 @@ def _bucket(options: Any, bucket: Any) -> Usage:
         tenant, name, owner = bucket.get("tenant"), bucket["bucket"], bucket["owner"]
         quota = bucket.get("bucket_quota", {})
         most = int(quota.get("max_size", -1)) if quota.get("enabled") else -1
-    except (AttributeError, KeyError, TypeError, ValueError) as err:
+    except NOT_AS_EXPECTED as err:
         raise Unreadable(_NOT_SO % ("radosgw-admin bucket stats", "bucket", _missing(err))) from None
     share = "%s/%s" % (tenant, name) if tenant else name
     used = _replicated(options, actual)
@@ -146,7 +149,7 @@ def images(options: Any, pool: str, output: bytes) -> List[Usage]:
         used = sum(int(each["used_size"]) for each in listed)
         heads = [each for each in listed if "snapshot" not in each]
         provisioned = sum(int(each["provisioned_size"]) for each in heads)
-    except (AttributeError, KeyError, TypeError, ValueError) as err:
+    except NOT_AS_EXPECTED as err:
         raise Unreadable(_NOT_SO % ("rbd du", "pool", _missing(err))) from None
     return [Usage(pool, _replicated(options, used), used, _replicated(options, provisioned), len(heads))]
 
@@ -156,7 +159,7 @@ def pools(options: Any, about: str, output: bytes) -> List[Usage]:
     found = _json(output, "ceph df")
     try:
         listed = [_pool(options, each) for each in found["pools"]]
-    except (AttributeError, KeyError, TypeError, ValueError) as err:
+    except NOT_AS_EXPECTED as err:
         raise Unreadable(_NOT_SO % ("ceph df", "pool", _missing(err))) from None
     absent = set(options.pools) - {usage.share for usage in listed}
     if absent:
@@ -183,7 +186,7 @@ def _missing(err: Exception) -> str:
 def _json(output: bytes, command: str) -> Any:
     try:
         return json.loads(output.decode("utf-8"))
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise Unreadable("%s printed no JSON: %s" % (command, err)) from None
 
 

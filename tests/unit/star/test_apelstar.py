@@ -3,6 +3,7 @@
 import os
 import pathlib
 import stat
+import sys
 from typing import Any, Dict, List
 
 import pytest
@@ -267,6 +268,15 @@ def test_messages_hold_no_more_records_than_they_may(host: Host) -> None:
     assert len(list(host.queue.ids())) == 2
 
 
+@pytest.mark.parametrize(
+    "text", ['[{"usage": {"rgw.main": {"size": 1e400, "size_actual": 1}}}]', "[" * 200000]
+)
+def test_json_beyond_measure_is_an_error_in_words(host: Host, capsys: Any, text: str) -> None:
+    (host.folder / "other").write_text(text)
+    assert host.run("buckets", "--from", str(host.folder / "other")) == 1
+    assert "radosgw-admin bucket stats" in capsys.readouterr().err
+
+
 # -- the command ----------------------------------------------------------------------------------
 
 
@@ -326,6 +336,21 @@ def test_wrong_options_are_said_before_anything_is_done(
 def test_file_of_an_output_that_is_not_there(host: Host, capsys: Any) -> None:
     assert host.run("buckets", "--from", str(host.folder / "gone")) == 1
     assert "can't be read" in capsys.readouterr().err
+
+
+def test_two_configurations_run_side_by_side(host: Host, tmp_path: pathlib.Path) -> None:
+    """Two clusters, one spool, one minute of cron: neither is left out for the other's sake."""
+    other = Host(tmp_path / "other")
+    text = (DATA / "bucket-stats.json").read_text()
+    inner = "%s -c 'import sys; from apel.commands.apelstar import main; sys.exit(main(sys.argv[1:]))'" % (
+        sys.executable
+    )
+    words = "buckets --from %s -c %s/star.cfg" % (DATA / "bucket-stats.json", other.folder)
+    other.configure(storage_system="other.example.org", dir_location=host.folder / "spool")
+    script = "%s %s >&2 && cat <<'END'\n%s\nEND" % (inner, words, text)
+    host.configure(radosgw_admin=host.command("radosgw-admin", script))
+    assert host.run("buckets") == 0
+    assert {one.StorageSystem for one in host.records()} == {"se.example.org", "other.example.org"}
 
 
 def test_check_config_tries_command_mounts_and_spool(host: Host, capsys: Any) -> None:
