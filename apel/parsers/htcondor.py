@@ -177,7 +177,12 @@ class HTCondorParser(Parser):
         return outcomes + [UNFINISHED] * len(collected)
 
     def _of_many_columns(self, fields: List[str]) -> Outcome:
-        """The outcome of a line with the columns of a token, or with a wrong number."""
+        """The outcome of a line with the columns of a token, or with a wrong number.
+
+        Without a token, issuer and subject are empty, and the last of them looks like a bar at the end.
+        """
+        if len(fields) == ATTRIBUTES + 2 and not fields[-1].strip():
+            fields = [*fields, ""]
         if not ATTRIBUTES + 2 < len(fields) <= MOST_COLUMNS:
             few = len(fields) < ATTRIBUTES
             raise ParseError("fewer than 10 columns" if few else "more than 11 columns, and not a token's")

@@ -324,6 +324,8 @@ def test_json_token(htcondor, found, token):
         ("|%s|%s" % (ISSUER, SUBJECT), dict(TOKEN, TokenGroups=None)),
         ("1.0|undefined|undefined|undefined", {}),
         ("1.0||||", {}),
+        ("1.0||", {}),
+        ("||", {}),
         ("1.0|ce.example.org|condor@ce||", {}),
     ],
 )
