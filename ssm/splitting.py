@@ -2,12 +2,13 @@
 
 import json
 import re
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 from xml.parsers import expat
 
 Halves = Tuple[bytes, bytes]
 
 SEPARATOR = re.compile(rb"^[ \t]*%%[ \t]*\r?$", re.MULTILINE)
+BLANKS = re.compile(r"[ \t\n\r]*")
 
 
 def halves(text: bytes) -> Optional[Halves]:
@@ -109,20 +110,72 @@ def _halves_of_xml(text: bytes) -> Optional[Halves]:
     return b"".join([head, *records[:middle], tail]), b"".join([head, *records[middle:], tail])
 
 
+class _Objects:
+    """Where the objects in the only list of a JSON object stand.
+
+    They are cut out as they are written: read and written again, some numbers would be others.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError, RecursionError for what is no such object."""
+        self.places: List[Tuple[int, int]] = []
+        self._text, self._at = text, 0
+        keys, lists = [], 0
+        for _ in self._items("{}"):
+            keys.append(self._value('"'))
+            self._take(":")
+            if self._begins("["):
+                lists += 1
+                self.places = [(at, self._value_end("{")) for at in self._items("[]")]
+            else:
+                self._value()
+        if lists != 1 or len(set(keys)) != len(keys) or self._at != len(text):
+            raise ValueError("not one list, a key twice, or more than an object")
+
+    def _items(self, brackets: str) -> Iterator[int]:
+        """Stands at the beginning of each item in turn, which is to be read before the next."""
+        self._take(brackets[0])
+        yield self._at
+        while self._take("," + brackets[1]) == ",":
+            yield self._at
+
+    def _begins(self, first: str) -> bool:
+        return self._text.startswith(first, self._at)
+
+    def _take(self, wanted: str) -> str:
+        found = BLANKS.match(self._text, self._at)
+        at = found.end() if found else self._at
+        sign = self._text[at : at + 1]
+        if not sign or sign not in wanted:
+            raise ValueError("no %s" % wanted)
+        found = BLANKS.match(self._text, at + 1)
+        self._at = found.end() if found else at + 1
+        return sign
+
+    def _value(self, first: str = "") -> Any:
+        if not self._begins(first):
+            raise ValueError("no %s" % first)
+        value, self._at = JSON.raw_decode(self._text, self._at)
+        return value
+
+    def _value_end(self, first: str) -> int:
+        self._value(first)
+        return self._at
+
+
 def _halves_of_json(text: bytes) -> Optional[Halves]:
     try:
-        whole = json.loads(text.decode("utf-8"), object_pairs_hook=_without_doubles)
+        whole = text.decode("utf-8").strip(" \t\n\r")
+        places = _Objects(whole).places
     except (ValueError, RecursionError):
         return None
-    lists = [key for key, value in whole.items() if isinstance(value, list)]
-    if len(lists) != 1:
+    if len(places) < 2:
         return None
-    records = whole[lists[0]]
-    if len(records) < 2 or not all(isinstance(record, dict) for record in records):
-        return None
-    middle = _middle([json.dumps(record).encode("ascii") for record in records])
-    first, second = ({**whole, lists[0]: some} for some in (records[:middle], records[middle:]))
-    return _json(first), _json(second)
+    records = [whole[start:end].encode("utf-8") for start, end in places]
+    middle = _middle(records)
+    head, tail = (part.encode("utf-8") for part in (whole[: places[0][0]], whole[places[-1][1] :]))
+    first, second = (head + b",\n".join(some) + tail + b"\n" for some in (records[:middle], records[middle:]))
+    return first, second
 
 
 def _without_doubles(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
@@ -132,5 +185,4 @@ def _without_doubles(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     return found
 
 
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8") + b"\n"
+JSON = json.JSONDecoder(object_pairs_hook=_without_doubles)

@@ -66,11 +66,37 @@ def test_separator_within_a_value_does_not_cut():
         b'{"Type": "x", "Type": "y", "A": [{}, {}]}',
         b'{"A": [{}, {}]',
         b'{"A": ' + b"[" * 100000,
+        b'{"A": [{}, {}], "B": []}',
+        b'{"A": [{}, {"x": 1, "x": 2}]}',
+        b'{"A": [{}, {}]} {}',
+        b'{"A": [{}, {},]}',
+        b'{"A": [{}, {}] "B": 1}',
+        b'{"A" [{}, {}]}',
+        b'{1: [{}, {}]}',
+        b'{"A": [{}, {"x": "\xff"}]}',
+        b"{}",
+        b"{",
         b"A: v1\n%%\n \n%%\n",
     ],
 )
 def test_what_has_no_two_records_is_not_cut(text):
     assert halves(text) is None
+
+
+@pytest.mark.parametrize(
+    "one", [b'{"x": 0.12345678901234567890}', b'{"x": 1e999}', b'{"x": "\\ud800 \\u00e9"}', '{"x": "é"}'.encode()]
+)
+def test_json_is_cut_as_it_is_written(one):
+    """Numbers aren't rounded, and what is no character by itself ends no sender."""
+    head, tail = b'{ "Type": "x",\n"Records":\n[ ', b' ] , "More": {"a": [1.50, 2]} }'
+    first, second = halves(b"\n" + head + one + b" , {}" + tail + b"\r\n")
+    assert (first, second) == (head + one + tail + b"\n", head + b"{}" + tail + b"\n")
+
+
+def test_json_as_deep_as_can_be_read_ends_no_sender():
+    """However deep: cut, or not, and no error of its own."""
+    for depth in range(100, 1100, 3):
+        halves(b'{"A": [{"x": ' + b"[" * depth + b"]" * depth + b"}, {}]}")
 
 
 def test_a_large_message_is_cut_in_linear_time():
