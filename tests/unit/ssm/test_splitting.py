@@ -72,7 +72,7 @@ def test_separator_within_a_value_does_not_cut():
         b'{"A": [{}, {},]}',
         b'{"A": [{}, {}] "B": 1}',
         b'{"A" [{}, {}]}',
-        b'{1: [{}, {}]}',
+        b"{1: [{}, {}]}",
         b'{"A": [{}, {"x": "\xff"}]}',
         b"{}",
         b"{",
@@ -84,7 +84,8 @@ def test_what_has_no_two_records_is_not_cut(text):
 
 
 @pytest.mark.parametrize(
-    "one", [b'{"x": 0.12345678901234567890}', b'{"x": 1e999}', b'{"x": "\\ud800 \\u00e9"}', '{"x": "é"}'.encode()]
+    "one",
+    [b'{"x": 0.12345678901234567890}', b'{"x": 1e999}', b'{"x": "\\ud800 \\u00e9"}', '{"x": "é"}'.encode()],
 )
 def test_json_is_cut_as_it_is_written(one):
     """Numbers aren't rounded, and what is no character by itself ends no sender."""
