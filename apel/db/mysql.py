@@ -53,8 +53,6 @@ UNSEEN_SECONDS = 900
 SETTINGS = "SHOW VARIABLES WHERE Variable_name IN ('max_allowed_packet', 'wsrep_on')"
 
 NO_RSA = "install python3-cryptography, or give the account a password of the kind mysql_native_password"
-#: A claim's connection has nothing to do while the program works, and some servers end idle ones soon.
-PATIENCE = "SET SESSION wait_timeout = 86400"
 #: Who has claimed a name.
 HOLDER = "host %s, connection %d, for %s s"
 
@@ -337,7 +335,8 @@ class MySQL(Backend):
 
     def claim(self, connection: Any, name: str) -> Optional[str]:
         """By a lock of the server's own, which goes with its connection; on a cluster it is of one node."""
-        self.execute(connection, PATIENCE, ())
+        # It has nothing to do while the program works, and some servers end idle connections soon.
+        self.execute(connection, "SET SESSION wait_timeout = 86400", ())
         lock = hashlib.sha256(("%s %s" % (name, self.database)).encode("utf-8")).hexdigest()[:40]
         if self.execute(connection, "SELECT GET_LOCK(%s, 0)", (lock,)).fetchone()[0] == 1:
             return None
