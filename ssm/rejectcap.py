@@ -101,7 +101,7 @@ class RejectCap:
         since = last = 0.0
         with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as stream:
             since, last = map(float, stream.read().split())
-        if not last <= now <= last + JUMP_SECONDS:
+        if not 0.0 <= since <= last <= now <= last + JUMP_SECONDS:
             log.info("%s: what is too old is left for a day, in case the clock is wrong", self.queue.path)
             since = now
         try:

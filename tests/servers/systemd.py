@@ -115,7 +115,7 @@ class Systemd:
 
     def signal(self, unit: str, name: str) -> None:
         """Send a signal to the main process of a unit."""
-        assert self.control("kill", "--kill-whom=main", "--signal=" + name, unit) == 0
+        assert self.control("kill", "--kill-who=main", "--signal=" + name, unit) == 0
 
     def close(self) -> None:
         """End it, and all that it runs."""

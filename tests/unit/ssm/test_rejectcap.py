@@ -88,6 +88,19 @@ def test_clock_that_jumps_forward_and_back_empties_nothing(reject, monkeypatch, 
     assert reject.count() == 0 and sum(removed) == 3, "their time has come"
 
 
+@pytest.mark.parametrize("text", ["", "x", "1 2 3", "nan {now}", "inf {now}", "{now} nan", "-inf -inf"])
+def test_strange_note_of_the_clock_begins_a_new_day(reject, text):
+    """S12: it can neither end the receiver nor keep old messages for ever."""
+    fill(reject, 3)
+    note = os.path.join(reject.path, "clock")
+    with open(note, "w") as stream:
+        stream.write(text.format(now=int(time.time())))
+    assert RejectCap(reject, 0, 1).look() == 0
+    with open(note) as stream:
+        since, last = map(int, stream.read().split())
+    assert since == last > time.time() - 3600
+
+
 def test_what_another_process_works_on_stays(reject):
     names = fill(reject, 20)
     assert MessageQueue(reject.path, REJECT).lock(names[0])
