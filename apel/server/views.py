@@ -1,9 +1,12 @@
 """What the centre can unload: each view with its message formats (messages.md 6 of the incumbent's facts)."""
 
 import hashlib
-from typing import Any, Dict, List, Mapping, Tuple
+from functools import partial
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from apel.beside import JOB_NAMES, LEVEL, SUM_NAMES, Beside
+from apel.columns import parts
+from apel.db.details import VALUES_PER_QUERY
 from apel.db.tables import BY_BENCHMARK, JOB_KEY, NORMALISED_BY_BENCHMARK, NORMALISED_KEY
 from apel.db.tables import SUMMARY_KEY as SUMMARY_COLUMNS
 from apel.records import Record
@@ -85,18 +88,23 @@ STORAGE_SUMS = {
 def with_group_attributes(db: Any, records: List[Record]) -> List[Record]:
     """Storage records with what else is known of their groups."""
     found: Dict[str, List[Any]] = {}
-    names = [record[0] for record in records]
-    holders = ", ".join(["%s"] * len(names))
     query = (
         "SELECT StarRecordID, AttributeType, AttributeValue FROM GroupAttributes WHERE StarRecordID IN (%s)"
         " ORDER BY StarRecordID, AttributeType"
     )
-    for name, kind, value in db.run(lambda tx: tx.rows(query % holders, names)):
-        found.setdefault(name, []).append((kind, value))
+    for some in parts([record[0] for record in records], VALUES_PER_QUERY):
+        asked = query % ", ".join(["%s"] * len(some))
+        for name, kind, value in db.run(partial(_rows, query=asked, parameters=some)):
+            found.setdefault(name, []).append((kind, value))
     return [
         record.replace(GroupAttributes=tuple(found[record[0]])) if record[0] in found else record
         for record in records
     ]
+
+
+def _rows(tx: Any, query: str, parameters: Sequence[str]) -> List[Tuple[Any, ...]]:
+    rows: List[Tuple[Any, ...]] = tx.rows(query, parameters)
+    return rows
 
 
 def of_days(db: Any, records: List[Record]) -> List[Record]:

@@ -8,6 +8,7 @@ from central_records import at, snapshot, star
 from portal import Portal, new_portal, records
 
 from apel import unloader
+from apel.db.sqlite import SQLite
 from apel.server.summarise import STORAGE, Summariser
 from servers.databases import BACKENDS
 
@@ -145,3 +146,23 @@ def test_republish_of_storage_by_site_and_month(portal: Portal) -> None:
 def test_other_forms_of_levels_are_errors_of_configuration(portal: Portal) -> None:
     assert portal.fails(**DAYS, dict_benchmark_type="true") == 2
     assert portal.fails(**DAYS, include_vos="atlas") == 2
+
+
+def test_records_of_a_large_message_are_completed_by_queries_that_any_sqlite_takes(
+    tmp_path: Any, monkeypatch: Any
+) -> None:
+    """Those of EL8 and older take 999 parameters; a usual message has a thousand records."""
+    numbers: List[int] = []
+    execute = SQLite.execute
+
+    def counted(backend: SQLite, connection: Any, sql: str, params: Sequence[Any]) -> Any:
+        numbers.append(len(params))
+        return execute(backend, connection, sql, params)
+
+    monkeypatch.setattr(SQLite, "execute", counted)
+    one = snapshot("2026-10-02 18:00:00", 1).replace(GroupAttributes=(("authority", "x"),))
+    for found in new_portal(tmp_path, None):
+        found.centre.load(star(*(one.replace(RecordId=str(number)) for number in range(1001))))
+        sent = records(found.run(table_name="VStarRecords", send_ur="true", interval="all"))
+        assert [len(each.GroupAttributes) for each in sent] == [1] * 1001
+    assert max(numbers) <= 999
