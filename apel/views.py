@@ -250,8 +250,12 @@ def is_added_up(view: View, selection: Selection) -> bool:
 def _added_up(view: View, selection: Selection, names: Sequence[str], where: str) -> str:
     """A sub-query of one row for all rows that agree in what is not summed."""
     kept = [name for name in names if name not in view.sums and name not in view.absent]
-    groups = [_as_said(name, selection) for name in kept]
-    named = zip(groups, map(_column, kept))
+    said = [_as_said(name, selection) for name in kept]
+    groups = [_group(name, text) for name, text in zip(kept, said)]
+    named = [
+        (text if text == group else "MIN(%s)" % text, _column(name))
+        for text, group, name in zip(said, groups, kept)
+    ]
     selected = ["%s AS %s" % pair if pair[0] != pair[1] else pair[0] for pair in named]
     selected += ["%s AS %s" % (sum_of, name) for name, sum_of in view.sums.items()]
     inner = "SELECT %s FROM %s%s GROUP BY %s" % (
@@ -278,6 +282,14 @@ def _as_said(name: str, selection: Selection) -> str:
     if name == "ServiceLevelType" and selection.dict_benchmark_type:
         return "CASE WHEN %s IN ('', 'None') THEN '%s' ELSE %s END" % (name, DEFAULT_TYPE, name)
     return _column(name)
+
+
+def _group(name: str, text: str) -> str:
+    """SQL for what is the same in rows that become one: the case of a benchmark's name is no difference.
+
+    Columns know that by themselves; in SQLite, expressions don't.
+    """
+    return "LOWER(%s)" % text if name == "ServiceLevelType" and text != name else text
 
 
 def _user() -> str:

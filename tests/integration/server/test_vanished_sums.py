@@ -119,3 +119,20 @@ def test_vanished_sums_go_when_they_are_old_and_all_receivers_know(portal: Porta
     assert left(grown_old, "2026-07-01 00:00:00") == (2, 1)
     assert left(grown_old + 1, EARLIER) == (2, 1)
     assert left(grown_old + 1, "2026-05-01 00:00:01") == (1, 1)
+
+
+def test_sums_of_benchmarks_that_differ_in_case_are_one_in_messages(portal: Portal, receiver: Centre) -> None:
+    """D9: for the receiver they have one key, so it kept the last of them and lost the others' jobs."""
+    kinds = (("HEPSPEC", 10.0), ("hepspec", 20.0), ("HEPscore23", 10.0))
+    portal.centre.load(
+        message(
+            [job(LocalJobId=kind, ServiceLevelType=kind, ServiceLevel=level) for kind, level in kinds],
+        )
+    )
+    portal.centre.summarise()
+    table = {"table_name": "VNormalisedSuperSummaries", "dict_benchmark_type": "true"}
+    sent = portal.run(**table)
+    found = {one.ServiceLevelType.lower(): one.NumberOfJobs for one in records(sent)}
+    assert found == {"hepspec": 2, "hepscore23": 1}
+    take_over(receiver, sent)
+    assert receiver.rows("SELECT SUM(NumberOfJobs) FROM VNormalisedSuperSummaries") == [(3,)]
