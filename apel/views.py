@@ -244,7 +244,9 @@ def _unwritten(view: View, selection: Selection) -> FrozenSet[str]:
 
 def is_added_up(view: View, selection: Selection) -> bool:
     """Whether rows of the view become one."""
-    return view.adds_up or bool(view.sums and (selection.withhold_dns or _unwritten(view, selection)))
+    # In v0.4, a benchmark without a type is said to be of the default one.
+    unsaid = selection.withhold_dns or selection.dict_benchmark_type or _unwritten(view, selection)
+    return view.adds_up or bool(view.sums and unsaid)
 
 
 def _added_up(view: View, selection: Selection, names: Sequence[str], where: str) -> str:

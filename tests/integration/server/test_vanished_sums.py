@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from central_records import cloud, vm
-from centre import Centre, job, jobs, message
+from centre import Centre, job, jobs, message, summary
 from portal import EARLIER, Portal, records
 
 from apel.server.summarise import CLOUD, EMPTY_SECONDS, Summariser
@@ -136,3 +136,19 @@ def test_sums_of_benchmarks_that_differ_in_case_are_one_in_messages(portal: Port
     assert found == {"hepspec": 2, "hepscore23": 1}
     take_over(receiver, sent)
     assert receiver.rows("SELECT SUM(NumberOfJobs) FROM VNormalisedSuperSummaries") == [(3,)]
+
+
+@pytest.mark.parametrize("table", ["VSuperSummaries", "VSummaries"])
+@pytest.mark.parametrize("description", ["true", "false"])
+def test_sums_without_a_type_are_one_with_those_of_the_type_that_is_written(
+    portal: Portal, receiver: Centre, table: str, description: str
+) -> None:
+    """D9: v0.4 can't say that there is none."""
+    both = [summary(ServiceLevelType=kind, ServiceLevel=10.0) for kind in (None, "HEPSPEC")]
+    portal.centre.load(message(both, "summary v0.2"))
+    portal.centre.summarise()
+    options = {"dict_benchmark_type": "true", "include_infrastructure_description": description}
+    sent = portal.run(table_name=table, **options)
+    assert [one.NumberOfJobs for one in records(sent)] == [14]
+    take_over(receiver, sent)
+    assert receiver.rows("SELECT SUM(NumberOfJobs) FROM VSuperSummaries") == [(14,)]
