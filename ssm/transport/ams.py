@@ -14,7 +14,7 @@ import contextlib
 import logging
 import re
 import time
-from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ssm.broker import AMS, DEFAULT_PORTS, broker_addresses
 from ssm.errors import TooLarge, TransportError
@@ -66,7 +66,7 @@ class AmsTransport(Transport):
         self._confirmed: List[str] = []
         self._waiting: Deque[Delivery] = collections.deque()
         self._done: Optional[Ticket] = None  # the last of this batch that is stored
-        self._stored: Set[Ticket] = set()  # what AMS does not know of
+        self._stored: Dict[Ticket, None] = {}  # what AMS does not know of, in order
         self._pulled = 0.0
         self._deadline = 0.0
         self._failing = False
@@ -202,7 +202,7 @@ class AmsTransport(Transport):
     def acknowledge(self, delivery: Delivery) -> None:
         """Note that a message, and so all before it, is stored; AMS hears of it at the end of the batch."""
         self._done = delivery.token
-        self._stored.add(delivery.token)
+        self._stored[delivery.token] = None
 
     def _acknowledge_batch(self) -> None:
         done, self._done = self._done, None
@@ -211,7 +211,7 @@ class AmsTransport(Transport):
         try:
             self._post("subscriptions/%s:acknowledge" % self.destination, {"ackIds": [done.id]})
             self.most_pulled = min(self.prefetch, self.most_pulled + 1)
-            self._stored.clear()
+            self._forget(done)
         except AmsRefused as err:
             if err.status in (400, 408):
                 self._refused_acknowledgement(err)
@@ -219,6 +219,13 @@ class AmsTransport(Transport):
                 raise AmsRefused(NO_RIGHT % (err, len(self._stored), self.destination), err.status) from err
             else:
                 raise
+
+    def _forget(self, done: Ticket) -> None:
+        # Those after it may come again: a pull may give fewer than were stored before.
+        for ticket in list(self._stored):
+            del self._stored[ticket]
+            if ticket == done:
+                return
 
     def _refused_acknowledgement(self, err: AmsRefused) -> None:
         """What was stored comes again: the deadline was over, or somebody else uses the subscription."""

@@ -322,6 +322,22 @@ def test_acknowledgement_too_late_lets_them_come_again(ends, server, caplog, mon
     assert transport.most_pulled == 6
 
 
+def test_what_comes_again_in_smaller_pulls_is_known_to_its_last(ends, server):
+    """An acknowledgement of three was refused, and they come again one by one: none is stored twice."""
+    texts = ends.fill(3)
+    ends.send()
+    transport = AmsTransport(ends.receiver())
+    transport.connect()
+    for _ in texts:
+        transport.acknowledge(transport.receive(5))
+    server.fault("acknowledge", code=408)
+    transport.most_pulled = 1
+    assert transport.receive(0.5) is None
+    assert kinds(server, "acknowledge") == [408, 200, 200]
+    assert server.subscriptions[ends.destination].offset == 3
+    transport.close()
+
+
 def test_right_to_pull_but_not_to_acknowledge_stores_nothing_twice(ends, server, monkeypatch, caplog):
     """S7: the same messages come with each pull; when the right is there, all goes on."""
     texts = ends.fill(12)
