@@ -44,7 +44,7 @@ SELECT E.MachineNameID, E.JobName, CAST(E.EndTime AS CHAR), CAST(E.StartTime AS 
        E.TokenIssuer, E.TokenSubject, E.TokenGroups,
        B.CEID, CAST(B.TimeStamp AS CHAR), B.MachineNameID,
        B.VOID, B.TokenIssuer, B.TokenSubject, B.TokenGroups,
-       CASE WHEN E.TokenSubject IS NOT NULL THEN
+       CASE WHEN E.TokenSubject IS NOT NULL OR E.TokenIssuer IS NOT NULL THEN
            (SELECT DNs.name FROM DNs WHERE DNs.id = B.GlobalUserNameID) END,
        CASE WHEN %s = 1 THEN B.FQAN END
 FROM (SELECT MachineNameID, JobName, EndTime, StartTime, SiteID, LocalUserID, LocalUserGroup,

@@ -133,6 +133,13 @@ def test_dn_stands_beside_a_token(site):
         assert found[-2:] == (VO, SUBJECT)
 
 
+def test_dn_stands_beside_an_issuer_without_subject(site):
+    site.benchmark(CE1)
+    site.put(event("1", TokenIssuer=VO), grid("1", TokenSubject=SUBJECT))
+    joined(site)
+    assert whose(site)["1"][0] == grid("1").GlobalUserName
+
+
 def test_log_that_is_read_again_with_the_token(site):
     """Once the compute element writes the issuer: `reparse`, and the next run joins the jobs again."""
     site.benchmark(CE1)
