@@ -84,7 +84,8 @@ def mounts(options: Any, path: str, output: bytes) -> List[Usage]:
 
 def quotas(options: Any, path: str, output: bytes) -> List[Usage]:
     """The groups, or users, of a file system that have files there."""
-    lines = output.decode("utf-8", "replace").splitlines()
+    # What is not UTF-8 stays told apart: of two records with one id the second would replace the first.
+    lines = output.decode("utf-8", "backslashreplace").splitlines()
     header = [number for number, line in enumerate(lines) if line.split(",")[1:] == list(QUOTA_COLUMNS)]
     if not header:
         raise Unreadable("repquota did not print the columns of --output=csv for %s" % path)

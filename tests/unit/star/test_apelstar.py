@@ -235,6 +235,18 @@ def test_quotas_in_another_form_are_an_error(host: Host, capsys: Any, text: str)
     assert host.records() == []
 
 
+def test_groups_whose_names_are_in_an_old_encoding_stay_apart(host: Host) -> None:
+    lines = (DATA / "repquota.csv").read_bytes().splitlines()
+    header = next(line for line in lines if b"BlockStatus" in line)
+    groups = [b"gr\xe9,ok,ok,10,0,0,,1,0,0,", b"gr\xe8,ok,ok,20,0,0,,2,0,0,"]
+    (host.folder / "old").write_bytes(b"\n".join([header, *groups]))
+    host.configure(mounts="/data")
+    assert host.run("quotas", "--from", str(host.folder / "old")) == 0
+    found = host.records()
+    assert [one.LocalGroup for one in found] == ["gr\\xe9", "gr\\xe8"]
+    assert len({one.RecordId for one in found}) == 2
+
+
 # -- records --------------------------------------------------------------------------------------
 
 
