@@ -8,6 +8,7 @@ from typing import Any, Iterator
 import pytest
 from centre import Centre, jobs, message, wait_for
 
+import servers.systemd
 from apel.db import open_database
 from servers.databases import sqlite_settings
 from servers.systemd import Impossible, Systemd
@@ -94,6 +95,15 @@ class Unit:
         return self.systemd.show(self.name)
 
 
+def test_nothing_is_left_where_systemd_lacks_a_unit(monkeypatch: Any) -> None:
+    """As one of another version may."""
+    monkeypatch.setattr(servers.systemd, "TARGETS", ("basic", "nonesuch"))
+    before = os.listdir("/var/lib")
+    with pytest.raises((Impossible, PermissionError)):
+        Systemd()
+    assert [name for name in set(os.listdir("/var/lib")) - set(before) if str(os.getpid()) in name] == []
+
+
 def test_loader_is_ready_alive_reloaded_hung_and_stopped(systemd: Systemd) -> None:
     """Type=notify and the watchdog: a loader that hangs is started again, one that waits is not."""
     unit = Unit(systemd, "apeldbloader")
@@ -115,7 +125,7 @@ def test_loader_is_ready_alive_reloaded_hung_and_stopped(systemd: Systemd) -> No
     assert systemd.control("reload", unit.name) == 0
     wait_for(lambda: "were read again" in unit.said())
     unit.systemd.signal(unit.name, "STOP")
-    wait_for(lambda: unit.show()["NRestarts"] == "1" and unit.show()["ActiveState"] == "active", 60)
+    wait_for(lambda: unit.show()["NRestarts"] != "0" and unit.show()["ActiveState"] == "active", 60)
     assert systemd.control("stop", unit.name) == 0
     assert unit.show()["Result"] == "success" and "has ended" in unit.said().splitlines()[-1]
     unit.write("loader.cfg", LOADER.replace("0.5", "often"))
@@ -140,6 +150,6 @@ def test_receiver_is_ready_hung_and_stopped(systemd: Systemd, pki: Any) -> None:
         stream.write("id\nrubbish")
     wait_for(lambda: "rejected (reject/" in unit.said())
     unit.systemd.signal(unit.name, "STOP")
-    wait_for(lambda: unit.show()["NRestarts"] == "1" and unit.show()["ActiveState"] == "active", 60)
+    wait_for(lambda: unit.show()["NRestarts"] != "0" and unit.show()["ActiveState"] == "active", 60)
     assert systemd.control("stop", unit.name) == 0
     assert unit.show()["Result"] == "success"

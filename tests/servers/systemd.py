@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Optional
 
 from servers.process import START_SECONDS, ServerFailed, ServerMissing, as_user
 
@@ -52,11 +52,15 @@ class Systemd:
         self.units = os.path.join(self.folder, "units")
         self.log_file = os.path.join(self.folder, "log")
         self.branch = os.path.join(groups, os.path.basename(self.folder))
+        self._process: "Optional[subprocess.Popen[bytes]]" = None
         os.mkdir(self.units)
-        for name in TARGETS:
-            shutil.copy(os.path.join(SYSTEM_UNITS, name + ".target"), self.units)
+        try:
+            for name in TARGETS:
+                shutil.copy(os.path.join(SYSTEM_UNITS, name + ".target"), self.units)
+        except OSError as err:
+            self.close()
+            raise Impossible("this systemd lacks a target: %s" % err) from err
         self.write(OURS, "[Unit]\nDescription=What is tried\nAllowIsolate=yes\n")
-        self._process: "subprocess.Popen[bytes]"
 
     def write(self, name: str, text: str) -> None:
         """Write a unit file, or a part of one (`x.service.d/y.conf`)."""
@@ -67,7 +71,11 @@ class Systemd:
 
     def start(self) -> None:
         """Start it. Raises Impossible if it doesn't come up."""
-        os.mkdir(self.branch)
+        try:
+            os.mkdir(self.branch)
+        except OSError as err:
+            self.close()
+            raise Impossible("there can be no control group of ours here: %s" % err) from err
         begin = BEGIN.format(units=self.units, program=PROGRAM, ours=OURS)
         join = (
             "echo $$ > %s/cgroup.procs && exec unshare --mount --pid --ipc --uts --cgroup --fork"
@@ -89,6 +97,7 @@ class Systemd:
 
     def _inside(self) -> List[str]:
         """The words before a command that is to run where systemd does."""
+        assert self._process is not None
         children = "/proc/%d/task/%d/children" % (self._process.pid, self._process.pid)
         with open(children, encoding="ascii") as stream:
             first = stream.read().split()
@@ -118,9 +127,10 @@ class Systemd:
         assert self.control("kill", "--kill-who=main", "--signal=" + name, unit) == 0
 
     def close(self) -> None:
-        """End it, and all that it runs."""
-        self._process.kill()
-        self._process.wait()
+        """End it, and all that it runs, and remove what it left."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
         for _ in range(100):
             if not _remove(self.branch):
                 break
