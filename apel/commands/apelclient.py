@@ -161,12 +161,16 @@ class _Daemon:
 def run_once(settings: Settings, args: argparse.Namespace, stop: Stop) -> int:
     """One run; the exit status. Raises the first error of writing or sending, when all else is done."""
     log.info("Starting apel client version %s.", __version__)
+    metrics = Metrics(settings.metrics.textfile, "apelclient")
     db = open_database(settings.db, schema="client")
+    well = False
     try:
         with db.alone("apelclient"):
-            failures = _noted_run(db, settings, args, stop)
+            failures = _noted_run(db, settings, args, stop, metrics)
+        well = not failures
     finally:
         db.close()
+        metrics.ended(well)
     for err in failures[1:]:
         log.error("%s", err)
     if failures:
@@ -175,16 +179,16 @@ def run_once(settings: Settings, args: argparse.Namespace, stop: Stop) -> int:
     return EXIT_DONE
 
 
-def _noted_run(db: Database, settings: Settings, args: argparse.Namespace, stop: Stop) -> List[ServiceError]:
-    """A run whose end is noted in the database and in the figures; see _work."""
-    metrics = Metrics(settings.metrics.textfile, "apelclient")
+def _noted_run(
+    db: Database, settings: Settings, args: argparse.Namespace, stop: Stop, metrics: Metrics
+) -> List[ServiceError]:
+    """A run whose end is noted in the database; see _work."""
     well = False
     try:
         failures = _work(db, settings, args, stop, metrics)
         well = not failures
     finally:
         note_run(db, "apelclient", well)
-        metrics.ended(well)
     return failures
 
 

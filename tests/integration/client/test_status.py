@@ -263,6 +263,16 @@ def test_parser_and_client_write_figures(host: Host) -> None:
         assert line in figures
 
 
+def test_run_without_database_has_figures_too(host: Host) -> None:
+    """What fails at the first step is a run that ended, and not well."""
+    host.site.db.close()
+    (host.folder / "client.db").write_text("this is another's file, and no database " * 100)
+    assert host.client() == 75
+    figures = host.figures()
+    assert 'apel_last_run_timestamp_seconds{program="apelclient"} ' in figures
+    assert 'apel_last_success_timestamp_seconds{program="apelclient"}' not in figures
+
+
 def test_lines_that_could_not_be_parsed_are_on_the_page(host: Host) -> None:
     (host.folder / "logs" / "slurm.log").write_text("garbage\n")
     assert (host.parser(), host.client()) == (0, 0)
