@@ -32,31 +32,44 @@ _heeded: List["Stop"] = []
 
 
 class Stop:
-    """Whether the process should end: set by SIGTERM or SIGINT, waited on between steps."""
+    """Whether the process should end: set by SIGTERM or SIGINT, waited on between steps.
+
+    Signals come at any point, also within what is done here, and what a threading.Event does at some points
+    keeps its own set() waiting for ever. So there is a flag, and a lock that is free when the flag is set.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._set = False
         self._for_good = False
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
 
     def set(self) -> None:
         """Ask the work to end after the item in hand."""
         self._for_good = True
-        self._event.set()
+        self.interrupt()
 
     def interrupt(self) -> None:
         """Ask the work to end after the item in hand, and to begin anew."""
-        self._event.set()
+        self._set = True
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(RuntimeError):  # somebody else has just done it
+            self._asleep.release()
 
     def resume(self) -> bool:
         """After the work has ended: whether it is to begin anew, rather than to end for good."""
-        self._event.clear()
+        self._set = False
+        # What is asked from here on counts: the flag says so, even if the lock is taken after it.
+        self._asleep.acquire(blocking=False)
         if self._for_good:
-            self._event.set()
+            self.interrupt()
         return not self._for_good
 
     def is_set(self) -> bool:
         """Whether the work should end."""
-        return self._event.is_set()
+        return self._set
 
     def is_for_good(self) -> bool:
         """Whether the process should end, and not only begin anew."""
@@ -64,7 +77,10 @@ class Stop:
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but wake at once when asked to end; whether that was so."""
-        return self._event.wait(seconds)
+        if not self._set and self._asleep.acquire(timeout=max(0.0, seconds)):
+            # For others who wait.
+            self._wake()
+        return self._set
 
 
 class Hangup:

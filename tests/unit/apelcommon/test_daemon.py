@@ -203,6 +203,45 @@ def test_stop_wakes_a_waiter_at_once():
     assert stop.wait(30)
 
 
+def test_signal_at_any_point_ends_the_wait():
+    """Within the wait itself, too, or what another signal does: a daemon that hangs there is killed."""
+    came = []
+
+    def signals(*_):
+        came.append(1)
+        stop.interrupt()
+
+    def wait_and_resume():
+        sys.setprofile(signals)
+        try:
+            ended.extend([stop.wait(0.01), stop.wait(5), stop.resume(), stop.wait(5)])
+            stop.set()
+            ended.append(stop.resume())
+        finally:
+            sys.setprofile(None)
+
+    stop, ended = Stop(), []
+    thread = threading.Thread(target=wait_and_resume, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert ended == [True, True, True, True, False] and len(came) > 10
+    assert stop.is_set() and stop.is_for_good()
+
+
+def test_stop_that_is_resumed_waits_again():
+    stop = Stop()
+    stop.interrupt()
+    assert stop.wait(5) and stop.is_set()
+    assert stop.resume() and not stop.is_set() and not stop.wait(0.01) and not stop.wait(-1)
+    threads = [threading.Thread(target=stop.wait, args=(60,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    stop.interrupt()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive(), "all who wait are woken"
+
+
 def test_backoff_grows_to_its_cap_and_starts_again():
     backoff = Backoff(1.0, 8.0)
     waits = [backoff.next() for _ in range(6)]
