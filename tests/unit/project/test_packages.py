@@ -9,6 +9,8 @@ from collections import Counter
 import pytest
 from optiontables import TABLES
 
+from apel.star import SOURCES
+
 
 def load(root, name):
     """A module of rpm/, which is no package."""
@@ -118,13 +120,23 @@ def test_a_unit_starts_a_command_of_its_package_or_of_one_it_needs(contents, roo
 
 def test_scriptlets_know_every_unit(contents, root):
     """On removal each is stopped; at first, presets decide on what can be enabled."""
-    parts = re.split(r"^%(\w+) -n (\S+)\n", read(root, "rpm", "apel.spec.in"), flags=re.MULTILINE)
+    parts = re.split(r"^%(\w+) -n (\S+)\n", specification(root), flags=re.MULTILINE)
     scriptlets = {(kind, package): text for kind, package, text in zip(parts[1::3], parts[2::3], parts[3::3])}
     for package, unit in contents.all_of("units"):
         words = scriptlets["preun", package].replace("'", "").split()
         assert unit.replace("@.", "@*.") in words or unit.replace("@.", "@slurm.") in words, unit
         if "[Install]" in read(root, "rpm", "systemd", unit) and "@." not in unit:
             assert unit in scriptlets["post", package].split(), unit
+
+
+def test_removal_leaves_no_timer_of_storage_enabled(root):
+    """Its link would be there for ever, and in force at once when the package comes back."""
+    (measured,) = re.findall(r'for what in (.*); do\n.*disable "apelstar@\$what\.timer"', specification(root))
+    assert measured.split() == sorted(SOURCES)
+
+
+def specification(root):
+    return read(root, "rpm", "apel.spec.in")
 
 
 def directives(text):
