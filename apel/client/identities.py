@@ -64,7 +64,7 @@ class Identities:
         """The grid jobs of no VO, for which a rule is missing, by the issuer of their token ('': unknown)."""
         nobody = self._db.ids("VOs", [None])[None]
         return Counter(
-            _combined(event.token, grid.token).issuer or ""
+            _combined(event.token, _as_meant(grid.token, event.token)).issuer or ""
             for event, grid in jobs
             if grid is not None and grid.vo == nobody and self._whose(event, grid).identity is None
         )
@@ -75,9 +75,10 @@ class Identities:
             return self._local(event.token, event.groups, account)
         if not self.map.rules and event.token == NO_TOKEN:
             return AS_RECORDED
-        groups = grid.groups or (event.groups if _may_be_one(event.token, grid.token) else None)
+        recorded = _as_meant(grid.token, event.token)
+        groups = grid.groups or (event.groups if _may_be_one(event.token, recorded) else None)
         fqan = _known(grid.fqan)
-        return self._grid(event.token, grid.token, _known(grid.user), groups, fqan, account)
+        return self._grid(event.token, recorded, _known(grid.user), groups, fqan, account)
 
     def _decide_local(
         self, token: Token, groups: Optional[str], account: Tuple[Optional[str], Optional[str]]
@@ -103,6 +104,13 @@ class Identities:
         if mapped is None or mapped == who.fqan:
             return Whose(named, None, None, changed)
         return Whose(named, mapped, parse_fqan(mapped), changed)
+
+
+def _as_meant(recorded: Token, logged: Token) -> Token:
+    """The token of a grid record, whose issuer may be a subject: a URL that stood in the place of a DN."""
+    if recorded.subject is None and recorded.issuer is not None and recorded.issuer == logged.subject:
+        return Token(subject=recorded.issuer)
+    return recorded
 
 
 def _combined(logged: Token, recorded: Token) -> Token:

@@ -102,6 +102,19 @@ def test_batch_system_completes_what_the_compute_element_says(site, recorded):
     assert (found[0], found[2], *found[-2:]) == (VO + " " + SUBJECT, "vo.example.org", VO, SUBJECT)
 
 
+def test_subject_that_is_a_url_is_no_issuer(site):
+    """CILogon's are; HTCondor-CE writes the subject alone in the place of a DN."""
+    site.benchmark(CE1)
+    subject = "http://cilogon.example/serverA/users/1234"
+    site.put(event("1", TokenIssuer=VO, TokenSubject=subject, TokenGroups="/vo.example.org"))
+    site.put(token("1", subject, None, GlobalUserName=subject))
+    assert joined(site).without_vo == {}
+    user = "%s %s" % (VO, subject)
+    assert whose(site)["1"] == (
+        user, "/vo.example.org", "vo.example.org", "/vo.example.org", "None", VO, subject,
+    )  # fmt: skip
+
+
 def test_another_token_of_the_batch_system_changes_nothing(site):
     """The compute element's own, with which it submitted the job."""
     site.benchmark(CE1)
