@@ -183,15 +183,26 @@ def _most(counted: Dict[Tuple[str, str], int]) -> List[Tuple[Tuple[str, str], in
 
 
 def missing_identities(joined: Joined, settings: Settings) -> List[str]:
-    """One line for each issuer whose jobs were joined without a VO, with the rule to add (P20)."""
+    """A line for each issuer whose jobs were joined without a VO, with the rule to add (P20).
+
+    Of many issuers those with the most jobs: what stands for one may be a user's URL, and users are many.
+    """
     where = "[joiner] identity_map of %s" % (settings.path or "the configuration file")
     advice = []
-    for issuer, count in sorted(joined.without_vo.items()):
+    most = sorted(joined.without_vo.items(), key=lambda item: (-item[1], item[0]))
+    for issuer, count in sorted(most[:MOST_ADVICE]):
         who = "of the token issuer %s" % issuer if issuer else "without FQAN and token issuer"
         rule = "issuer=%s -> <VO>" % issuer if issuer else "fqan=- issuer=- user=<account> -> <VO>"
         advice.append(
             "%d grid jobs %s are of no VO; add to the file that %s names: %s; then apelclient --rejoin"
             " YYYY-MM gives it to them (docs/tokens.md)" % (count, who, where, rule)
+        )
+    others = most[MOST_ADVICE:]
+    if others:
+        count = sum(jobs for _, jobs in others)
+        advice.append(
+            "So are %d jobs of %d other issuers; a rule may be for many: issuer=https://<host>/* -> <VO>"
+            % (count, len(others))
         )
     return advice
 

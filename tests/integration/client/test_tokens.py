@@ -74,6 +74,19 @@ def test_unmapped_jobs_are_counted_and_the_log_says_which_rule_is_missing(site):
     assert site.rows("SELECT SUM(NumberOfJobs) FROM VSuperSummaries WHERE VO = 'vo.example.org'") == [(2,)]
 
 
+def test_of_many_issuers_without_rule_the_log_names_the_most_numerous(site):
+    site.benchmark(CE1)
+    for number in range(9):
+        user = "https://other.example/user%d" % number
+        site.put(event(str(number)), token(str(number), user, None, GlobalUserName=user))
+    site.put(event("10"), token("10"), event("11"), token("11"))
+    *named, others = missing_identities(joined(site, None), settings_with())
+    assert len(named) == 5 and "2 grid jobs of the token issuer %s " % VO in named[-1]
+    assert others.startswith(
+        "So are 5 jobs of 5 other issuers; a rule may be for many: issuer=https://<host>/*"
+    )
+
+
 def test_changed_map_counts_for_jobs_not_yet_joined(site):
     """The records of both jobs were read before the map was changed."""
     site.put(event("1"), token("1"))
