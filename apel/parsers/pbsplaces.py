@@ -104,11 +104,10 @@ def gpus_of(values: Values) -> Optional[int]:
     """GPUs that the job was given or, if that isn't told, asked for; None where the log doesn't say."""
     try:
         given = _NGPUS.findall(values.get("exec_vnode", ""))
-        if given:
-            total = sum(map(units.count, given))
+        if given or "exec_gpus" in values:
+            found = map(units.count, given) if given else (n for _, n in _exec_gpus(values["exec_gpus"]))
+            total = sum(found)
             return total if total <= SMALL_NUMBER else None
-        if "exec_gpus" in values:
-            return sum(number for _, number in _exec_gpus(values["exec_gpus"]))
         for key in ("resources_used.ngpus", "Resource_List.ngpus"):
             if key in values:
                 return units.count(values[key])

@@ -285,6 +285,7 @@ def test_array_as_a_whole_is_no_job(pbs):
     [
         ("exec_vnode", "(n1:ncpus=4:ngpus=1+n2:ncpus=2)+(n3:ncpus=1:ngpus=2)", 3),
         ("exec_gpus", "n1-gpu/0+n1-gpu/1", 2),
+        ("exec_gpus", "n1-gpu/0-9999999999", None),
         ("Resource_List.ngpus", "4", 4),
         ("Resource_List.ngpus", "many", None),
         ("Resource_List.ngpus", "2147483648", None),
