@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from types import SimpleNamespace
 from typing import Any, List, Sequence
 
@@ -18,6 +19,9 @@ PROVIDERS = ("/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_
 TIMEOUTS = (
     "evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT3S;evs.install_timeout=PT4S;evs.inactive_timeout=PT5S"
 )
+
+#: Seconds after which nodes that were all killed have found each other by themselves, if ever.
+RECOVERS_WITHIN = 30
 
 
 class Node(MariaDB):
@@ -134,6 +138,25 @@ class Node(MariaDB):
         """Let it reach the others again."""
         self._administer("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'")
 
+    def seqno(self) -> int:
+        """How far the data of a node go that is down."""
+        return int(self._recovered().rpartition(":")[2])
+
+    def bootstrap(self) -> None:
+        """Start it as the first one of the cluster, as galera_new_cluster does."""
+        path = os.path.join(self.folder, "data", "grastate.dat")
+        with open(path, encoding="ascii") as stream:
+            text = stream.read()
+        with open(path, "w", encoding="ascii") as stream:
+            stream.write(text.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
+        self.begins = True
+        self.start()
+
+    def send_kill(self) -> None:
+        """kill -9, and do not wait."""
+        if self.pid is not None:
+            self._signal(signal.SIGKILL)
+
     def freeze(self) -> None:
         """Stop its process: connections stay open and say nothing."""
         self._signal(signal.SIGSTOP)
@@ -166,6 +189,34 @@ class Cluster:
         """Start the nodes one after the other; all of them are in step then."""
         for node in self.nodes:
             node.start()
+
+    def kill(self) -> None:
+        """kill -9 of all nodes at once, as when the power goes: none sees another one die."""
+        for node in self.nodes:
+            node.send_kill()
+        for node in self.nodes:
+            node.kill()
+
+    def start_again(self) -> None:
+        """Start all nodes; if they don't find each other, as the manual says, from the one that has most."""
+        for node in self.nodes:
+            node.launch()
+        end = time.monotonic() + RECOVERS_WITHIN
+        while not all(node.is_primary() for node in self.nodes):
+            if time.monotonic() > end:
+                self._begin_anew()
+                break
+            time.sleep(0.2)
+        for node in self.nodes:
+            node.wait_until_ready()
+
+    def _begin_anew(self) -> None:
+        self.kill()
+        first = max(self.nodes, key=Node.seqno)
+        first.bootstrap()
+        for node in self.nodes:
+            if node is not first:
+                node.start()
 
     def close(self) -> None:
         """End all nodes and remove their folders."""
