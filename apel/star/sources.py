@@ -77,8 +77,9 @@ def mounts(options: Any, path: str, output: bytes) -> List[Usage]:
     if not found.f_blocks:
         raise Transient("%s: its file system does not say how large it is" % path)
     used = (found.f_blocks - found.f_bfree) * found.f_frsize
-    # Some file systems make inodes as they need them, and count none.
-    files = found.f_files - found.f_ffree if found.f_files else None
+    # Some file systems make inodes as they need them and count none; of CephFS, -1 are free.
+    counted = found.f_files and found.f_ffree <= found.f_files
+    files = found.f_files - found.f_ffree if counted else None
     return [Usage(path, used, used, found.f_blocks * found.f_frsize, files, path)]
 
 
