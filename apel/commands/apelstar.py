@@ -71,7 +71,8 @@ class StarCommand(Command):
             _measure(args, settings, lambda text: print(text, end=""))
             return EXIT_DONE
         path = os.path.join(settings.star.dir_location, OUTGOING)
-        metrics = Metrics(settings.metrics.textfile, self.name, what=args.what)
+        about = {"what": args.what, "storage_system": settings.star.storage_system}
+        metrics = Metrics(settings.metrics.textfile, self.name, **about)
         written = metrics.counter("apel_star_records_total", "Storage records that were written.")
         with Lock(lock_path(self.name, path, args.what, os.path.realpath(args.config)), self.name):
             well = False

@@ -365,6 +365,27 @@ def test_two_configurations_run_side_by_side(host: Host, tmp_path: pathlib.Path)
     assert {one.StorageSystem for one in host.records()} == {"se.example.org", "other.example.org"}
 
 
+def test_success_of_one_system_does_not_hide_that_another_fails(host: Host) -> None:
+    figures = host.folder / "apel.prom"
+    text = "\n[metrics]\ntextfile = %s\n" % figures
+    for system, words, status in (
+        ("a.example", ("--from", str(DATA / "bucket-stats.json")), 0),
+        ("b.example", (), 75),
+    ):
+        host.configure(storage_system=system, radosgw_admin="/nowhere/radosgw-admin")
+        with open(str(host.folder / "star.cfg"), "a") as stream:
+            stream.write(text)
+        assert host.run("buckets", *words) == status
+    labels = '{program="apelstar",storage_system="%s",what="buckets"}'
+    found = figures.read_text()
+    for name, system, there in (
+        ("apel_last_success_timestamp_seconds", "a.example", True),
+        ("apel_last_success_timestamp_seconds", "b.example", False),
+        ("apel_last_run_timestamp_seconds", "b.example", True),
+    ):
+        assert (name + labels % system in found) is there
+
+
 def test_check_config_tries_command_mounts_and_spool(host: Host, capsys: Any) -> None:
     host.configure(mounts="/,%s" % host.folder)
     assert host.run("mounts", "--check-config") == 1
