@@ -105,7 +105,8 @@ class RejectCap:
             log.info("%s: what is too old is left for a day, in case the clock is wrong", self.queue.path)
             since = now
         try:
-            write_atomically(path, ("%d %d\n" % (since, now)).encode("ascii"))
+            # Lost in a crash, a new day begins.
+            write_atomically(path, ("%d %d\n" % (since, now)).encode("ascii"), durable=False)
         except OSError as err:
             log.warning("%s can't be written: %s; nothing goes for its age.", path, err)
             return False

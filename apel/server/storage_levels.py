@@ -6,8 +6,9 @@ What the records of one key (site, system, share, media, path, group, subgroup, 
    snapshots of one *part*. Of a day counts the last run of the producer: the latest moment
    (apel.records.storage.moment) before the end of the day among the snapshots that speak for it, and those at
    most RUN_SECONDS before. If all were taken later, it is the earliest of these, and those up to RUN_SECONDS
-   after it. Of a run that was repeated counts only what was made at most RUN_SECONDS before the last of it.
-   What is left is added up: several volumes of one user, say, each with a record of its own.
+   after it. A record counts once in a run, with its nearest snapshot; and of a run that was repeated, only
+   what was made at most RUN_SECONDS before the last of it. What is left is added up: several volumes of one
+   user, say, each with a record of its own.
 2. Parts of a key that overlap are not added: a part without a user holds those with one. Those that say least
    of what they are about are taken first, and of the others only parts that differ from all these in
    something that both say. Among parts of equal detail those come first whose producer knows of more.
@@ -33,11 +34,12 @@ Part = Tuple[Optional[object], ...]
 
 
 class Snapshot:
-    """What a record says. Times are epoch seconds."""
+    """What a record says, which may have said something else before. Times are epoch seconds."""
 
-    __slots__ = ("after", "created", "end", "figures", "first", "moment")
+    __slots__ = ("after", "created", "end", "figures", "first", "moment", "record")
 
-    def __init__(self, created: int, start: int, end: int, figures: Figures) -> None:
+    def __init__(self, record: str, created: int, start: int, end: int, figures: Figures) -> None:
+        self.record = record
         self.created = created
         self.end = end
         self.figures = figures
@@ -91,13 +93,15 @@ def _levels_of_part(snapshots: List[Snapshot], first: int, after: int) -> Iterat
 
 def _run(snapshots: Iterable[Snapshot], day: int) -> List[Snapshot]:
     """Of snapshots, by their distance from a day: the first that speaks for it, and those of the same run."""
-    run: List[Snapshot] = []
+    run: Dict[str, Snapshot] = {}
+    nearest: Optional[int] = None
     for one in snapshots:
-        if run and abs(one.moment - run[0].moment) > RUN_SECONDS:
+        if nearest is not None and abs(one.moment - nearest) > RUN_SECONDS:
             break
         if one.first < day + DAY and one.after > day:
-            run.append(one)
-    return run
+            nearest = one.moment if nearest is None else nearest
+            run.setdefault(one.record, one)
+    return list(run.values())
 
 
 def _on(day: int, one: Snapshot) -> Level:

@@ -35,7 +35,7 @@ Row = Tuple[Any, ...]
 
 #: All that may speak for a month: site id, its first second, that of the next.
 IN_MONTH = "SiteID = %s AND EndTime >= %s AND StartTime < %s"
-READ = ", ".join((*NAMES, *ABOUT, *TIMES, *FIGURES))
+READ = ", ".join((*NAMES, *ABOUT, *TIMES, "RecordId", *FIGURES))
 #: A month is made in slices of so many records, since they take a kilobyte each: how many slices, which one.
 RECORDS_AT_ONCE = 100000
 IN_SLICE = "(StorageShareID + GroupID) %% %s = %s"
@@ -113,7 +113,7 @@ def _snapshots(tx: Any, where: Sequence[Any]) -> Dict[Key, Dict[Part, List[Snaps
             None if value in (None, none) else value for value, none in zip(row[names:about], nothing)
         )
         created, start, end = map(epoch_from_text, row[about : about + 3])
-        snapshot = Snapshot(created, start, end, row[about + 3 :])
+        snapshot = Snapshot(row[about + 3], created, start, end, row[about + 4 :])
         found.setdefault(key, {}).setdefault(part, []).append(snapshot)
     return found
 

@@ -30,6 +30,7 @@ def test_buckets_of_a_site_become_a_day_at_the_centre(tmp_path: Any) -> None:
     config["logging"] = {"logfile": deployment.path("site/log/star.log"), "console": "false"}
     with open(deployment.path("site/star.cfg"), "w") as stream:
         config.write(stream)
+    dates = {utc_text(now())[:10]}
     words = [sys.executable, str(ROOT / "bin" / "apelstar"), "buckets", "-c", stream.name]
     for _ in range(2):
         subprocess.run([*words, "--from", str(DATA / "bucket-stats.json")], check=True)
@@ -39,12 +40,12 @@ def test_buckets_of_a_site_become_a_day_at_the_centre(tmp_path: Any) -> None:
         deployment.run("apelsummariser")
     with sqlite3.connect(deployment.centre_db["name"]) as db:
         query = "SELECT %s, StorageShare, ResourceCapacityUsed, FileCount FROM %s ORDER BY 2"
-        today = utc_text(now())[:10]
+        dates.add(utc_text(now())[:10])  # midnight may have passed meanwhile
         days = db.execute(query % ("SUBSTR(StartTime, 1, 10)", "DaySummaries")).fetchall()
-        assert {row for row in days if row[0] == today} == {
-            (today, "atlas-data", 1335296, 104),
-            (today, "biology/empty", 0, 0),
+        assert {row[1:] for row in days if row[0] in dates} == {
+            ("atlas-data", 1335296, 104),
+            ("biology/empty", 0, 0),
         }
         months = db.execute(query % ("Year", "MonthSummaries")).fetchall()
-        assert (int(today[:4]), "atlas-data", 1335296, 104) in months
+        assert any((int(day[:4]), "atlas-data", 1335296, 104) in months for day in dates)
     db.close()

@@ -237,6 +237,17 @@ def test_record_whose_id_never_changes_leaves_its_past_behind(centre: Centre) ->
     assert days(centre) == expected
 
 
+def test_record_that_is_replaced_across_midnight_is_not_added_to_its_past(centre: Centre) -> None:
+    """Two runs within two minutes, of which the first was yesterday: one volume, not two."""
+    for time, size in (("2026-10-01 23:59:30", 10), ("2026-10-02 00:00:30", 20)):
+        spell = {"CreateTime": at(time), "StartTime": at(time), "EndTime": at(time) + 2 * 86400}
+        centre.load(star(snapshot(time, size, RecordId="volume", **spell)))
+    summarise(centre)
+    assert centre.count("StarHistory") == 1
+    wanted = [("2026-10-01", 10), *(("2026-10-0%d" % day, 20) for day in (2, 3, 4))]
+    assert days(centre, "ResourceCapacityUsed") == wanted
+
+
 def test_record_that_is_corrected_to_an_earlier_day_or_another_site_leaves_nothing(centre: Centre) -> None:
     """D8: of the wrong month at first, then of the wrong site."""
     centre.load(star(snapshot("2026-11-05 12:00:00", 1, RecordId="x")))
@@ -305,7 +316,7 @@ def _expected(records: List[StorageRecord]) -> Tuple[List[Any], List[Any]]:
     for one in records:
         part = (one.StorageClass, one.LocalUser, None, None)
         figures = (one.FileCount, one.ResourceCapacityUsed)
-        each = Snapshot(one.CreateTime, one.StartTime, one.EndTime, figures)  # type: ignore[arg-type]
+        each = Snapshot(one.RecordId, one.CreateTime, one.StartTime, one.EndTime, figures)  # type: ignore[arg-type]
         found.setdefault((one.Group or "None", one.StorageShare), {}).setdefault(part, []).append(each)
     by_day, by_month = [], []
     for key, parts in found.items():

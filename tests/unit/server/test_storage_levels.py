@@ -1,5 +1,6 @@
 """How full storage was on a day and in a month: what snapshots say."""
 
+import itertools
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from hypothesis import given, settings
@@ -23,17 +24,25 @@ def user(name: Optional[str], dn: Optional[str] = None) -> Part:
     return None, name, None, dn
 
 
+NUMBERS = itertools.count()
+
+
+def made_of(*words: Any) -> Snapshot:
+    """A snapshot with a record of its own."""
+    return Snapshot(str(next(NUMBERS)), *words)
+
+
 def measured(text: str, used: int, since: str = "", made: str = "", files: Optional[int] = None) -> Snapshot:
     """A record made at a time; its period ends then, and begins ten minutes before or at `since`."""
     end = at(text)
     start = at(since) if since else end - 600
-    return Snapshot(at(made) if made else end, start, end, (files, used, None, None))
+    return made_of(at(made) if made else end, start, end, (files, used, None, None))
 
 
 def valid(text: str, used: int, hours: int) -> Snapshot:
     """A record made at a time, from when on it holds for some hours."""
     start = at(text)
-    return Snapshot(start, start, start + hours * HOUR, (None, used, None, None))
+    return made_of(start, start, start + hours * HOUR, (None, used, None, None))
 
 
 def used(*snapshots: Snapshot) -> Dict[int, Optional[int]]:
@@ -84,7 +93,7 @@ def test_snapshots_over_midnight_leave_the_next_day_to_its_own() -> None:
 def test_period_since_something_was_made_years_ago_is_no_validity() -> None:
     """cASO: volumes since they were made. A month back at most."""
     old = measured("03-20 12:00", 5)
-    old = Snapshot(old.created, 0, old.end, old.figures)
+    old = made_of(old.created, 0, old.end, old.figures)
     assert min(used(old)) == 1 and max(used(old)) == 20
     assert span(at("05-20 12:00"), 0, at("05-20 12:00"))[0] == at("05-20 12:00") - 31 * DAY - 1
 
@@ -95,7 +104,7 @@ def test_period_that_never_ends_speaks_for_a_month() -> None:
 
 
 def test_period_that_ends_before_it_begins_is_a_moment() -> None:
-    backwards = Snapshot(at("03-05 12:00"), at("03-04 12:00"), at("03-01 12:00"), (1, 2, 3, 4))
+    backwards = made_of(at("03-05 12:00"), at("03-04 12:00"), at("03-01 12:00"), (1, 2, 3, 4))
     assert levels_by_day({WHOLE: [backwards]}, FIRST, AFTER) == {
         at("03-04 00:00"): Level(at("03-04 12:00") + 1, (1, 2, 3, 4))
     }
@@ -264,7 +273,7 @@ def test_levels_are_what_a_plain_calculation_says(events: Any) -> None:
     parts: Dict[Part, List[Snapshot]] = {}
     for hours, before, after, more, files, size, part in events:
         made = FIRST + hours * HOUR + more
-        one = Snapshot(made, made + before * HOUR, made + after * HOUR, (files, size))
+        one = made_of(made, made + before * HOUR, made + after * HOUR, (files, size))
         parts.setdefault(part, []).append(one)
     levels = levels_by_day(parts, FIRST, AFTER)
     for day in range(FIRST, AFTER, DAY):
