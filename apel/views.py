@@ -215,7 +215,7 @@ def query(
         return Query(_added_up(view, selection, names, where), _columns(view, names), "", parameters)
     columns = _columns(view, names)
     if selection.withhold_dns:
-        columns = [_user() if name == "GlobalUserName" else name for name in columns]
+        columns = [_withheld(name, sql) for name in columns]
     if beside is not None and sql is not None:
         columns = [beside.column(sql) if name == FIELD else name for name in columns]
     return Query(view.source, columns, where, parameters)
@@ -292,6 +292,20 @@ def _group(name: str, text: str) -> str:
     Columns know that by themselves; in SQLite, expressions don't.
     """
     return "LOWER(%s)" % text if name == "ServiceLevelType" and text != name else text
+
+
+def _withheld(name: str, sql: Optional[Expressions]) -> str:
+    """SQL for what is said of a column where users' names are withheld.
+
+    Those of storage stay apart by a number: or else their levels would pass for snapshots of one thing.
+    """
+    if name == "GlobalUserName":
+        return _user()
+    if name != "UserIdentity":
+        return name
+    number = "(SELECT id FROM UserIdentities WHERE name = UserIdentity)"
+    said = sql.concatenated(["'%s'" % WITHHELD, number], " ") if sql is not None else "'%s'" % WITHHELD
+    return "CASE WHEN UserIdentity = 'None' THEN 'None' ELSE %s END" % said
 
 
 def _user() -> str:

@@ -1,5 +1,6 @@
 """Levels of storage for others: as YAML and as StAR, what is new, and what another centre makes of it."""
 
+import re
 from typing import Any, Iterator, List, Sequence
 
 import pytest
@@ -166,3 +167,23 @@ def test_records_of_a_large_message_are_completed_by_queries_that_any_sqlite_tak
         sent = records(found.run(table_name="VStarRecords", send_ur="true", interval="all"))
         assert [len(each.GroupAttributes) for each in sent] == [1] * 1001
     assert max(numbers) <= 999
+
+
+def test_withheld_users_of_storage_stay_apart(portal: Portal) -> None:
+    """A user's DN is withheld here as of jobs, and a receiver still makes the same levels."""
+    users = (("07:00", 1, "/CN=Ada"), ("07:30", 2, "/CN=Bob"), ("08:00", 4, "/CN=Ada"))
+    load(
+        portal,
+        *(snapshot("2026-10-02 %s:00" % time, used, user, UserIdentity=user) for time, used, user in users),
+        snapshot("2026-10-03 09:00:00", 8, UserIdentity=None),
+    )
+    sent = portal.run(table_name="VStarRecords", send_ur="true", withhold_dns="true")
+    names = [one.UserIdentity for one in records(sent)]
+    assert names.count(None) == 1 and len(set(names)) == 3
+    assert all(name is None or re.fullmatch("withheld [0-9]+", name) for name in names)
+    query = "SELECT StartTime, ResourceCapacityUsed FROM DaySummaries ORDER BY 1"
+    before = portal.centre.rows(query)
+    assert [int(used) for _, used in before] == [6, 8]
+    portal.centre.execute("DELETE FROM StarRecords")
+    load(portal, *records(sent))
+    assert portal.centre.rows(query) == before
