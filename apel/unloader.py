@@ -292,7 +292,11 @@ def _chunks(record_class: Type[Record], rows: TextRows, size: int) -> Iterator[L
 
 
 def _whole(column: Sequence[Optional[str]]) -> List[Optional[int]]:
-    return [None if text is None else int(text) for text in column]
+    try:
+        return [None if text is None else int(text) for text in column]
+    except ValueError:
+        # SQLite writes numbers beyond 64 bits with an exponent; the record is refused later on.
+        return [None if text is None else int(float(text)) for text in column]
 
 
 def _decimal(column: Sequence[Optional[str]]) -> List[Optional[float]]:

@@ -4,6 +4,7 @@ from typing import Any, Dict
 
 import pytest
 from centre import Centre, Installation, job, jobs, message
+from portal import Portal, records
 
 from apel.server.summarise import Summariser
 
@@ -40,3 +41,11 @@ def test_sum_beyond_64_bits_holds_up_no_other_month(centre: Centre) -> None:
     (absurd,) = summariser.refused
     assert summariser.site_names()[absurd.site_id] == "ABSURD"
     assert centre.rows(SUMS) == [("GOOD", 3)]
+
+
+def test_sum_beyond_64_bits_keeps_no_other_from_being_unloaded(portal: Portal) -> None:
+    """D8: MariaDB refuses to make it, SQLite makes it, and it is no number that a message can hold."""
+    portal.centre.load(message([job(Site="ABSURD", WallDuration=2**63 - 1, ServiceLevel=9999999.0), job()]))
+    portal.centre.summarise()
+    portal.fails(table_name="VNormalisedSuperSummaries")
+    assert [(one.Site, one.NumberOfJobs) for one in records(portal.sent())] == [("EXAMPLE-NORTH", 1)]
