@@ -22,7 +22,7 @@ from apelcommon.command import main as run_command
 from apelcommon.config import Settings
 from apelcommon.errors import EXIT_DONE, ConfigError, Permanent, ServiceError, Transient
 from apelcommon.files import Lock, lock_path
-from apelcommon.metrics import Metrics
+from apelcommon.metrics import Counter, Metrics
 
 log = logging.getLogger("star")
 
@@ -68,7 +68,7 @@ class StarCommand(Command):
         if args.check_config:
             return say([settings], _checks(SOURCES[args.what], settings))
         if args.dry_run:
-            _measure(args, settings, lambda text: print(text, end=""))
+            _measure(args, settings, lambda text, _: print(text, end=""))
             return EXIT_DONE
         path = os.path.join(settings.star.dir_location, OUTGOING)
         about = {"what": args.what, "storage_system": settings.star.storage_system}
@@ -77,11 +77,17 @@ class StarCommand(Command):
         with Lock(lock_path(self.name, path, args.what, os.path.realpath(args.config)), self.name):
             well = False
             try:
-                written.add(_measure(args, settings, outgoing(settings.star.dir_location).add))
+                queue = outgoing(settings.star.dir_location)
+                _measure(args, settings, partial(_write, queue, written))
                 well = True
             finally:
                 metrics.ended(well)
         return EXIT_DONE
+
+
+def _write(queue: Any, written: Counter, text: str, records: int) -> None:
+    queue.add(text)
+    written.add(records)
 
 
 def _check(args: argparse.Namespace, settings: Settings) -> None:
@@ -108,21 +114,24 @@ def _mounted(source: Source, settings: Settings, path: str) -> str:
     return "%s: %d of %d bytes used" % (path, usage.used, usage.allocated or 0)
 
 
-def _measure(args: argparse.Namespace, settings: Settings, write: Callable[[str], Any]) -> int:
-    """Write messages of all that can be measured; how many records. Raises what was wrong with the rest."""
+def _measure(args: argparse.Namespace, settings: Settings, write: Callable[[str, int], Any]) -> None:
+    """Write messages, each with its number of records, of all that can be measured.
+
+    Raises what was wrong with the rest.
+    """
     now = times.now()
     measured, troubles = _asked(args, settings)
     records, wrong = records_of(settings.star, args.what, measured, now)
     troubles += [Permanent("Not sent, because it is invalid: %s" % text) for text in wrong]
     size = settings.star.records_per_message
     for start in range(0, len(records), size):
-        write(encode(records[start : start + size], FORMAT))
+        some = records[start : start + size]
+        write(encode(some, FORMAT), len(some))
     used = sum(usage.used for usage in measured)
     log.info("%s: %d records written, %d bytes used", args.what, len(records), used)
     if troubles:
         kind = Transient if any(isinstance(each, Transient) for each in troubles) else Permanent
         raise kind("; ".join(map(str, troubles)))
-    return len(records)
 
 
 def _asked(args: argparse.Namespace, settings: Settings) -> Tuple[List[Usage], List[ServiceError]]:

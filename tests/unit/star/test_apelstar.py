@@ -311,8 +311,14 @@ def test_command_that_fails_is_tried_again_later(host: Host, capsys: Any) -> Non
 def test_one_pool_that_fails_stops_no_other(host: Host) -> None:
     script = 'case "$*" in *bad*) exit 2;; esac; cat %s' % (DATA / "rbd-du.json")
     host.configure(rbd=host.command("rbd", script), pools="one,bad,two")
+    with open(str(host.folder / "star.cfg"), "a") as stream:
+        stream.write("[metrics]\ntextfile = %s\n" % (host.folder / "apel.prom"))
     assert host.run("images") == 75
     assert [one.StorageShare for one in host.records()] == ["one", "two"]
+    assert (
+        'apel_star_records_total{program="apelstar",storage_system="se.example.org",what="images"} 2\n'
+        in (host.folder / "apel.prom").read_text()
+    )
 
 
 def test_log_says_in_one_line_what_was_done(host: Host) -> None:
