@@ -96,10 +96,15 @@ class Hangup:
         if self.stop is not None:
             self.stop.interrupt()
 
-    def taken(self) -> bool:
-        """Whether one came since last asked."""
+    def resumes(self) -> bool:
+        """After the work has ended: whether one came, and the work is to begin anew, not to end for good."""
         again, self.again = self.again, False
-        return again
+        if not again or self.stop is None or not self.stop.resume():
+            return False
+        if self.again:
+            # Another one came before the stop was taken back, and would be forgotten.
+            self.stop.interrupt()
+        return True
 
 
 @contextlib.contextmanager

@@ -123,7 +123,7 @@ class ReceiveCommand(Command):
             while True:
                 done = receive(settings, names, stop, args.timeout if args.once else None, keys, banned)
                 log.info("Messages: %d stored, %d rejected.", done.accepted, done.rejected)
-                if not hangup.taken() or not stop.resume():
+                if not hangup.resumes():
                     return EXIT_DONE
                 settings, keys, banned = self._read_again(settings, keys, banned, args)
 

@@ -82,7 +82,7 @@ class SendCommand(Command):
             hangup.stop = stop
             while True:
                 run_steps(functools.partial(_send, settings, stop), settings.daemon.interval, stop)
-                if not hangup.taken() or not stop.resume():
+                if not hangup.resumes():
                     return EXIT_DONE
                 settings = self._read_again(settings, args)
 

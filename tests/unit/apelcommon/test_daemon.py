@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from apelcommon.backoff import Backoff
-from apelcommon.daemon import PidFile, Stop, is_running, notify, run_steps, stop_signals
+from apelcommon.daemon import Hangup, PidFile, Stop, is_running, notify, run_steps, stop_signals
 from apelcommon.errors import ServiceError, Transient
 from apelcommon.files import Lock, lock_path, write_atomically
 
@@ -240,6 +240,22 @@ def test_stop_that_is_resumed_waits_again():
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive(), "all who wait are woken"
+
+
+def test_no_hangup_is_forgotten(monkeypatch):
+    """One that comes while the one before is taken: its configuration may be another one."""
+    hangup, stop = Hangup(), Stop()
+    hangup.stop = stop
+    hangup.came()
+    resume = stop.resume
+    monkeypatch.setattr(stop, "resume", lambda: hangup.came() or resume())
+    assert hangup.resumes() and stop.is_set(), "the work ends at once, to begin once more"
+    monkeypatch.undo()
+    assert hangup.resumes() and not stop.is_set()
+    assert not hangup.resumes(), "none came"
+    hangup.came()
+    stop.set()
+    assert not hangup.resumes() and stop.is_set()
 
 
 def test_backoff_grows_to_its_cap_and_starts_again():
