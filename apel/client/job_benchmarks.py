@@ -27,10 +27,9 @@ WHERE B.MachineNameID = W.MachineNameID AND B.LocalJobId = W.JobName AND B.EndTi
 """
 FORGET = "DELETE FROM JobBenchmarks WHERE MachineNameID = %s AND LocalJobId = %s AND EndTime = %s"
 #: A job is sent again for a second benchmark alone. One that is only being made has no row yet.
-TOUCH = (
-    "UPDATE JobRecords SET UpdateTime = CURRENT_TIMESTAMP"
-    " WHERE MachineNameID = %s AND LocalJobId = %s AND EndTime = %s"
-)
+TOUCH = "UPDATE JobRecords SET UpdateTime = CURRENT_TIMESTAMP WHERE "
+ONE_JOB = "(MachineNameID = %s AND LocalJobId = %s AND EndTime = %s)"
+JOBS_PER_STATEMENT = 150
 THERE = """
 SELECT J.MachineNameID, J.LocalJobId, CAST(J.EndTime AS CHAR)
 FROM JoinWork W CROSS JOIN JobRecords J
@@ -59,8 +58,13 @@ def keep_benchmarks(tx: Any, jobs: Iterable[Tuple[Key, Sequence[Period]]]) -> No
             tx.execute(FORGET, key)
     rows: List[Tuple[Any, ...]] = [(*key, *pair) for key in changed for pair in wanted[key].items()]
     tx.insert(TABLE, (*SITE_JOB_KEY, *BY_BENCHMARK), rows)
-    for key in set(changed).intersection(tx.rows(THERE)):
-        tx.execute(TOUCH, key)
+    _touch(tx, sorted(set(changed).intersection(tx.rows(THERE))))
+
+
+def _touch(tx: Any, keys: Sequence[Key]) -> None:
+    for start in range(0, len(keys), JOBS_PER_STATEMENT):
+        some = keys[start : start + JOBS_PER_STATEMENT]
+        tx.execute(TOUCH + " OR ".join([ONE_JOB] * len(some)), [value for key in some for value in key])
 
 
 def is_used(tx: Any) -> bool:
