@@ -332,7 +332,10 @@ def test_what_comes_again_in_smaller_pulls_is_known_to_its_last(ends, server):
         transport.acknowledge(transport.receive(5))
     server.fault("acknowledge", code=408)
     transport.most_pulled = 1
-    assert transport.receive(0.5) is None
+    for _ in range(60):  # a slow machine needs more than one
+        assert transport.receive(0.5) is None
+        if len(kinds(server, "acknowledge")) == 3:
+            break
     assert kinds(server, "acknowledge") == [408, 200, 200]
     assert server.subscriptions[ends.destination].offset == 3
     transport.close()
