@@ -1,7 +1,7 @@
 """One run of the client in its order: benchmarks, join, summaries, messages; and what it says about it."""
 
 import logging
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, TypeVar
 
 from apel import times
 from apel.client.bdii import Bdii, BdiiUnavailable, published_benchmarks
@@ -21,6 +21,8 @@ log = logging.getLogger("client")
 ACCELERATORS = "VAcceleratorRecords"
 #: How many hosts without a model are named.
 MOST_ADVICE = 5
+
+Place = TypeVar("Place", str, Tuple[str, str])
 
 
 class Done(NamedTuple):
@@ -153,7 +155,7 @@ def missing_rules(joined: Joined, settings: Settings) -> List[str]:
     again = "then make the jobs of the month again with apelclient --rejoin YYYY-MM"
     number = 1 + max([int(name[len("rule") :]) for name, _ in settings.accelerators.rule], default=0)
     advice = []
-    for (queue, host), count in _most(joined.accelerators.unknown):
+    for (queue, host), count in _by_jobs(joined.accelerators.unknown)[:MOST_ADVICE]:
         place, what = (
             ("on %s" % host, "host=%s" % host) if host else ("of queue %s" % queue, "queue=%s" % queue)
         )
@@ -167,7 +169,7 @@ def missing_rules(joined: Joined, settings: Settings) -> List[str]:
         advice.append(
             "So had jobs of %d other hosts or queues; a rule for all of them: host=*,model=<model>" % others
         )
-    for (queue, share), count in _most(joined.accelerators.shares):
+    for (queue, share), count in _by_jobs(joined.accelerators.shares)[:MOST_ADVICE]:
         advice.append(
             "%d jobs of queue %s had shares of GPUs (%s) that are not recorded, as nothing says how large"
             " they are. Add to %s: rule%d = name=%s,model=<model>,share=<part of a card>; %s"
@@ -177,9 +179,9 @@ def missing_rules(joined: Joined, settings: Settings) -> List[str]:
     return advice
 
 
-def _most(counted: Dict[Tuple[str, str], int]) -> List[Tuple[Tuple[str, str], int]]:
-    """The places with the most jobs."""
-    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MOST_ADVICE]
+def _by_jobs(counted: Dict[Place, int]) -> List[Tuple[Place, int]]:
+    """The places, or issuers, those with the most jobs first."""
+    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
 
 
 def missing_identities(joined: Joined, settings: Settings) -> List[str]:
@@ -189,15 +191,15 @@ def missing_identities(joined: Joined, settings: Settings) -> List[str]:
     """
     where = "[joiner] identity_map of %s" % (settings.path or "the configuration file")
     advice = []
-    most = sorted(joined.without_vo.items(), key=lambda item: (-item[1], item[0]))
-    for issuer, count in sorted(most[:MOST_ADVICE]):
+    by_jobs = _by_jobs(joined.without_vo)
+    for issuer, count in sorted(by_jobs[:MOST_ADVICE]):
         who = "of the token issuer %s" % issuer if issuer else "without FQAN and token issuer"
         rule = "issuer=%s -> <VO>" % issuer if issuer else "fqan=- issuer=- user=<account> -> <VO>"
         advice.append(
             "%d grid jobs %s are of no VO; add to the file that %s names: %s; then apelclient --rejoin"
             " YYYY-MM gives it to them (docs/tokens.md)" % (count, who, where, rule)
         )
-    others = most[MOST_ADVICE:]
+    others = by_jobs[MOST_ADVICE:]
     if others:
         count = sum(jobs for _, jobs in others)
         advice.append(

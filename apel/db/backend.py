@@ -8,6 +8,9 @@ from apelcommon.errors import ServiceError
 
 Row = Sequence[Any]
 
+#: How many values one query asks for: few enough for the parameters of any SQLite.
+VALUES_PER_QUERY = 500
+
 #: What tx.insert does with a row whose key is there already.
 CONFLICTS = ("error", "ignore", "update")
 

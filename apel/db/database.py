@@ -17,8 +17,8 @@ from typing import (
     TypeVar,
 )
 
-from apel.columns import ByColumn
-from apel.db.backend import CONFLICTS, Backend, Expressions, Query, Row
+from apel.columns import ByColumn, parts
+from apel.db.backend import CONFLICTS, VALUES_PER_QUERY, Backend, Expressions, Query, Row
 from apel.db.errors import Conflict, Lost, NewConnection, Unusable
 from apel.db.lookups import Lookups
 from apelcommon.backoff import Backoff
@@ -83,6 +83,14 @@ class Transaction:
         """All rows of a query."""
         with self._translated():
             return list(self._backend.execute(self._connection, sql, params).fetchall())
+
+    def rows_among(
+        self, sql: str, values: Sequence[Any], params: Sequence[Any] = ()
+    ) -> Iterator[Tuple[Any, ...]]:
+        """The rows of a query that ends in `column IN`, for any number of values. params: what is before."""
+        for some in parts(values, VALUES_PER_QUERY):
+            holders = ", ".join(["%s"] * len(some))
+            yield from self.rows("%s (%s)" % (sql, holders), [*params, *some])
 
     def row(self, sql: str, params: Sequence[Any] = ()) -> Optional[Tuple[Any, ...]]:
         """The first row of a query, or None."""

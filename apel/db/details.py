@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
 
 from apel.columns import column_at, column_of
-from apel.db.backend import VERSION_COLUMNS
+from apel.db.backend import VALUES_PER_QUERY, VERSION_COLUMNS
 
 if TYPE_CHECKING:
     from apel.db.database import Transaction
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 Pair = Tuple[Any, Sequence[Any]]
 Key = Tuple[Any, ...]
 
-VALUES_PER_QUERY = 500
 #: Columns whose text is compared without regard to case.
 FOLDED = frozenset(["ServiceLevelType", "BenchmarkType"])
 #: Tables of records without UpdateTime, which nobody unloads.
@@ -133,13 +132,9 @@ class Detail:
         *heads, last = self.within if table == self.name else map(_in_source, self.within)
         selected = ", ".join(columns)
         for head, found in groups.items():
-            conditions = ["%s = %%s" % name for name in heads]
-            values = sorted(found)
-            for start in range(0, len(values), VALUES_PER_QUERY):
-                some = values[start : start + VALUES_PER_QUERY]
-                among = "%s IN (%s)" % (last, ", ".join(["%s"] * len(some)))
-                where = " AND ".join([*conditions, among])
-                yield from tx.rows("SELECT %s FROM %s WHERE %s" % (selected, table, where), [*head, *some])
+            where = " AND ".join([*("%s = %%s" % name for name in heads), "%s IN" % last])
+            query = "SELECT %s FROM %s WHERE %s" % (selected, table, where)
+            yield from tx.rows_among(query, sorted(found), head)
 
     def _grouped(self, keys: Sequence[Key]) -> Dict[Key, Set[Any]]:
         places = [self.key.index(name) for name in self.within]
@@ -176,13 +171,8 @@ def newest(tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequenc
     """
     key, version = columns[0], VERSION_COLUMNS[table]
     place = columns.index(version)
-    stored: Dict[Any, Any] = {}
-    names = sorted({row[0] for _, row in pairs})
-    for start in range(0, len(names), VALUES_PER_QUERY):
-        some = names[start : start + VALUES_PER_QUERY]
-        query = "SELECT %s, %s FROM %s WHERE %s IN (%s)"
-        holders = ", ".join(["%s"] * len(some))
-        stored.update(tx.rows(query % (key, version, table, key, holders), some))
+    query = "SELECT %s, %s FROM %s WHERE %s IN" % (key, version, table, key)
+    stored: Dict[Any, Any] = dict(tx.rows_among(query, sorted({row[0] for _, row in pairs})))
     return [(record, row) for record, row in pairs if stored.get(row[0]) == row[place]]
 
 

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 
-from apel.db.details import VALUES_PER_QUERY
 from apel.records.storage import moment, months_spoken_for
 from apel.times import epoch_from_text, utc_text
 
@@ -54,13 +53,9 @@ class History:
 
     def _rows(self, tx: "Transaction", table: str, names: Iterable[str]) -> Dict[str, List[Row]]:
         found: Dict[str, List[Row]] = {}
-        wanted = sorted(names)
-        for start in range(0, len(wanted), VALUES_PER_QUERY):
-            some = wanted[start : start + VALUES_PER_QUERY]
-            query = "SELECT %s FROM %s WHERE RecordId IN (%s)"
-            holders = ", ".join(["%s"] * len(some))
-            for row in tx.rows(query % (", ".join(self.columns), table, holders), some):
-                found.setdefault(row[0], []).append(row)
+        query = "SELECT %s FROM %s WHERE RecordId IN" % (", ".join(self.columns), table)
+        for row in tx.rows_among(query, sorted(names)):
+            found.setdefault(row[0], []).append(row)
         return found
 
     def _standing(self, rows: Sequence[Row]) -> List[Version]:

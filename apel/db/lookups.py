@@ -1,7 +1,7 @@
 """Names and their ids: found many at a time, remembered, and made by whoever meets them first."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Dict, Iterable, Optional, Sequence, Set
 
 from apel.db.errors import Conflict
 
@@ -20,7 +20,6 @@ TABLES = (
 NONE = "None"
 
 MOST_REMEMBERED = 200000
-NAMES_PER_QUERY = 500
 
 
 class Lookups:
@@ -73,13 +72,8 @@ def _make(tx: "Transaction", table: str, names: Sequence[str]) -> Dict[str, int]
 
 
 def _select(tx: "Transaction", table: str, names: Sequence[str]) -> Dict[str, int]:
-    found: Dict[str, int] = {}
-    for start in range(0, len(names), NAMES_PER_QUERY):
-        some: List[Any] = list(names[start : start + NAMES_PER_QUERY])
-        holders = ", ".join(["%s"] * len(some))
-        query = "SELECT name, id FROM %s WHERE name IN (%s)" % (_quoted(table), holders)
-        found.update((name, int(number)) for name, number in tx.rows(query, some))
-    return found
+    query = "SELECT name, id FROM %s WHERE name IN" % _quoted(table)
+    return {name: int(number) for name, number in tx.rows_among(query, names)}
 
 
 def _quoted(table: str) -> str:

@@ -5,7 +5,6 @@ that is gone or damaged leaves the last good map in force.
 """
 
 import logging
-from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from apel.auth.lists import ANY_SITE, by_name, rights_in
@@ -21,8 +20,7 @@ OFF, WARN, ENFORCE = "off", "warn", "enforce"
 MODES = (OFF, WARN, ENFORCE)
 #: The fields that name a record's site; the first that its class has.
 SITE_FIELDS = ("Site", "SiteName")
-IDS_PER_QUERY = 500
-STORED = "SELECT RecordId, name FROM StarRecords JOIN Sites ON id = SiteID WHERE RecordId IN (%s)"
+STORED = "SELECT RecordId, name FROM StarRecords JOIN Sites ON id = SiteID WHERE RecordId IN"
 
 
 class SiteRights:
@@ -88,20 +86,10 @@ def stored_sites(db: Database, records: Sequence[Any]) -> Dict[str, str]:
 
     Only storage records have a key without the site in it; of others: nothing.
     """
-    found: Dict[str, str] = {}
     if not records or not isinstance(records[0], StorageRecord) or not db.has("storage"):
-        return found
+        return {}
     names = [record.RecordId for record in records]
-    for start in range(0, len(names), IDS_PER_QUERY):
-        some = names[start : start + IDS_PER_QUERY]
-        query = STORED % ", ".join(["%s"] * len(some))
-        found.update(db.run(partial(_rows, query=query, parameters=some)))
-    return found
-
-
-def _rows(tx: Any, query: str, parameters: List[str]) -> List[Tuple[str, str]]:
-    rows: List[Tuple[str, str]] = tx.rows(query, parameters)
-    return rows
+    return db.run(lambda tx: dict(tx.rows_among(STORED, names)))
 
 
 def _site_field(records: Sequence[Any]) -> Optional[str]:

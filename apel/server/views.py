@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from apel.beside import JOB_NAMES, LEVEL, SUM_NAMES, Beside
 from apel.columns import parts
-from apel.db.details import VALUES_PER_QUERY
+from apel.db.backend import VALUES_PER_QUERY
 from apel.db.tables import BY_BENCHMARK, JOB_KEY, NORMALISED_BY_BENCHMARK, NORMALISED_KEY
 from apel.db.tables import SUMMARY_KEY as SUMMARY_COLUMNS
 from apel.records import Record
