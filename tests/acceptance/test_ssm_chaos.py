@@ -42,12 +42,11 @@ class Disk:
         self.is_small = done.returncode == 0
 
     def fill(self):
-        """Leave no room at all."""
-        with open(os.path.join(self.path, "filler"), "wb") as stream:
+        """Leave no room at all; unbuffered, since what a buffer still holds would fail again when it is closed."""
+        with open(os.path.join(self.path, "filler"), "wb", buffering=0) as stream:
             try:
-                while True:
-                    stream.write(b"x" * 65536)
-                    stream.flush()
+                while stream.write(b"x" * 65536):
+                    pass
             except OSError as err:
                 assert err.errno == errno.ENOSPC
 
