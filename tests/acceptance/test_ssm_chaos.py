@@ -42,7 +42,7 @@ class Disk:
         self.is_small = done.returncode == 0
 
     def fill(self):
-        """Leave no room at all; unbuffered, since what a buffer still holds would fail again when it is closed."""
+        """Leave no room at all; unbuffered: what a buffer still holds would fail again when it is closed."""
         with open(os.path.join(self.path, "filler"), "wb", buffering=0) as stream:
             try:
                 while stream.write(b"x" * 65536):
