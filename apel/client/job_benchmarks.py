@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from apel.beside import SITE_JOB_KEY
 from apel.client.benchmarks import Period
+from apel.db.details import touch
 from apel.db.tables import BY_BENCHMARK
 
 TABLE = "JobBenchmarks"
@@ -26,10 +27,7 @@ FROM JoinWork W CROSS JOIN JobBenchmarks B
 WHERE B.MachineNameID = W.MachineNameID AND B.LocalJobId = W.JobName AND B.EndTime = W.EndTime
 """
 FORGET = "DELETE FROM JobBenchmarks WHERE MachineNameID = %s AND LocalJobId = %s AND EndTime = %s"
-#: A job is sent again for a second benchmark alone. One that is only being made has no row yet.
-TOUCH = "UPDATE JobRecords SET UpdateTime = CURRENT_TIMESTAMP WHERE "
-ONE_JOB = "(MachineNameID = %s AND LocalJobId = %s AND EndTime = %s)"
-JOBS_PER_STATEMENT = 150
+#: A job that is only being made has no row yet.
 THERE = """
 SELECT J.MachineNameID, J.LocalJobId, CAST(J.EndTime AS CHAR)
 FROM JoinWork W CROSS JOIN JobRecords J
@@ -58,13 +56,8 @@ def keep_benchmarks(tx: Any, jobs: Iterable[Tuple[Key, Sequence[Period]]]) -> No
             tx.execute(FORGET, key)
     rows: List[Tuple[Any, ...]] = [(*key, *pair) for key in changed for pair in wanted[key].items()]
     tx.insert(TABLE, (*SITE_JOB_KEY, *BY_BENCHMARK), rows)
-    _touch(tx, sorted(set(changed).intersection(tx.rows(THERE))))
-
-
-def _touch(tx: Any, keys: Sequence[Key]) -> None:
-    for start in range(0, len(keys), JOBS_PER_STATEMENT):
-        some = keys[start : start + JOBS_PER_STATEMENT]
-        tx.execute(TOUCH + " OR ".join([ONE_JOB] * len(some)), [value for key in some for value in key])
+    # So that a job is sent again when a second benchmark of it alone has changed.
+    touch(tx, "JobRecords", SITE_JOB_KEY, sorted(set(changed).intersection(tx.rows(THERE))))
 
 
 def is_used(tx: Any) -> bool:

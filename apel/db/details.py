@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
 
-from apel.columns import column_at, column_of
+from apel.columns import column_at, column_of, parts
 from apel.db.backend import VALUES_PER_QUERY, VERSION_COLUMNS
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Detail:
         rows = [row for folded in changed for row in wanted[folded].values()]
         tx.insert(self.name, (*self.key, *self.values), rows, "update")
         if table not in UNSTAMPED:
-            self._touch(tx, table, [keys[one] for one in changed if old[one] or one in before])
+            touch(tx, table, self.source, [keys[one] for one in changed if old[one] or one in before])
 
     def had_rows(
         self, tx: "Transaction", table: str, columns: Sequence[str], pairs: Sequence[Pair]
@@ -97,15 +97,6 @@ class Detail:
     def _by_name(self, rows: Iterable[Key]) -> Dict[Key, Key]:
         """Rows by their whole key; of several with one key the last."""
         return {self._folded(row[: len(self.key) + 1]): row for row in rows}
-
-    def _touch(self, tx: "Transaction", table: str, keys: Sequence[Key]) -> None:
-        one = "(%s)" % " AND ".join("%s = %%s" % name for name in self.source)
-        size = VALUES_PER_QUERY // len(self.source)
-        for start in range(0, len(keys), size):
-            some = keys[start : start + size]
-            any_of = " OR ".join([one] * len(some))
-            update = "UPDATE %s SET UpdateTime = CURRENT_TIMESTAMP WHERE %s" % (table, any_of)
-            tx.execute(update, [value for key in some for value in key])
 
     def _folded(self, key: Key) -> Key:
         names = (*self.key, self.values[0])
@@ -153,6 +144,15 @@ class Detail:
         names = (*self.key, self.values[0])
         conditions = " AND ".join("%s = %%s" % name for name in names)
         tx.execute("DELETE FROM %s WHERE %s" % (self.name, conditions), row[: len(names)])
+
+
+def touch(tx: "Transaction", table: str, columns: Sequence[str], keys: Sequence[Key]) -> None:
+    """Let the rows with these keys count as written now. columns: those of the keys."""
+    one = "(%s)" % " AND ".join("%s = %%s" % name for name in columns)
+    for some in parts(keys, VALUES_PER_QUERY // len(columns)):
+        any_of = " OR ".join([one] * len(some))
+        update = "UPDATE %s SET UpdateTime = CURRENT_TIMESTAMP WHERE %s" % (table, any_of)
+        tx.execute(update, [value for key in some for value in key])
 
 
 def _in_source(name: str) -> str:
