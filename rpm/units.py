@@ -29,6 +29,8 @@ INSTEAD: Dict[Tuple[str, str], Tuple[int, str]] = {
 }
 #: A directive → the one that did much of the same before.
 FORMER = {"RandomizedDelaySec": "AccuracySec"}
+#: What `ProtectSystem=full` shuts; all else may be written without a word.
+SHUT = ("/boot", "/etc", "/usr")
 LINE = re.compile(r"([A-Za-z]+)=(.*)$")
 
 
@@ -43,6 +45,14 @@ def adapt(text: str, systemd: int) -> str:
 
 def _adapted(line: str, name: str, value: str, systemd: int) -> List[str]:
     if systemd < SINCE.get(name, 0):
+        if name == "ReadWritePaths":
+            return _read_write_directories(value)
         return ["%s=%s" % (FORMER[name], value)] if name in FORMER else []
     since, words = INSTEAD.get((name, value), (0, line))
     return [words if systemd < since else line]
+
+
+def _read_write_directories(paths: str) -> List[str]:
+    """ReadWritePaths under its former name: only what would be shut, since old kernels rename no mounted file."""
+    shut = [path for path in paths.split() if path.lstrip("-").startswith(SHUT)]
+    return ["ReadWriteDirectories=%s" % " ".join(shut)] if shut else []

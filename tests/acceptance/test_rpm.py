@@ -365,6 +365,9 @@ def test_upgrade_from_the_incumbent_keeps_what_was_edited(old_host, built, el):
         "/var/log/apelparser.log",
         "/var/spool/apel/outgoing/00000000",
         "/run/apel",
+        "/etc/apel/client.cfg",
+        "/etc/apel/parser.cfg",
+        "/etc/apel/db.cfg",
     ):
         assert os.stat(host.path(path)).st_uid == number, path
     old_module = "%s/apel/db/records.py" % host.release.site_packages

@@ -160,6 +160,16 @@ def test_old_timers_still_spread(units):
     assert units.adapt("[Timer]\nRandomizedDelaySec=2h\n", 219) == "[Timer]\nAccuracySec=2h\n"
 
 
+def test_old_systemd_lets_units_write_below_etc_as_well(contents, units, root):
+    """ProtectSystem=full shuts it, so that apelauth could not have replaced its lists on EL7."""
+    open_paths = {}
+    for _, unit in contents.all_of("units"):
+        text = units.adapt(read(root, "rpm", "systemd", unit), 219)
+        assert "ProtectSystem=full" in text or not unit.endswith(".service")
+        open_paths[unit] = dict(directives(text)).get("ReadWriteDirectories")
+    assert {unit: paths for unit, paths in open_paths.items() if paths} == {"apelauth.service": "-/etc/apel"}
+
+
 def test_what_units_may_write_is_where_the_samples_write(contents, root):
     """A unit whose program logs or queues elsewhere would fail on its first night."""
     writable = re.compile(r"/(var/(log|spool|lib|run)|run)/apel(/|$)|/var/log/apelparser\.log$")
