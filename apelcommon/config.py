@@ -236,7 +236,7 @@ def _sample_lines(option: Option) -> List[str]:
     lines = _comment(option.help)
     name = option.name.replace("#", "1")
     if option.sample is not None:
-        shown, active = option.sample, option.default is REQUIRED
+        shown, active = option.sample, option.shipped or option.default is REQUIRED
     elif option.default is REQUIRED:
         shown, active = "", True
     elif option.default in (None, []) or option.numbered:

@@ -26,6 +26,7 @@ class Option(
             ("help", str),
             ("choices", Tuple[str, ...]),
             ("sample", Optional[str]),
+            ("shipped", bool),
         ],
     )
 ):
@@ -33,7 +34,8 @@ class Option(
     for the admin; `default` REQUIRED means that the file must give it.
 
     A name that ends in `#` stands for numbered options (`manual_spec1`, `manual_spec2`, …), read as a
-    list of (name, value). `sample` is what the sample file shows where that isn't the default.
+    list of (name, value). `sample` is what the sample file shows where that isn't the default:
+    as a comment, unless the file must give it or it is `shipped`, which is what a new site should begin with.
     """
 
     __slots__ = ()
@@ -47,10 +49,11 @@ class Option(
         help: str = "",
         choices: Sequence[str] = (),
         sample: Optional[str] = None,
+        shipped: bool = False,
     ) -> "Option":
         if not callable(kind) and kind not in KINDS:
             raise ValueError("%s.%s: no such kind of option: %s" % (section, name, kind))
-        return super().__new__(cls, section, name, kind, default, help, tuple(choices), sample)
+        return super().__new__(cls, section, name, kind, default, help, tuple(choices), sample, shipped)
 
     @property
     def numbered(self) -> bool:

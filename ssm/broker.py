@@ -27,7 +27,8 @@ def protocol_option(section: str) -> Option:
         "AMS: through the ARGO Messaging Service. STOMP: through a message broker. DIRECTORY: through a "
         "directory that both ends can reach. Without it, STOMP is assumed.",
         choices=PROTOCOLS,
-        sample=STOMP,
+        sample=AMS,
+        shipped=True,
     )
 
 

@@ -133,14 +133,7 @@ RECEIVER = OptionTable(
             "made the proxy.",
         ),
         *AMS_OPTIONS,
-        Option(
-            "messaging",
-            "destination",
-            "text",
-            REQUIRED,
-            DESTINATION,
-            sample="/queue/global.accounting.cpu.central",
-        ),
+        Option("messaging", "destination", "text", REQUIRED, DESTINATION),
         Option(
             "messaging",
             "path",

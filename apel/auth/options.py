@@ -17,6 +17,7 @@ AUTH: List[Option] = [
         "Where GOCDB is asked for service endpoints: one or more addresses, with commas between them. Not "
         "given: GOCDB is not asked, and only extra-dns counts.",
         sample="https://goc.egi.eu/gocdbpi/public/?method=get_service_endpoint&service_type=gLite-APEL",
+        shipped=True,
     ),
     Option(
         "auth",

@@ -57,3 +57,12 @@ def test_client_files_from_before_2_3_have_no_dict_benchmark_type(tmp_path: Any)
         text = stream.read().replace("dict_benchmark_type = false\n", "")
     (tmp_path / "client.cfg").write_text(text)
     assert CLIENT.read(str(tmp_path / "client.cfg")).unloader.dict_benchmark_type is False
+
+
+def test_files_that_were_never_edited_go_on_with_what_they_shipped(root: str) -> None:
+    """Packages replace such a file by the new sample: without the address, the list of signers would be emptied."""
+    shipped = TABLES["auth.cfg"].read(os.path.join(root, "conf", "auth.cfg"))
+    assert shipped.auth.gocdb_url == AUTH.read(os.path.join(OLD, "auth.cfg")).auth.gocdb_url
+    for name, section in (("sender.cfg", "sender"), ("receiver.cfg", "receiver")):
+        with open(os.path.join(root, "conf", name), encoding="utf-8") as stream:
+            assert "\n[%s]\n" % section in stream.read().split("\nprotocol = AMS\n")[0]
