@@ -7,6 +7,7 @@ import os
 import subprocess
 from typing import Any, List, Optional, Sequence, Tuple
 
+from asn1crypto.pem import unarmor
 from cryptography import x509
 from cryptography.hazmat.backends import default_backend
 from cryptography.hazmat.primitives import hashes, serialization
@@ -218,6 +219,13 @@ def load(path: str) -> x509.Certificate:
     """The first certificate of a PEM file."""
     with open(path, "rb") as stream:
         return x509.load_pem_x509_certificate(stream.read(), default_backend())
+
+
+def der(path: str) -> bytes:
+    """The first certificate of a PEM file in DER, even one that `load` refuses."""
+    with open(path, "rb") as stream:
+        found: bytes = unarmor(stream.read())[2]
+    return found
 
 
 def load_key(path: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from apelcommon.daemon import Stop
 from servers.pki import Authority, slash_dn
+from servers.pki import trust as trust_authority
 from ssm.credentials import load_credentials
 from ssm.errors import TooLarge, TransportError
 from ssm.options import RECEIVER, SENDER
@@ -91,6 +92,16 @@ def new_authority(tmp_path_factory):
         return Authority(str(tmp_path_factory.mktemp("ca") / str(next(numbers))), cn, **options)
 
     return make
+
+
+@pytest.fixture
+def revoking(new_authority, tmp_path):
+    """An authority of its own, and its directory."""
+    authority = new_authority("Revoking CA")
+    folder = str(tmp_path / "certificates")
+    os.mkdir(folder)
+    trust_authority(folder, authority)
+    return authority, folder
 
 
 class MemoryTransport(Transport):

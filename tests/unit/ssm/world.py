@@ -12,6 +12,7 @@ from unit.ssm.handmade import put_signature, sign_part, signature_of, with_signa
 import servers.pki as test_pki
 from servers import oddpki
 from servers.oddpki import AUTHORITY, Pair, sign
+from servers.pki import der
 from ssm import smime
 from ssm.banned import BannedSigners
 from ssm.credentials import load_credentials
@@ -167,11 +168,6 @@ def write(path, data):
         stream.write(data)
 
 
-def der_of(path):
-    with open(path, "rb") as stream:
-        return pem.unarmor(stream.read(), multiple=False)[2]
-
-
 def inside(w):
     """S3: something between the parts that no signature covers."""
     message = w.ours()
@@ -198,7 +194,7 @@ def another_certificate(w):
     """S1: beside the signature lies another's certificate, not the signer's."""
 
     def change(signed):
-        other = asn1_x509.Certificate.load(der_of(w.host("other.example.org").certificate))
+        other = asn1_x509.Certificate.load(der(w.host("other.example.org").certificate))
         signed["certificates"] = cms.CertificateSet([cms.CertificateChoices({"certificate": other})])
 
     return with_signature(w.ours(), change)
@@ -247,7 +243,7 @@ def named(*rdns):
 def in_the_name_of(w, pair):
     """S1: signed with the host's key, but with another's certificate and name."""
     own = load_credentials(*w.host())
-    return smime.Signer(der_of(pair.certificate), own.key).sign(TEXT.encode("utf-8"))
+    return smime.Signer(der(pair.certificate), own.key).sign(TEXT.encode("utf-8"))
 
 
 def odd_order(w):
