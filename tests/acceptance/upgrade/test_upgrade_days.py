@@ -7,7 +7,8 @@ import sys
 from typing import Any, Dict
 
 import pytest
-from incumbent import OLDER, awkward_client, awkward_cloud, awkward_server, awkward_storage
+from awkward import awkward_client, awkward_cloud, awkward_server, awkward_storage
+from incumbent import OLDER
 from olddatabases import look, rows_of_all
 
 from apel.db import Unusable, open_database

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from awkward import awkward_client
 from centre import wait_for
-from incumbent import awkward_client
 from olddatabases import rows_of_all
 
 from apel.db import open_backend

@@ -3,7 +3,9 @@
 from typing import Any, Dict, Iterator, List, NamedTuple
 
 import pytest
-from incumbent import SUM, Incumbent, awkward_client, awkward_server
+from awkward import awkward_client, awkward_server
+from incumbent import Incumbent
+from incumbentrows import SUM
 from olddatabases import look, rows_of_all
 
 from apel.db import Unusable, open_backend, open_database

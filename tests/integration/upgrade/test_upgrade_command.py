@@ -4,7 +4,8 @@ import re
 from typing import Any, Callable, List
 
 import pytest
-from incumbent import Incumbent, awkward_client, awkward_server
+from awkward import awkward_client, awkward_server
+from incumbent import Incumbent
 from olddatabases import look, rows_of_all
 
 from apel.commands import apeldb
