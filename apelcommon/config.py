@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from apelcommon.errors import ConfigError, ServiceError
 from apelcommon.logs import FORMATS, LEVELS, TEXT
-from apelcommon.options import REQUIRED, Option
+from apelcommon.options import REQUIRED, Option, Shipped
 from apelcommon.resources import sample_path
 
 __all__ = ["REQUIRED", "LOGGING", "Option", "OptionTable", "Settings"]
@@ -236,7 +236,7 @@ def _sample_lines(option: Option) -> List[str]:
     lines = _comment(option.help)
     name = option.name.replace("#", "1")
     if option.sample is not None:
-        shown, active = option.sample, option.shipped or option.default is REQUIRED
+        shown, active = option.sample, isinstance(option.sample, Shipped) or option.default is REQUIRED
     elif option.default is REQUIRED:
         shown, active = "", True
     elif option.default in (None, []) or option.numbered:

@@ -15,6 +15,10 @@ class _Required:
 REQUIRED: Any = _Required()
 
 
+class Shipped(str):
+    """A text for the sample file that is no comment there: what new sites begin with."""
+
+
 class Option(
     NamedTuple(
         "Option",
@@ -26,7 +30,6 @@ class Option(
             ("help", str),
             ("choices", Tuple[str, ...]),
             ("sample", Optional[str]),
-            ("shipped", bool),
         ],
     )
 ):
@@ -35,7 +38,7 @@ class Option(
 
     A name that ends in `#` stands for numbered options (`manual_spec1`, `manual_spec2`, …), read as a
     list of (name, value). `sample` is what the sample file shows where that isn't the default:
-    as a comment, unless the file must give it or it is `shipped`, which is what a new site should begin with.
+    as a comment, unless the file must give it or it is Shipped.
     """
 
     __slots__ = ()
@@ -49,11 +52,10 @@ class Option(
         help: str = "",
         choices: Sequence[str] = (),
         sample: Optional[str] = None,
-        shipped: bool = False,
     ) -> "Option":
         if not callable(kind) and kind not in KINDS:
             raise ValueError("%s.%s: no such kind of option: %s" % (section, name, kind))
-        return super().__new__(cls, section, name, kind, default, help, tuple(choices), sample, shipped)
+        return super().__new__(cls, section, name, kind, default, help, tuple(choices), sample)
 
     @property
     def numbered(self) -> bool:

@@ -53,6 +53,6 @@ def _adapted(line: str, name: str, value: str, systemd: int) -> List[str]:
 
 
 def _read_write_directories(paths: str) -> List[str]:
-    """ReadWritePaths under its former name: only what would be shut, since old kernels rename no mounted file."""
+    """ReadWritePaths by its former name: only what would be shut, for old kernels rename no mounted file."""
     shut = [path for path in paths.split() if path.lstrip("-").startswith(SHUT)]
     return ["ReadWriteDirectories=%s" % " ".join(shut)] if shut else []

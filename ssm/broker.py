@@ -4,7 +4,7 @@ import logging
 import re
 from typing import Any, List, Optional, Tuple
 
-from apelcommon.options import Option
+from apelcommon.options import Option, Shipped
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,7 @@ def protocol_option(section: str) -> Option:
         "AMS: through the ARGO Messaging Service. STOMP: through a message broker. DIRECTORY: through a "
         "directory that both ends can reach. Without it, STOMP is assumed.",
         choices=PROTOCOLS,
-        sample=AMS,
-        shipped=True,
+        sample=Shipped(AMS),
     )
 
 

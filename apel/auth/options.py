@@ -5,6 +5,7 @@ from typing import Iterator, List, Sequence
 
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 from apelcommon.metrics import METRICS
+from apelcommon.options import Shipped
 
 SITE_MAP = "/etc/apel/dn-sites"
 
@@ -16,8 +17,9 @@ AUTH: List[Option] = [
         [],
         "Where GOCDB is asked for service endpoints: one or more addresses, with commas between them. Not "
         "given: GOCDB is not asked, and only extra-dns counts.",
-        sample="https://goc.egi.eu/gocdbpi/public/?method=get_service_endpoint&service_type=gLite-APEL",
-        shipped=True,
+        sample=Shipped(
+            "https://goc.egi.eu/gocdbpi/public/?method=get_service_endpoint&service_type=gLite-APEL"
+        ),
     ),
     Option(
         "auth",

@@ -60,7 +60,7 @@ def test_client_files_from_before_2_3_have_no_dict_benchmark_type(tmp_path: Any)
 
 
 def test_files_that_were_never_edited_go_on_with_what_they_shipped(root: str) -> None:
-    """Packages replace such a file by the new sample: without the address, the list of signers would be emptied."""
+    """Packages replace such a file by the new sample: without the address, no signer would be left."""
     shipped = TABLES["auth.cfg"].read(os.path.join(root, "conf", "auth.cfg"))
     assert shipped.auth.gocdb_url == AUTH.read(os.path.join(OLD, "auth.cfg")).auth.gocdb_url
     for name, section in (("sender.cfg", "sender"), ("receiver.cfg", "receiver")):
