@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 
-from apel.records.storage import moment, months_spoken_for
+from apel.records.storage import is_level, moment, months_spoken_for
 from apel.times import epoch_from_text, utc_text
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class History:
         for version in sorted(map(self._version, reversed(rows)), key=lambda one: one.created, reverse=True):
             if not kept or version.day < kept[-1].day:
                 kept.append(version)
-        return kept
+        # A level is of a whole month: what it was before the month had ended says nothing more.
+        return kept[:1] if kept and is_level(kept[0].row[0]) else kept
 
     def _write(self, tx: "Transaction", old: Sequence[Row], wanted: Sequence[Version]) -> None:
         by_day = {version.day: version.row for version in wanted}

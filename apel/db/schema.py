@@ -14,7 +14,7 @@ VERSIONS: Dict[str, int] = {
     "client": 2,
     "server": 2,
     "cloud": 2,
-    "storage": 2,
+    "storage": 3,
     "accelerator": 1,
     "ip": 1,
 }

@@ -32,6 +32,7 @@ STAMPED_TABLES = frozenset(
         "StarRecords",
         "StorageDaySummaries",
         "StorageMonthSummaries",
+        "StorageVanishedSummaries",
         "Summaries",
         "SuperSummaries",
         "SyncRecords",

@@ -3,12 +3,14 @@
 from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from apel.db.lookups import NONE
-from apel.records.storage import months_spoken_for
+from apel.records.storage import VANISHED, is_level, months_spoken_for
 from apel.server.storage_levels import Key, Level, Part, Snapshot, levels_by_day, month_level
 from apel.summaries import SiteMonth, Statement
 from apel.times import epoch_from_text, month_bounds, utc_text
 
 DAYS, MONTHS, COUNTS = "StorageDaySummaries", "StorageMonthSummaries", "StorageMonths"
+#: Rows that have gone from these, until all receivers were told.
+GONE = "StorageVanishedSummaries"
 SOURCES = ("StarRecords", "StarHistory")
 
 NAMES = (
@@ -22,7 +24,8 @@ ABOUT = {
     "LocalGroup": "",
     "UserIdentityID": "UserIdentities",
 }
-TIMES = ("CreateTime", "StartTime", "EndTime")
+PERIOD = ("StartTime", "EndTime")
+TIMES = ("CreateTime", *PERIOD)
 FIGURES = ("FileCount", "ResourceCapacityUsed", "LogicalCapacityUsed", "ResourceCapacityAllocated")
 LAST = tuple("Last" + name for name in FIGURES)
 MONTH = ("SiteID", "Year", "Month")
@@ -30,11 +33,13 @@ DAY_KEY = (*MONTH, "StartTime", *NAMES)
 DAY_COLUMNS = (*DAY_KEY, "EndTime", *FIGURES)
 MONTH_KEY = (*MONTH, *NAMES)
 MONTH_COLUMNS = (*MONTH_KEY, "StartTime", "EndTime", "Days", *FIGURES, *LAST)
+OF_MONTH = {DAYS: 0, MONTHS: 1}
+GONE_KEY = (*MONTH, "OfMonth", "StartTime", *NAMES)
 
 Row = Tuple[Any, ...]
 
-#: All that may speak for a month: site id, its first second, that of the next.
-IN_MONTH = "SiteID = %s AND EndTime >= %s AND StartTime < %s"
+#: All that may speak for a month: site id, its first second, that of the next, and that once more.
+IN_MONTH = "SiteID = %s AND EndTime >= %s AND (StartTime < %s OR EndTime < %s)"
 READ = ", ".join((*NAMES, *ABOUT, *TIMES, "RecordId", *FIGURES))
 #: A month is made in slices of so many records, since they take a kilobyte each: how many slices, which one.
 RECORDS_AT_ONCE = 100000
@@ -54,6 +59,9 @@ FROM StorageMonths LEFT JOIN (
 ) AS Made ON Made.SiteID = StorageMonths.SiteID AND Made.Year = StorageMonths.Year
          AND Made.Month = StorageMonths.Month
 """
+#: What of GONE may be forgotten: what was written before a time, the parameter.
+OLD_GONE_MONTHS = "SELECT DISTINCT SiteID, Year, Month FROM %s WHERE UpdateTime < %%s" % GONE
+FORGET_GONE = "DELETE FROM %s WHERE SiteID = %%s AND Year = %%s AND Month = %%s AND UpdateTime < %%s" % GONE
 SPEAKING = " UNION ".join("SELECT SiteID, %s FROM %s" % (", ".join(TIMES), table) for table in SOURCES)
 
 
@@ -69,7 +77,7 @@ def all_months(tx: Any) -> Set[SiteMonth]:
 def remake(tx: Any, month: SiteMonth) -> Sequence[Statement]:
     """Make a month again. Rows that stay what they were keep their UpdateTime: they are not sent again."""
     first, after = month_bounds(month.year, month.month)
-    bounds = (month.site_id, utc_text(first), utc_text(after))
+    bounds = (month.site_id, utc_text(first), utc_text(after), utc_text(after))
     count = "SELECT COUNT(*) FROM %s WHERE " + IN_MONTH.replace("%s", "%%s")
     slices = 1 + sum(tx.value(count % table, bounds) for table in SOURCES) // RECORDS_AT_ONCE
     days = sum(_remake_slice(tx, month, (slices, each)) for each in range(slices))
@@ -82,7 +90,8 @@ def _remake_slice(tx: Any, month: SiteMonth, which: Tuple[int, int]) -> int:
     first, after = month_bounds(month.year, month.month)
     days: List[Row] = []
     months: List[Row] = []
-    for key, parts in _snapshots(tx, (month.site_id, utc_text(first), utc_text(after), *which)).items():
+    bounds = (utc_text(first), utc_text(after), utc_text(after))
+    for key, parts in _snapshots(tx, (month.site_id, *bounds, *which)).items():
         levels = levels_by_day(parts, first, after)
         days += [(*month, utc_text(day), *key, *_ending(level)) for day, level in levels.items()]
         if levels:
@@ -100,7 +109,8 @@ def _ending(level: Level) -> Row:
 
 def _snapshots(tx: Any, where: Sequence[Any]) -> Dict[Key, Dict[Part, List[Snapshot]]]:
     """All that may speak for a month, by what it is about. where: the values of IN_MONTH and IN_SLICE."""
-    nothing = [_id_of_none(tx, table) if table else NONE for table in ABOUT.values()]
+    nothing = [_id(tx, table, NONE) if table else NONE for table in ABOUT.values()]
+    vanished = _id(tx, ABOUT["StorageClassID"], VANISHED)
     condition = "%s AND %s" % (IN_MONTH, IN_SLICE)
     query = " UNION ALL ".join("SELECT %s FROM %s WHERE %s" % (READ, table, condition) for table in SOURCES)
     names, about = len(NAMES), len(NAMES) + len(ABOUT)
@@ -113,13 +123,16 @@ def _snapshots(tx: Any, where: Sequence[Any]) -> Dict[Key, Dict[Part, List[Snaps
             None if value in (None, none) else value for value, none in zip(row[names:about], nothing)
         )
         created, start, end = map(epoch_from_text, row[about : about + 3])
-        snapshot = Snapshot(row[about + 3], created, start, end, row[about + 4 :])
+        record, storage_class = row[about + 3], row[names]
+        if storage_class == vanished and is_level(record):
+            continue
+        snapshot = Snapshot(record, created, start, end, row[about + 4 :])
         found.setdefault(key, {}).setdefault(part, []).append(snapshot)
     return found
 
 
-def _id_of_none(tx: Any, table: str) -> Any:
-    return tx.value("SELECT id FROM %s WHERE name = %%s" % table, (NONE,))
+def _id(tx: Any, table: str, name: str) -> Any:
+    return tx.value("SELECT id FROM %s WHERE name = %%s" % table, (name,))
 
 
 def _replace(
@@ -129,20 +142,39 @@ def _replace(
     in_month = "SiteID = %s AND Year = %s AND Month = %s"
     in_slice = "%s AND %s" % (in_month, IN_SLICE)
     wanted = {row[: len(key)] for row in rows}
-    of_row = " AND ".join("%s = %%s" % name for name in key)
+    read = ", ".join((*key, *PERIOD))
     gone = [
         old
-        for old in tx.rows("SELECT %s FROM %s WHERE %s" % (", ".join(key), table, in_slice), where)
-        if tuple(old) not in wanted
+        for old in map(tuple, tx.rows("SELECT %s FROM %s WHERE %s" % (read, table, in_slice), where))
+        if old[: len(key)] not in wanted
     ]
     for old in gone:
-        tx.execute("DELETE FROM %s WHERE %s" % (table, of_row), old)
-    # The unloader may add up those of a day: without the deleted ones they are other sums.
-    touch = "UPDATE %s SET UpdateTime = CURRENT_TIMESTAMP WHERE StartTime = %%s AND %s" % (table, in_month)
-    if "StartTime" in key:
-        for start in sorted({old[key.index("StartTime")] for old in gone}):
-            tx.execute(touch, (start, *where[:3]))
+        _delete(tx, table, key, old[: len(key)])
     tx.insert(table, columns, rows, "update")
+    # Receivers are told of what has gone, and no longer of what is back.
+    of_month = OF_MONTH[table]
+    buried = tx.rows(
+        "SELECT %s FROM %s WHERE OfMonth = %%s AND %s" % (", ".join(GONE_KEY), GONE, in_slice),
+        (of_month, *where),
+    )
+    living = {_grave(row, columns, of_month) for row in rows}
+    for old in map(tuple, buried):
+        if old in living:
+            _delete(tx, GONE, GONE_KEY, old)
+    names = (*key, *PERIOD)
+    tx.insert(
+        GONE, (*GONE_KEY, "EndTime"), [(*_grave(old, names, of_month), old[-1]) for old in gone], "update"
+    )
+
+
+def _grave(row: Row, columns: Sequence[str], of_month: int) -> Row:
+    """The key in GONE of a row of days or months, which has these columns."""
+    values = dict(zip(columns, row), OfMonth=of_month)
+    return tuple(values[name] for name in GONE_KEY)
+
+
+def _delete(tx: Any, table: str, key: Sequence[str], row: Row) -> None:
+    tx.execute("DELETE FROM %s WHERE %s" % (table, " AND ".join("%s = %%s" % name for name in key)), row)
 
 
 def _count(tx: Any, month: SiteMonth, days: int) -> None:

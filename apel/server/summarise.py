@@ -101,6 +101,8 @@ STORAGE = Sums(
     storage_sums.all_months,
     storage_sums.SOURCE_COUNTS,
     storage_sums.SUMMED_COUNT,
+    storage_sums.OLD_GONE_MONTHS,
+    storage_sums.FORGET_GONE,
 )
 
 

@@ -124,8 +124,8 @@ def _record_id(record: Any, form: str) -> str:
 
 
 def _storage(source: str, table: str, **more: Any) -> View:
-    """Levels of storage; what StAR has besides is not said of them."""
-    absent = ("RecordId", "StorageClass", "LocalUser", "LocalGroup", "UserIdentity")
+    """Levels of storage; what StAR has besides is not said of them, but for the class of vanished ones."""
+    absent = ("RecordId", "LocalUser", "LocalGroup", "UserIdentity")
     return View(
         source,
         "storage yaml",
@@ -240,15 +240,15 @@ CENTRE_VIEWS: Dict[str, View] = {
     ),
     # The draft knows no subgroups and roles.
     "DaySummaries": _storage(
-        "DaySummaries",
+        "VUnloadedDays",
         "StorageDaySummaries",
         sums=STORAGE_SUMS,
         time="StartTime",
-        unsaid=frozenset(["SubGroup", "Role"]),
+        unsaid=frozenset(["SubGroup", "Role", "StorageClass"]),
         period="StartTime",
         complete=of_days,
     ),
-    "MonthSummaries": _storage("MonthSummaries", "StorageMonthSummaries", complete=of_months),
+    "MonthSummaries": _storage("VUnloadedMonths", "StorageMonthSummaries", complete=of_months),
     # Under the names of the incumbent's draft, which has no views of records.
     "AcceleratorRecords": _in_json(
         "VAcceleratorRecords",

@@ -237,6 +237,28 @@ CREATE TABLE IF NOT EXISTS StorageMonths (
     PRIMARY KEY (SiteID, Year, Month)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
 
+-- Days and months of which there are no records any more, until all receivers have been told: rows of the tables
+-- above that have gone. OfMonth is 1 for those of months, 0 for days.
+CREATE TABLE IF NOT EXISTS StorageVanishedSummaries (
+    SiteID INT NOT NULL,
+    Year INT NOT NULL,
+    Month INT NOT NULL,
+    OfMonth INT NOT NULL,
+    StartTime DATETIME NOT NULL,
+    EndTime DATETIME NOT NULL,
+    StorageSystemID INT NOT NULL,
+    StorageShareID INT NOT NULL,
+    StorageMediaID INT NOT NULL,
+    DirectoryPath VARCHAR(255) NOT NULL,
+    GroupID INT NOT NULL,
+    SubGroupID INT NOT NULL,
+    RoleID INT NOT NULL,
+    UpdateTime TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+    PRIMARY KEY (SiteID, Year, Month, OfMonth, StartTime, StorageSystemID, StorageShareID, StorageMediaID, DirectoryPath,
+                 GroupID, SubGroupID, RoleID),
+    KEY UpdateTimeIdx (UpdateTime)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+
 -- As the incumbent's, with UpdateTime at its end.
 CREATE OR REPLACE VIEW VStarRecords AS
 SELECT CreateTime,
@@ -332,3 +354,74 @@ JOIN StorageMedia ON StorageMedia.id = StorageMonthSummaries.StorageMediaID
 JOIN `Groups` AS GroupNames ON GroupNames.id = StorageMonthSummaries.GroupID
 JOIN SubGroups ON SubGroups.id = StorageMonthSummaries.SubGroupID
 JOIN Roles ON Roles.id = StorageMonthSummaries.RoleID;
+
+-- What is unloaded: with those that have vanished, as levels of 0 in a storage class by which receivers know them.
+CREATE OR REPLACE VIEW VUnloadedDays AS
+SELECT Site, StorageSystem, StorageShare, StorageMedia, DirectoryPath, `Group`, EndTime, Month, Year, FileCount,
+       ResourceCapacityUsed, LogicalCapacityUsed, ResourceCapacityAllocated, SubGroup, Role, StartTime, CreateTime, UpdateTime,
+       NULL AS StorageClass
+FROM DaySummaries
+UNION ALL
+SELECT Sites.name,
+       StorageSystems.name,
+       StorageShares.name,
+       StorageMedia.name,
+       DirectoryPath,
+       GroupNames.name,
+       EndTime,
+       Month,
+       Year,
+       NULL,
+       0,
+       NULL,
+       NULL,
+       SubGroups.name,
+       Roles.name,
+       StartTime,
+       StorageVanishedSummaries.UpdateTime,
+       StorageVanishedSummaries.UpdateTime,
+       'vanished'
+FROM StorageVanishedSummaries
+JOIN Sites ON Sites.id = StorageVanishedSummaries.SiteID
+JOIN StorageSystems ON StorageSystems.id = StorageVanishedSummaries.StorageSystemID
+JOIN StorageShares ON StorageShares.id = StorageVanishedSummaries.StorageShareID
+JOIN StorageMedia ON StorageMedia.id = StorageVanishedSummaries.StorageMediaID
+JOIN `Groups` AS GroupNames ON GroupNames.id = StorageVanishedSummaries.GroupID
+JOIN SubGroups ON SubGroups.id = StorageVanishedSummaries.SubGroupID
+JOIN Roles ON Roles.id = StorageVanishedSummaries.RoleID
+WHERE OfMonth = 0;
+
+CREATE OR REPLACE VIEW VUnloadedMonths AS
+SELECT Site, StorageSystem, StorageShare, StorageMedia, DirectoryPath, `Group`, EndTime, Month, Year, FileCount,
+       ResourceCapacityUsed, LogicalCapacityUsed, ResourceCapacityAllocated, SubGroup, Role, StartTime, CreateTime, UpdateTime,
+       NULL AS StorageClass
+FROM MonthSummaries
+UNION ALL
+SELECT Sites.name,
+       StorageSystems.name,
+       StorageShares.name,
+       StorageMedia.name,
+       DirectoryPath,
+       GroupNames.name,
+       EndTime,
+       Month,
+       Year,
+       NULL,
+       0,
+       NULL,
+       NULL,
+       SubGroups.name,
+       Roles.name,
+       StartTime,
+       StorageVanishedSummaries.UpdateTime,
+       StorageVanishedSummaries.UpdateTime,
+       'vanished'
+FROM StorageVanishedSummaries
+JOIN Sites ON Sites.id = StorageVanishedSummaries.SiteID
+JOIN StorageSystems ON StorageSystems.id = StorageVanishedSummaries.StorageSystemID
+JOIN StorageShares ON StorageShares.id = StorageVanishedSummaries.StorageShareID
+JOIN StorageMedia ON StorageMedia.id = StorageVanishedSummaries.StorageMediaID
+JOIN `Groups` AS GroupNames ON GroupNames.id = StorageVanishedSummaries.GroupID
+JOIN SubGroups ON SubGroups.id = StorageVanishedSummaries.SubGroupID
+JOIN Roles ON Roles.id = StorageVanishedSummaries.RoleID
+WHERE OfMonth = 1;

@@ -52,6 +52,15 @@ def months(
     return centre.rows("SELECT Year, Month, %s FROM MonthSummaries ORDER BY 1, 2, 3" % columns)
 
 
+def test_period_that_ends_before_it_begins_is_of_its_end(centre: Centre) -> None:
+    """Also where that is another month: it counted for neither."""
+    swapped = {"StartTime": at("2026-11-02"), "CreateTime": at("2026-11-05")}
+    centre.load(star(snapshot("2026-09-30 18:00:00", 5, **swapped)))
+    assert summarise(centre) > 0
+    assert days(centre) == [("2026-09-30", "atlas", 5)]
+    assert months(centre) == [(2026, 9, "atlas", 1, 5, 5)]
+
+
 # -- a truth made by hand -------------------------------------------------------------------------
 
 

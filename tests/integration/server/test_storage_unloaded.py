@@ -1,20 +1,22 @@
 """Levels of storage for others: as YAML and as StAR, what is new, and what another centre makes of it."""
 
 import re
-from typing import Any, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence
 
 import pytest
 import yaml
 from central_records import at, snapshot, star
-from portal import Portal, new_portal, records
+from portal import EARLIER, Portal, new_portal, records
 
 from apel import unloader
 from apel.db.sqlite import SQLite
-from apel.server.summarise import STORAGE, Summariser
+from apel.server.summarise import EMPTY_SECONDS, STORAGE, Summariser
+from apel.times import epoch_from_text
 from servers.databases import BACKENDS
 
 DAYS, MONTHS = {"table_name": "DaySummaries"}, {"table_name": "MonthSummaries"}
 LEVELS = ("StorageDaySummaries", "StorageMonthSummaries")
+GONE = "StorageVanishedSummaries"
 
 
 @pytest.fixture(autouse=True)
@@ -87,8 +89,96 @@ def test_latest_sends_only_days_that_changed(portal: Portal) -> None:
     summariser.mark(summariser.all_months())
     summariser.run()
     assert [one["ResourceCapacityUsed"] for one in documents(portal.run(**DAYS))] == [5]
-    (month,) = documents(portal.run(**MONTHS))
-    assert month["ResourceCapacityUsed"] == 7  # 1, 20, 3, 4, 5 and 6 on six days: 6.5
+    found = {one.get("Role"): one["ResourceCapacityUsed"] for one in documents(portal.run(**MONTHS))}
+    assert found == {None: 7, "production": 0}  # 1, 20, 3, 4, 5 and 6 on six days: 6.5
+
+
+def receive(portal: Portal, *runs: Sequence[str]) -> List[Any]:
+    """What another centre makes of messages of runs, one after another: group, days, level of the month."""
+    for table in ("StarRecords", "StarHistory", "GroupAttributes", *LEVELS, GONE, "StorageMonths"):
+        portal.centre.execute("DELETE FROM " + table)
+    for messages in runs:
+        load(portal, *records(messages))
+    return months(portal)
+
+
+def months(portal: Portal) -> List[Any]:
+    query = "SELECT `Group`, Days, ResourceCapacityUsed FROM MonthSummaries ORDER BY 1"
+    return [(group, int(days), int(used)) for group, days, used in portal.centre.rows(query)]
+
+
+@pytest.mark.parametrize("table", [DAYS, MONTHS])
+def test_receiver_of_levels_forgets_those_whose_records_moved(portal: Portal, table: Dict[str, str]) -> None:
+    """D8: it would count the storage of the old group beside that of the new one for ever."""
+    star_of = dict(table, send_ur="true")
+    times = ["2026-10-%02d 18:00:00" % day for day in (1, 2)]
+    load(portal, *(snapshot(time, 5) for time in times), snapshot(times[0], 3, "x", Group="lhcb"))
+    portal.age(*LEVELS)
+    before = portal.run(**star_of)
+    load(portal, *(snapshot(time, 5, Group="cms") for time in times))
+    assert months(portal) == [("cms", 2, 5), ("lhcb", 1, 3)]
+    after = portal.run(**star_of)
+    told = [(one.Group, one.StorageClass, one.ResourceCapacityUsed) for one in records(after)]
+    assert sorted(set(told), key=str) == [("atlas", "vanished", 0), ("cms", None, 5)]
+    assert {one.RecordId for one in records(before) if one.Group == "atlas"} == {
+        one.RecordId for one in records(after) if one.Group == "atlas"
+    }
+    assert receive(portal, before, after) == [("cms", 2, 5), ("lhcb", 1, 3)]
+    assert receive(portal, after, before) == [("cms", 2, 5), ("lhcb", 1, 3)]
+
+
+def test_levels_that_come_back_count_again(portal: Portal) -> None:
+    """D8: a correction that is taken back."""
+    sent = []
+    for group in ("atlas", "cms", "atlas"):
+        load(portal, snapshot("2026-10-01 18:00:00", 5, Group=group))
+        sent.append(portal.run(**DAYS, send_ur="true"))
+    assert portal.centre.rows("SELECT COUNT(*) FROM VUnloadedDays WHERE `Group` = 'atlas'") == [(1,)]
+    assert receive(portal, *sent) == [("atlas", 1, 5)]
+
+
+def test_vanished_levels_are_of_zero_bytes_in_yaml(portal: Portal) -> None:
+    """And add nothing to what is left of a day; how many files there are stays unknown."""
+    time = "2026-10-02 18:00:00"
+    production = snapshot(time, 7, "p", Role="production")
+    load(portal, snapshot(time, 5), production, snapshot(time, 9, "c", Group="cms"))
+    portal.run(**DAYS)
+    portal.age(*LEVELS)
+    assert portal.run(**DAYS) == []
+    load(portal, snapshot(time, 7, "p", Group="lhcb"), snapshot(time, 9, "c", Group="lhcb", Role="x"))
+    found = documents(portal.run(**DAYS))
+    assert [(one["Group"], one["ResourceCapacityUsed"], one["FileCount"]) for one in found] == [
+        ("atlas", 5, None),
+        ("cms", 0, None),
+        ("lhcb", 16, None),
+    ]
+    assert {one["EndTime"] for one in found} == {"2026-10-02T18:00:00Z"}
+
+
+def test_vanished_levels_go_when_old_and_all_receivers_know(portal: Portal, monkeypatch: Any) -> None:
+    load(portal, snapshot("2026-10-02 18:00:00", 5))
+    load(portal, snapshot("2026-10-02 18:00:00", 5, Group="cms"))
+    portal.run(**DAYS)
+    portal.age(GONE)
+    summariser = Summariser(portal.centre.db, sums=STORAGE)
+    now = epoch_from_text(EARLIER) + EMPTY_SECONDS
+    monkeypatch.setattr("apel.times.now", lambda: now)
+    assert (summariser.forget_empty(), portal.centre.count(GONE)) == (0, 2)
+    monkeypatch.setattr("apel.times.now", lambda: now + 1)
+    assert (summariser.forget_empty(), portal.centre.count(GONE)) == (1, 0)
+
+
+def test_months_that_are_sent_every_day_are_averages_at_the_receiver_too(portal: Portal) -> None:
+    """Each replaces the one before: averages of some days must not be averaged again."""
+    sent = []
+    for day in (1, 2, 3):
+        load(portal, snapshot("2026-10-%02d 18:00:00" % day, 10 * day))
+        portal.centre.execute("UPDATE StorageMonthSummaries SET UpdateTime = '2026-10-%02d 20:00:00'" % day)
+        sent.append(portal.run(**MONTHS, send_ur="true", interval="all"))
+    assert months(portal) == [("atlas", 3, 20)]
+    for order in (sent, sent[::-1]):
+        assert receive(portal, *order) == [("atlas", 3, 20)]
+        assert portal.centre.count("StarHistory") == 0
 
 
 def test_days_as_star_give_another_centre_the_same_days_and_months(portal: Portal) -> None:

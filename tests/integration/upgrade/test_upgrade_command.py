@@ -245,7 +245,7 @@ def test_columns_of_tokens_come_with_version_two(
 # -- version 1 of clouds and storage, which had no sums to tell receivers of, and none of storage ------------
 
 SINCE_TWO = re.compile(
-    r"CREATE .*\b(?:VUnloadedCloudSums|StarHistory|ChangedStorageMonths|Storage\w*Summaries|StorageMonths"
+    r"CREATE .*\b(?:VUnloaded\w+|StarHistory|ChangedStorageMonths|Storage\w*Summaries|StorageMonths"
     r"|DaySummaries|MonthSummaries)\b"
 )
 

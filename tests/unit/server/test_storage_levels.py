@@ -103,10 +103,10 @@ def test_period_that_never_ends_speaks_for_a_month() -> None:
     assert used(valid("01-20 00:00", 5, 24 * 365 * 50)) == {}
 
 
-def test_period_that_ends_before_it_begins_is_a_moment() -> None:
+def test_period_that_ends_before_it_begins_is_the_moment_of_its_end() -> None:
     backwards = made_of(at("03-05 12:00"), at("03-04 12:00"), at("03-01 12:00"), (1, 2, 3, 4))
     assert levels_by_day({WHOLE: [backwards]}, FIRST, AFTER) == {
-        at("03-04 00:00"): Level(at("03-04 12:00") + 1, (1, 2, 3, 4))
+        at("03-01 00:00"): Level(at("03-01 12:00") + 1, (1, 2, 3, 4))
     }
 
 
@@ -230,7 +230,8 @@ def plainly(events: Sequence[Tuple[Any, ...]], day: int) -> Optional[Tuple[Any, 
     speaking: Dict[Part, List[Tuple[int, int, Any]]] = {}
     for hours, before, after, more, files, size, part in events:
         made = FIRST + hours * HOUR + more
-        start, end = made + before * HOUR, made + after * HOUR
+        end = made + after * HOUR
+        start = min(made + before * HOUR, end)
         second = made if start <= made < end else (end - 1 if start < end else start)
         if start > made:
             second = start
@@ -287,7 +288,7 @@ def test_moment_is_within_the_period() -> None:
         (0, 1, 9, 1),
         (12, 1, 9, 8),
         (9, 1, 9, 8),
-        (5, 9, 1, 9),
+        (5, 9, 1, 1),
         (5, 5, 5, 5),
     ]:
         assert moment(made, start, end) == second
