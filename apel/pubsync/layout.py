@@ -89,7 +89,7 @@ def _footer(page: Page, build: Optional[Build]) -> Iterable[Any]:
         limits = build.thresholds
         yield tag(
             "p",
-            "Built %s UTC. Published: WARNING after %g days without a job, ERROR after %g. Synchronised:"
+            "Built %s UTC. Published: WARNING after %g days without anything new, ERROR after %g. Synchronised:"
             " ERROR from a difference of %g %% in a month of the last %d."
             % (
                 (time_text(build.now) or "").replace("T", " ").rstrip("Z"),
@@ -144,7 +144,12 @@ def table(caption: str, columns: Sequence[Column], rows: Iterable[Markup], **att
     ]
     body = tag("tbody", *rows)
     whole = tag("table", tag("caption", caption), tag("thead", tag("tr", *heads)), body, **attributes)
-    return tag("div", whole, class_="scroll")
+    return scroller(caption, whole)
+
+
+def scroller(label: str, content: Markup, class_: str = "scroll") -> Markup:
+    """What may be wider than the window: it scrolls by itself, from the keyboard too, and has a name for that."""
+    return tag("div", content, class_=class_, role="region", aria_label=label, tabindex=0)
 
 
 def row(columns: Sequence[Column], cells: Sequence[Any], **attributes: Any) -> Markup:

@@ -10,13 +10,15 @@ from pubcentre import NOW, faulty_centre, one_host, text
 
 from apel.pubsync.documents import Build
 from apel.pubsync.figures import read_figures
-from apel.pubsync.model import Thresholds, judge
+from apel.pubsync.model import Thresholds, judge, publication
 from apel.pubsync.publish import Publisher
+from apel.pubsync.records import KINDS, Part
 from apel.pubsync.serve import Server
 from apel.times import DAY, utc_text
 from servers.browser import Browser
 from servers.databases import fresh_database
 
+OLD = publication(NOW - 40 * DAY, NOW - 40 * DAY, NOW, Thresholds())
 HOSTILE = "<img src=x onerror=console.error('broken')>"
 COLUMN = (
     "return Array.from(document.querySelectorAll('#sites tbody tr:not([hidden])'),"
@@ -34,7 +36,8 @@ def centre(tmp_path_factory: Any) -> Iterator[SimpleNamespace]:
         truth[HOSTILE] = ("OK", "OK", {})
         content.store(db)
         sites = judge(read_figures(db, utc_text(NOW + DAY)), NOW, Thresholds())
-        Publisher(str(folder), Build(NOW, Thresholds()), 3).publish(sites)
+        parts = {kind: [Part("SITE-001", "a service", OLD, {(2026, 11): 7}, "software/1")] for kind in KINDS}
+        Publisher(str(folder), Build(NOW, Thresholds(), kinds=tuple(KINDS)), 3).publish(sites, parts)
         server = Server(str(folder), 0)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -188,6 +191,24 @@ def test_colours_have_contrast_in_both_schemes(centre: SimpleNamespace, browser:
         for name in ("ink", "muted", "link", "ok", "warning", "error", "unknown"):
             for ground in ("ground", "sheet", "hover"):
                 assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground, colours)
+
+
+def test_headings_stay_in_sight_and_narrow_windows_hold_all(
+    centre: SimpleNamespace, browser: Browser, tmp_path: Any
+) -> None:
+    """A long table's headings are at the top of a wide window; in a narrow one only what is wide scrolls."""
+    browser.open(centre.url)
+    browser.screenshot(str(tmp_path / "wide.png"))
+    browser.run("scrollTo(0, 2000)")
+    top = "return [scrollY, document.querySelector('#sites thead th').getBoundingClientRect().top]"
+    assert browser.run(top) == [2000, 0]
+    # Chromium's windows are at least 500 pixels wide.
+    browser.screenshot(str(tmp_path / "narrow.png"), (500, 900))
+    widths = "return [document.documentElement.scrollWidth, innerWidth]"
+    for page in ("", "grid/", "gridsync/", "grid/FAULT-GAP/", *(kind + "/" for kind in KINDS)):
+        browser.open(centre.url + page)
+        assert browser.run(widths) == [500, 500], page
+    browser.screenshot(str(tmp_path / "wide.png"))
 
 
 def contrast(one: str, other: str) -> float:

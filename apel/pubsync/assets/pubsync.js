@@ -71,7 +71,9 @@ function addTools(place) {
   }
   search.addEventListener("input", filter);
   choice.addEventListener("change", filter);
-  place.append(labelled("Search", search), labelled("Status", choice), told);
+  place.append(labelled("Search", search));
+  if (choice.options.length > 2) place.append(labelled("Status", choice));
+  place.append(told);
   filter();
 }
 

@@ -109,6 +109,16 @@ def test_tables_and_pictures_are_for_everybody(published: List[Page]) -> None:
         assert page.all("html") == [{"lang": "en"}]
 
 
+def test_what_may_scroll_can_be_scrolled_from_the_keyboard(published: List[Page]) -> None:
+    for page in published:
+        scrolling = [one for one in page.all("div") if "scroll" in (one.get("class") or "").split()]
+        assert len(scrolling) == len(page.all("table")) + len(
+            [picture for picture in page.all("svg") if picture["class"] == "chart"]
+        )
+        assert all(one["tabindex"] == "0" and one["role"] == "region" for one in scrolling)
+        assert all(one["aria-label"] for one in scrolling)
+
+
 def test_json_lies_beside_each_page(published: List[Page]) -> None:
     for page in published:
         with open(os.path.join(os.path.dirname(page.path), "index.json"), encoding="utf-8") as stream:
