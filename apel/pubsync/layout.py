@@ -89,8 +89,8 @@ def _footer(page: Page, build: Optional[Build]) -> Iterable[Any]:
         limits = build.thresholds
         yield tag(
             "p",
-            "Built %s UTC. Published: WARNING after %g days without anything new, ERROR after %g. Synchronised:"
-            " ERROR from a difference of %g %% in a month of the last %d."
+            "Built %s UTC. Published: WARNING after %g days without anything new, ERROR after %g."
+            " Synchronised: ERROR from a difference of %g %% in a month of the last %d."
             % (
                 (time_text(build.now) or "").replace("T", " ").rstrip("Z"),
                 limits.warning_days,
@@ -148,7 +148,7 @@ def table(caption: str, columns: Sequence[Column], rows: Iterable[Markup], **att
 
 
 def scroller(label: str, content: Markup, class_: str = "scroll") -> Markup:
-    """What may be wider than the window: it scrolls by itself, from the keyboard too, and has a name for that."""
+    """What may be wider than the window: it scrolls by itself, from the keyboard too, and has a name."""
     return tag("div", content, class_=class_, role="region", aria_label=label, tabindex=0)
 
 

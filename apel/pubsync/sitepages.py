@@ -55,12 +55,17 @@ def _site_page(site: Site, build: Build, months: Markup) -> Page:
     if any(point.jobs or point.site_jobs for point in points):
         key = tag(
             "p",
-            "Above jobs, below normalised CPU hours. Bars: what is at the centre. Ticks: what the site says it"
-            " has; thick and red where that is another number.",
+            "Above jobs, below normalised CPU hours. Bars: what is at the centre. Ticks: what the site says"
+            " it has; thick and red where that is another number.",
             class_="muted",
         )
         body.append(
-            tag("section", tag("h2", "History"), scroller("Chart of months", site_chart(points), "scroll newest"), key)
+            tag(
+                "section",
+                tag("h2", "History"),
+                scroller("Chart of months", site_chart(points), "scroll newest"),
+                key,
+            )
         )
     body += [_hosts(site), _publishers(site), months]
     return Page(folder, site.name, [TOP, ("Publication", paths.GRID)], [one for one in body if one])
