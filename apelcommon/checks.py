@@ -5,6 +5,7 @@ import shutil
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence
 
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError, ServiceError
+from apelcommon.files import owner_name
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 #: So much room (bytes) a spool should have.
@@ -73,6 +74,30 @@ def writable(subject: str, path: str) -> Check:
         return Check(WARNING, subject, "%s has only %d MB left" % (there, free // 1000000))
     made = "" if there == path else ", which will be made"
     return Check(OK, subject, "%s%s, %d MB free" % (path, made, free // 1000000))
+
+
+def log(settings: Any) -> List[Check]:
+    """Whether this user can write the log that a configuration names, where it names one."""
+    path = settings.logging.logfile
+    if not path:
+        return []
+    if not os.path.exists(path):
+        return [writable("log", os.path.dirname(os.path.abspath(path)))]
+    if os.access(path, os.W_OK):
+        return [Check(OK, "log", path)]
+    text = "%s can't be written by user id %d: it is %s's"
+    return [Check(FAILED, "log", text % (path, os.getuid(), owner_name(path)))]
+
+
+def figures(settings: Any) -> List[Check]:
+    """The same of the file with figures for Prometheus."""
+    path = settings.metrics.textfile
+    if not path:
+        return []
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        return [Check(WARNING, "metrics", "there is no directory %s: no figures will be written" % folder)]
+    return [writable("metrics", folder)]
 
 
 def executable(subject: str, name: str) -> Check:

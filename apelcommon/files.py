@@ -5,6 +5,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import pwd
 import tempfile
 from typing import IO, Optional, Tuple
 
@@ -22,6 +23,15 @@ def file_state(path: str) -> FileState:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def owner_name(path: str) -> str:
+    """The user that a file or folder belongs to, by name where it has one."""
+    number = os.stat(path).st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def fsync_directory(path: str) -> None:

@@ -9,6 +9,7 @@ import time
 from typing import Any, Dict, List
 
 from apelcommon.errors import ConfigError
+from apelcommon.files import owner_name
 
 LINE_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 #: Control characters but the tabulator, as they are shown; after a line end, a message goes on indented.
@@ -73,10 +74,16 @@ def _file_handler(path: str) -> logging.Handler:
         # A watched file notices that it was renamed away and opens the new one before the next line.
         return logging.handlers.WatchedFileHandler(path, encoding="utf-8")
     except OSError as err:
-        raise ConfigError(
-            "[logging] logfile: cannot write %s (%s); does %s exist and may this user write there?"
-            % (path, err.strerror, os.path.dirname(os.path.abspath(path)))
-        ) from err
+        raise ConfigError("[logging] logfile: " + _why_not(path, err)) from err
+
+
+def _why_not(path: str, err: OSError) -> str:
+    """What to do about a log file that this user can't write: root has perhaps made it, running by hand."""
+    said = "cannot write %s (%s)" % (path, err.strerror)
+    if isinstance(err, PermissionError) and os.path.isfile(path):
+        return said + ": it is %s's; run this as that user, or give the file to this one" % owner_name(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    return "%s; does %s exist and may this user write there?" % (said, folder)
 
 
 def close() -> None:

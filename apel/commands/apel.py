@@ -117,7 +117,8 @@ def _check_config(args: argparse.Namespace) -> int:
 
         files.append(SENDER.read(args.ssm_config))
         path = files[1].messaging.path
-    return checking.say(files, [*checking.database(files[0].db, "client"), checks.readable("queue", path)])
+    found = [*checking.database(files[0].db, "client"), checks.readable("queue", path)]
+    return checking.say(files, found, logs=False)
 
 
 def _site(settings: Settings) -> SiteStatus:

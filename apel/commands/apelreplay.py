@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import pwd
 from typing import Any, Dict, List, Optional
 
 from apel import __version__
@@ -17,6 +16,7 @@ from apelcommon import checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE, ConfigError, Permanent
+from apelcommon.files import owner_name
 from apelcommon.metrics import Counter, Metrics, recorded
 from ssm.queues import ACCEPT, INCOMING, MessageQueue
 
@@ -73,7 +73,8 @@ class ReplayCommand(Command):
         settings = TABLE.read(args.config)
         if args.check_config:
             folders = [os.path.join(settings.loader.msgpath, name) for name in ("incoming", *QUEUES)]
-            return checking.say([settings], [checks.writable("queue", folder) for folder in folders])
+            found = [checks.writable("queue", folder) for folder in folders]
+            return checking.say([settings], found, logs=False)
         if args.archive:
             with recorded(settings.metrics.textfile, self.name) as metrics:
                 return _from_archives(settings, args.archive, _put_back(metrics))
@@ -126,12 +127,8 @@ def _queue(settings: Any, name: str, schema: Dict[str, str]) -> MessageQueue:
 
 def _be_owner(path: str) -> None:
     """What another user puts into the queue, the loader might not be able to take."""
-    owner = os.stat(path).st_uid
-    if os.geteuid() != owner:
-        try:
-            name = pwd.getpwuid(owner).pw_name
-        except KeyError:
-            name = str(owner)
+    if os.geteuid() != os.stat(path).st_uid:
+        name = owner_name(path)
         raise Permanent("%s belongs to %s: run this command as that user (sudo -u %s)." % (path, name, name))
 
 

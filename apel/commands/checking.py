@@ -9,7 +9,18 @@ from apel.db import Database, open_database
 from apel.db.schema import VERSIONS
 from apel.identity import token_of
 from apel.identity_map import IdentityMap
-from apelcommon.checks import FAILED, OK, WARNING, Check, as_lines, attempt, exit_status, obsolete
+from apelcommon.checks import (
+    FAILED,
+    OK,
+    WARNING,
+    Check,
+    as_lines,
+    attempt,
+    exit_status,
+    figures,
+    log,
+    obsolete,
+)
 from apelcommon.command import OLD_LOG_CONFIG
 from apelcommon.config import Settings
 from apelcommon.errors import ServiceError
@@ -36,8 +47,16 @@ SELECT COUNT(DISTINCT S.CEID) FROM SpecRecords S WHERE S.StopTime IS NULL
 """
 
 
-def say(settings: List[Settings], checks: List[Check]) -> int:
-    """Print the checks, and what is obsolete in the files; the exit status."""
+def say(settings: List[Settings], checks: List[Check], logs: bool = True) -> int:
+    """Print the checks, and what is obsolete in the files; the exit status.
+
+    The first file is the command's own: the log and the figures that it names can be written? With
+    `logs` false, the command writes no log.
+    """
+    if logs and hasattr(settings[0], "logging"):
+        checks = checks + log(settings[0])
+    if hasattr(settings[0], "metrics"):
+        checks = checks + figures(settings[0])
     for each in settings:
         checks = checks + obsolete(each)
     if os.path.exists(OLD_LOG_CONFIG):

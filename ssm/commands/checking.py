@@ -4,7 +4,19 @@ import datetime
 import os
 from typing import Any, List
 
-from apelcommon.checks import FAILED, OK, WARNING, Check, as_lines, attempt, exit_status, obsolete, writable
+from apelcommon.checks import (
+    FAILED,
+    OK,
+    WARNING,
+    Check,
+    as_lines,
+    attempt,
+    exit_status,
+    figures,
+    log,
+    obsolete,
+    writable,
+)
 from apelcommon.errors import ConfigError
 from ssm.broker import DIRECTORY
 from ssm.credentials import certificate_ends, load_credentials
@@ -36,7 +48,7 @@ def sender_checks(settings: Any, connect: bool) -> List[Check]:
     if own.server_cert:
         found.append(attempt("server_cert", lambda: _encrypting(own)))
     found.append(writable("spool", settings.messaging.path))
-    return [*found, *_figures(settings), *_way(settings, settings.sender.protocol, connect)]
+    return [*found, *log(settings), *figures(settings), *_way(settings, settings.sender.protocol, connect)]
 
 
 def receiver_checks(settings: Any, dn_file: str, connect: bool) -> List[Check]:
@@ -51,7 +63,7 @@ def receiver_checks(settings: Any, dn_file: str, connect: bool) -> List[Check]:
         attempt("banned DNs", lambda: "%d" % len(load_banned(settings).names)),
         writable("spool", settings.messaging.path),
     ]
-    return [*found, *_figures(settings), *_way(settings, settings.receiver.protocol, connect)]
+    return [*found, *log(settings), *figures(settings), *_way(settings, settings.receiver.protocol, connect)]
 
 
 def _certificate(own: Any) -> Check:
@@ -85,16 +97,6 @@ def _authorities(capath: str) -> Check:
     if not count:
         return Check(FAILED, "capath", "%s holds no authority in a file named by hash (HASH.0)" % capath)
     return Check(OK, "capath", "%s, %d authorities" % (capath, count))
-
-
-def _figures(settings: Any) -> List[Check]:
-    path = settings.metrics.textfile
-    if not path:
-        return []
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        return [Check(WARNING, "metrics", "there is no directory %s: no figures will be written" % folder)]
-    return [writable("metrics", folder)]
 
 
 def _way(settings: Any, protocol: str, connect: bool) -> List[Check]:

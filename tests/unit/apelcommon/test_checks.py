@@ -62,3 +62,28 @@ def test_a_command_that_is_not_found() -> None:
 def test_a_folder_of_logs_that_is_not_there(tmp_path: Any) -> None:
     assert checks.readable("logs", str(tmp_path)) == Check(OK, "logs", str(tmp_path))
     assert checks.readable("logs", str(tmp_path / "no")).outcome == FAILED
+
+
+def naming(logfile: Any, textfile: Any = "") -> Any:
+    return SimpleNamespace(
+        logging=SimpleNamespace(logfile=str(logfile)), metrics=SimpleNamespace(textfile=str(textfile))
+    )
+
+
+def test_a_log_that_root_wrote_by_hand_is_known_before_the_first_night(
+    tmp_path: Any, monkeypatch: Any
+) -> None:
+    path = tmp_path / "client.log"
+    assert checks.log(naming("")) == []
+    assert [each.outcome for each in checks.log(naming(path))] == [OK]
+    path.write_text("")
+    assert checks.log(naming(path)) == [Check(OK, "log", str(path))]
+    monkeypatch.setattr(checks.os, "access", lambda path, mode: False)
+    (found,) = checks.log(naming(path))
+    assert found.outcome == FAILED and found.text.endswith(": it is %s's" % path.owner())
+
+
+def test_figures_that_have_no_folder(tmp_path: Any) -> None:
+    assert checks.figures(naming("")) == []
+    assert [each.outcome for each in checks.figures(naming("", tmp_path / "x.prom"))] == [OK]
+    assert [each.outcome for each in checks.figures(naming("", tmp_path / "no" / "x.prom"))] == [WARNING]

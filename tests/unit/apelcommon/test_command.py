@@ -143,6 +143,21 @@ def test_log_file_that_cannot_be_written_is_a_config_error(tmp_path, capsys):
     assert "[logging] logfile: cannot write" in capsys.readouterr().err
 
 
+def test_log_file_of_another_user_names_that_user(tmp_path, monkeypatch):
+    """Run by hand as root, then by a timer as the user apel."""
+    log_file = tmp_path / "example.log"
+    log_file.write_text("")
+
+    def refused(path, **_):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(logging.handlers, "WatchedFileHandler", refused)
+    with pytest.raises(
+        ConfigError, match=r"\(Permission denied\): it is %s's; run this as" % log_file.owner()
+    ):
+        logs.set_up(OptionTable("example", LOGGING(str(log_file), False)).parse("").logging)
+
+
 def test_log_as_json_has_stable_words_beside_the_message(tmp_path):
     """Whatever strangers put into it: a line is an object, and `event` is the same for all of its kind."""
     log_file = tmp_path / "example.log"
