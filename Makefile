@@ -34,7 +34,7 @@ test:
 bench:
 	$(PYTHON) -m bench
 
-# Manual pages, completions and the reference, anew from the option tables and the commands' arguments.
+# Samples, manual pages, completions and the reference, anew from option tables and the commands' arguments.
 manuals:
 	$(PYTHON) tools/manuals.py
 

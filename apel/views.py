@@ -97,7 +97,7 @@ SUMMARY_SUMS = {
 }
 SUMMARY_KEY = ("Site", "Year", "Month", "SubmitHost", "VO", "GlobalUserName")
 
-#: What a site can unload, by the name of its view (messages.md 6 of the incumbent's facts).
+#: What a site can unload, by the name of its view.
 SITE_VIEWS = {
     "VJobRecords": View(
         "VJobRecords",

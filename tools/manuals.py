@@ -1,4 +1,4 @@
-"""Writes what the option tables and the commands' arguments say into manual pages, completions and docs.
+"""Writes what the option tables and the commands' arguments say into samples, manuals, completions and docs.
 
 `make manuals` runs it after a change of an option, argument or description; a test compares.
 """
@@ -109,11 +109,12 @@ def _db_table() -> OptionTable:
 
 
 def _sample_of(table: OptionTable) -> str:
-    """The file of conf/ that is a table's sample."""
+    """The file of conf/ that is a table's sample, which may be out of date: it begins with the same line."""
+    first = table.sample().partition("\n")[0]
     for path in sorted(glob.glob(os.path.join(ROOT, "conf", "*.cfg"))):
-        if _read("conf", os.path.basename(path)) == table.sample():
+        if _read("conf", os.path.basename(path)).partition("\n")[0] == first:
             return os.path.basename(path)
-    raise SystemExit("conf/ has no sample that is %s's: write it anew from the table" % table.program)
+    raise SystemExit("No file in conf/ begins with %r: make one of that line, for %s" % (first, table.program))
 
 
 def _of_parser(name: str, parser: argparse.ArgumentParser, summary: str) -> Manual:
@@ -328,6 +329,7 @@ def render() -> Dict[str, str]:
     found = manuals()
     files = {"man/%s.1" % manual.name: man_page(manual) for manual in found}
     files.update({"completions/%s" % manual.name: completion(manual) for manual in found})
+    files.update({"conf/%s" % name: table.sample() for manual in found for name, table in manual.tables})
     files["docs/reference-commands.md"] = reference_of_commands(found)
     files["docs/reference-options.md"] = reference_of_options(found)
     return files

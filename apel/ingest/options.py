@@ -4,7 +4,7 @@ from typing import Any, Iterable, List
 
 from apel.db.options import DATABASE_OPTIONS
 from apel.identity_file import PARSER_HELP, identity_option
-from apel.parsers import BATCH_PARSERS, BATCH_TYPES
+from apel.parsers import BATCH_PARSERS
 from apelcommon.config import LOGGING, REQUIRED, Option, OptionTable, Settings
 from apelcommon.metrics import METRICS
 
@@ -25,7 +25,7 @@ def filled(text: str) -> str:
 
 def batch_type(text: str) -> str:
     """The name of a batch system, which may be given in any case."""
-    return {name.lower(): name for name in BATCH_TYPES}.get(text.lower(), text)
+    return {name.lower(): name for name in BATCH_PARSERS}.get(text.lower(), text)
 
 
 def _log_options(section: str, folder: str, what: str) -> List[Option]:
@@ -129,10 +129,7 @@ def check(settings: Settings) -> Iterable[str]:
 
 
 def _wrong_type(name: Any) -> str:
-    if name in BATCH_TYPES:
-        why = "is %s, which this version can't read yet" % name
-    else:
-        why = "is %r, but must be the name of a batch system" % name if name else "is empty"
+    why = "is %r, but must be the name of a batch system" % name if name else "is empty"
     return "[batch] type %s; it reads %s" % (why, ", ".join(BATCH_PARSERS))
 
 

@@ -18,15 +18,11 @@ _PARSERS: Tuple[Type[Parser], ...] = (
     SGEParser,
 )
 
-#: The batch systems this version reads, by the name that [batch] type has for them.
+#: The batch systems by the name that [batch] type has for them.
 BATCH_PARSERS: Dict[str, Type[Parser]] = {parser.type_name: parser for parser in _PARSERS}
-
-#: Every batch system there is a name for; some are not read yet.
-BATCH_TYPES: Tuple[str, ...] = ("LSF", "PBS", "SGE", "SLURM", "HTCondor")
 
 __all__ = [
     "BATCH_PARSERS",
-    "BATCH_TYPES",
     "BlahParser",
     "Failed",
     "HTCondorParser",

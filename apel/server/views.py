@@ -1,4 +1,4 @@
-"""What the centre can unload: each view with its message formats (messages.md 6 of the incumbent's facts)."""
+"""What the centre can unload: each view with its message formats."""
 
 import hashlib
 from functools import partial

@@ -85,7 +85,7 @@ def bdii(request):
 
 
 def test_elements_and_clusters_give_their_benchmarks(bdii, caplog):
-    """commands.md 3.1: what a compute element says itself comes first; one without is named."""
+    """What a compute element says itself comes first; one without is named."""
     found = published_benchmarks(bdii, SITE)
     assert sorted(found) == [
         Benchmark("ce1", "si2k", 2500.0),

@@ -165,7 +165,7 @@ def test_dry_run_says_what_there_is_to_do_and_does_nothing(client, capsys):
 
 
 def test_old_client_cfg_works(client):
-    """commands.md 15: no dict_benchmark_type, empty lists, nothing of what is new."""
+    """No dict_benchmark_type, empty lists, nothing of what is new."""
     client.site.put(event("1"), grid("1"))
     assert client.run(unloader="include_vos =\nsend_ur = false\ninterval = latest") == EXIT_DONE
     assert len(client.spool()) == 2

@@ -160,7 +160,7 @@ def test_withheld_name_of_a_local_job_stays_none(loaded, queue):
 
 
 def test_vo_filters(loaded, queue):
-    """messages.md 6: include wins; names are compared without regard to case."""
+    """Include wins; names are compared without regard to case."""
     everything = {"interval": "all", "local_jobs": True}
     loaded.unload(queue, include_vos=["cms"], exclude_vos=["cms"], **everything)
     assert ids(queue.records()) == ["3"]

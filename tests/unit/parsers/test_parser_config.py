@@ -5,7 +5,6 @@ import os
 import pytest
 
 from apel.ingest.options import TABLE
-from apel.parsers import BATCH_PARSERS
 from apelcommon.errors import ConfigError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -86,13 +85,6 @@ def test_wrong_batch_type(name, words):
     """C11."""
     (problem,) = problems(OLD.replace("type = SLURM", "type = " + name))
     assert words in problem
-
-
-def test_batch_type_without_parser(monkeypatch):
-    """C11."""
-    monkeypatch.delitem(BATCH_PARSERS, "PBS")
-    (problem,) = problems(OLD.replace("type = SLURM", "type = PBS"))
-    assert "is PBS, which this version can't read yet; it reads SLURM" in problem
 
 
 def test_disabled_batch_needs_nothing():

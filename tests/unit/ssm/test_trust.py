@@ -147,7 +147,7 @@ def test_key_usage_must_allow_signing(pki, trust, usage):
 
 
 def test_certificate_with_another_purpose_is_accepted(pki, trust):
-    """Host certificates rarely have the e-mail purpose; any is good (messages.md 11.3, 4)."""
+    """Host certificates rarely have the e-mail purpose; any is good."""
     for uses in (("server",), ("client",), ("email",)):
         assert trust.check(der(pki.issue("purpose.example.org", uses=uses)[0]))
 
