@@ -114,7 +114,9 @@ def _sample_of(table: OptionTable) -> str:
     for path in sorted(glob.glob(os.path.join(ROOT, "conf", "*.cfg"))):
         if _read("conf", os.path.basename(path)).partition("\n")[0] == first:
             return os.path.basename(path)
-    raise SystemExit("No file in conf/ begins with %r: make one of that line, for %s" % (first, table.program))
+    raise SystemExit(
+        "No file in conf/ begins with %r: make one of that line, for %s" % (first, table.program)
+    )
 
 
 def _of_parser(name: str, parser: argparse.ArgumentParser, summary: str) -> Manual:
