@@ -9,7 +9,7 @@ from typing import List, Optional
 
 from apelcommon import logs
 from apelcommon.config import OptionTable, Settings
-from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError, ServiceError
+from apelcommon.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, ConfigError, ServiceError
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ class Command(abc.ABC):
     example = ""
     table: Optional[OptionTable] = None
     default_config = ""
+    #: The exit status where the command line is wrong.
+    usage_status = EXIT_USAGE
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:  # noqa: B027 - most commands have none
         """Declare the command's own arguments."""
@@ -78,7 +80,7 @@ def main(command: Command, argv: Optional[List[str]] = None) -> int:
     try:
         args = parser.parse_args(argv)
     except SystemExit as err:
-        return int(err.code or EXIT_DONE)
+        return command.usage_status if err.code else EXIT_DONE
     try:
         return command.run(args)
     except ServiceError as err:

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from typing import Any, Iterator
+from unittest import mock
 
 import pytest
 from pubcentre import NOW, Content, back, one_host, text
@@ -126,6 +127,13 @@ def test_a_probe_that_can_not_ask_is_unknown(command: Command, capsys: Any) -> N
     command.write("db.cfg", "[db]\nbackend = oracle\n")
     assert command.run("--check", "pub", "--site", "GAP") == 3
     assert capsys.readouterr().out.count("UNKNOWN [ ") == 2
+    command.write("db.cfg", "[db]\nbackend = sqlite\nname = %s\n" % (command.folder / "db.sqlite"))
+    with mock.patch("apel.commands.apelpubsync.read_figures", side_effect=KeyError("surprise")):
+        assert command.run("--check", "pub", "--site", "GAP") == 3
+    assert "UNKNOWN [ internal error: KeyError" in capsys.readouterr().out
+    assert command.run("--check", "nothing", "--site", "GAP") == 3
+    assert command.run("--check=pub", "--no-such-option") == 3
+    assert command.run("--no-such-option") == 2
 
 
 def test_thresholds_come_from_the_configuration(command: Command, capsys: Any) -> None:
