@@ -1,6 +1,6 @@
 """The options of client.cfg: the incumbent's, with its defaults, and those that are new."""
 
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from apel.client.accelerator_rules import RULES
 from apel.client.benchmarks import benchmark_type, benchmark_value, manual_benchmark
@@ -185,13 +185,20 @@ def _spec_problems(specs: Any, joiner: Any) -> Iterator[str]:
         # A value that was written and wrong is None too, and has been complained of.
         if (specs.spec_type is None) != (specs.spec_value is None):
             yield "[spec_updater] spec_type and spec_value belong together"
-    seen = set()
+    seen: Dict[Tuple[str, str], float] = {}
     for name, benchmark in specs.manual_spec:
         key = benchmark and (benchmark.ce, benchmark.type)
         if key in seen:
             yield "[spec_updater] %s: %s of %s is given twice" % (name, benchmark.type, benchmark.ce)
         if key:
-            seen.add(key)
+            seen[key] = benchmark.value
+    if joiner.enabled and joiner.local_jobs and specs.spec_value is not None:
+        by_number = seen.get((specs.lrms_server, specs.spec_type))
+        if by_number not in (None, specs.spec_value):
+            yield (
+                "[spec_updater] spec_value: %s of %s is %s here and %s as a manual_spec"
+                % (specs.spec_type, specs.lrms_server, specs.spec_value, by_number)
+            )
 
 
 TABLE = OptionTable(

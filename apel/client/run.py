@@ -82,7 +82,8 @@ def set_by_hand(settings: Settings) -> List[Benchmark]:
     specs = settings.spec_updater
     manual = [benchmark for _, benchmark in specs.manual_spec]
     if settings.joiner.enabled and settings.joiner.local_jobs and specs.spec_type is not None:
-        manual.append(Benchmark(specs.lrms_server, specs.spec_type, specs.spec_value))
+        of_local_jobs = Benchmark(specs.lrms_server, specs.spec_type, specs.spec_value)
+        manual += [of_local_jobs] if of_local_jobs not in manual else []
     return manual
 
 

@@ -103,6 +103,21 @@ def test_local_jobs_have_the_benchmark_of_the_batch_system(client):
     assert "ServiceLevelType: HEPSPEC\nServiceLevel: 9.5\n" in client.spool()[0]
 
 
+def test_a_benchmark_of_the_batch_system_may_be_given_both_ways(client, capsys):
+    """As manual_spec and as spec_value, if both say the same."""
+    client.site.put(event("1"))
+    specs = "lrms_server = %s\nspec_type = HEPSPEC\nspec_value = 9.5\nmanual_spec2 = %s,HEPSPEC," % (
+        MACHINE,
+        MACHINE,
+    )
+    assert client.run(local="true", specs=specs + "9") == EXIT_USAGE
+    assert (
+        "spec_value: HEPSPEC of %s is 9.5 here and 9.0 as a manual_spec" % MACHINE in capsys.readouterr().err
+    )
+    assert client.run(local="true", specs=specs + "9.50") == EXIT_DONE
+    assert "ServiceLevelType: HEPSPEC\nServiceLevel: 9.5\n" in client.spool()[0]
+
+
 def test_bdii_down_is_a_warning_and_old_values_stay(client):
     """C12."""
     client.site.put(event("1"), grid("1"))
