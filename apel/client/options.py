@@ -185,6 +185,10 @@ def _spec_problems(specs: Any, joiner: Any) -> Iterator[str]:
         # A value that was written and wrong is None too, and has been complained of.
         if (specs.spec_type is None) != (specs.spec_value is None):
             yield "[spec_updater] spec_type and spec_value belong together"
+    yield from _given_twice(specs, joiner)
+
+
+def _given_twice(specs: Any, joiner: Any) -> Iterator[str]:
     seen: Dict[Tuple[str, str], float] = {}
     for name, benchmark in specs.manual_spec:
         key = benchmark and (benchmark.ce, benchmark.type)
