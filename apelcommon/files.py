@@ -99,10 +99,10 @@ class Lock:
             stream.close()
             stream = self._open()
             self._take(stream)
-        stream.seek(0)
-        stream.truncate()
-        stream.write("%d\n" % os.getpid())
-        stream.flush()
+        with contextlib.suppress(OSError):
+            # The number is for people: on a full disk the lock holds without.
+            os.ftruncate(stream.fileno(), 0)
+            os.pwrite(stream.fileno(), b"%d\n" % os.getpid(), 0)
         self._stream = stream
         return self
 

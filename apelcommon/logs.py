@@ -1,5 +1,6 @@
 """Logs in the incumbent's line format or as JSON; rotation loses no line."""
 
+import contextlib
 import json
 import logging
 import logging.handlers
@@ -47,6 +48,52 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(found)
 
 
+class _Enduring(logging.Handler):
+    """Where lines can't be written (a full disk), the work goes on, and standard error is told once.
+
+    The library prints a trace for each line, or passes the error on to whoever had something to log.
+    """
+
+    where = "standard output"
+    _failures = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        before = self._failures
+        try:
+            super().emit(record)
+        except OSError:
+            # From opening a log anew that was rotated away.
+            self.handleError(record)
+        if self._failures == before:
+            self._failures = 0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._failures += 1
+        if self._failures == 1 and sys.stderr is not None:
+            text = "Cannot log to %s: %s. Lines of the log are lost until that is mended." % (
+                self.where,
+                error.strerror or error,
+            )
+            complaint = logging.LogRecord(record.name, logging.ERROR, "", 0, text, None, None)
+            logging.StreamHandler(sys.stderr).emit(complaint)
+
+
+class LogFile(_Enduring, logging.handlers.WatchedFileHandler):
+    """A watched file notices that it was renamed away, and opens the new one before the next line."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, encoding="utf-8")
+        self.where = path
+
+
+class Console(_Enduring, logging.StreamHandler):
+    """Standard output."""
+
+
 def set_up(settings: Any) -> None:
     """Send the root logger to `settings.logfile` and, if `settings.console`, to standard output.
 
@@ -57,7 +104,7 @@ def set_up(settings: Any) -> None:
     if settings.logfile:
         handlers.append(_file_handler(settings.logfile))
     if settings.console:
-        handlers.append(logging.StreamHandler(sys.stdout))
+        handlers.append(Console(sys.stdout))
     root = logging.getLogger()
     close()
     as_json = getattr(settings, "format", TEXT) == JSON
@@ -71,8 +118,7 @@ def set_up(settings: Any) -> None:
 
 def _file_handler(path: str) -> logging.Handler:
     try:
-        # A watched file notices that it was renamed away and opens the new one before the next line.
-        return logging.handlers.WatchedFileHandler(path, encoding="utf-8")
+        return LogFile(path)
     except OSError as err:
         raise ConfigError("[logging] logfile: " + _why_not(path, err)) from err
 
@@ -91,6 +137,7 @@ def close() -> None:
     logging.captureWarnings(False)
     root = logging.getLogger()
     for handler in list(root.handlers):
-        if isinstance(handler, logging.StreamHandler) and type(handler).__module__.startswith("logging"):
+        if isinstance(handler, _Enduring):
             root.removeHandler(handler)
-            handler.close()
+            with contextlib.suppress(OSError):
+                handler.close()

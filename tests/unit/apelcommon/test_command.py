@@ -151,11 +151,41 @@ def test_log_file_of_another_user_names_that_user(tmp_path, monkeypatch):
     def refused(path, **_):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(logging.handlers, "WatchedFileHandler", refused)
+    monkeypatch.setattr(logs, "LogFile", refused)
     with pytest.raises(
         ConfigError, match=r"\(Permission denied\): it is %s's; run this as" % log_file.owner()
     ):
         logs.set_up(OptionTable("example", LOGGING(str(log_file), False)).parse("").logging)
+
+
+def test_full_disk_costs_lines_of_the_log_and_no_work(capsys):
+    """Told once, not with a trace for each line."""
+    logs.set_up(OptionTable("example", LOGGING("/dev/full", False)).parse("").logging)
+    try:
+        logging.error("one")
+        logging.error("two")
+    finally:
+        logs.close()
+    told = "Cannot log to /dev/full: No space left on device. Lines of the log are lost until that is mended."
+    assert capsys.readouterr().err == told + "\n"
+
+
+def test_rotation_into_a_folder_that_is_gone_stops_no_daemon(tmp_path, capsys):
+    """Whoever had something to log went on with an error of the log; it is told again the next time."""
+    folder = tmp_path / "log"
+    folder.mkdir()
+    logs.set_up(OptionTable("example", LOGGING(str(folder / "x.log"), False)).parse("").logging)
+    try:
+        for _ in range(2):
+            folder.rename(tmp_path / "gone")
+            logging.error("lost")
+            logging.error("lost, too")
+            (tmp_path / "gone").rename(folder)
+            logging.error("kept")
+    finally:
+        logs.close()
+    assert [line.split(" - ")[-1] for line in (folder / "x.log").read_text().splitlines()] == ["kept"] * 2
+    assert capsys.readouterr().err.count("Cannot log to") == 2
 
 
 def test_log_as_json_has_stable_words_beside_the_message(tmp_path):

@@ -138,6 +138,18 @@ def test_usual_lock_is_the_same_from_cron_and_from_a_shell(tmp_path, monkeypatch
     assert os.path.basename(first).startswith("apelparser-%d-" % os.getuid())
 
 
+def test_lock_holds_on_a_full_disk(tmp_path, monkeypatch):
+    """/run may be full of what others leave there: the number in the file is for people only."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    path = str(tmp_path / "lock")
+    with Lock(path), pytest.raises(ServiceError, match="already running"), Lock(path):
+        pass
+
+
 def test_lock_in_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ServiceError, match="Cannot open the lock file"), Lock(str(tmp_path / "no" / "lock")):
         pytest.fail("entered without a lock")
