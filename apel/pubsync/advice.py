@@ -20,6 +20,21 @@ from apel.times import utc_text
 #: So many months are named one by one.
 MONTHS_NAMED = 6
 
+# Warnings of months; %s: their names.
+ARCHIVED = (
+    "The centre has archived the jobs of %s and takes no more of them. If the site sends jobs, not"
+    " summaries, ask it to reopen these months (apeldb reopen) before they are published."
+)
+UNCOUNTED = (
+    "The centre has jobs of %s, but no sync message says how many the site has. apelclient sends"
+    " these with every run: is the site's database a new one, or does other software publish?"
+)
+ODD = (
+    "Jobs are counted in %s, when there can be none. A clock was wrong: correct it and the"
+    " records, publish the right months again, and ask the centre to delete the others."
+)
+PENDING = "The centre has received records of %s that are not summed up yet: look again in some hours."
+
 
 class Advice(NamedTuple):
     """What is wrong and what to do; `command` is what to type at the site, or ''."""
@@ -93,49 +108,29 @@ def _is_silent(host: Host) -> bool:
 def _months(site: Site, document_url: str) -> Iterator[Advice]:
     wrong = site.differing
     lacking = [month for month in wrong if month.comparison.kind in (GAP, ONLY_SITE) and not month.pending]
+    archived = [month for month in lacking if month.archived]
+    more = [month for month in wrong if month.comparison.kind == SURPLUS and not month.pending]
+    uncounted = [month for month in wrong if month.comparison.kind == ONLY_CENTRE]
+    odd = [month for month in wrong if month.comparison.kind == CLOCK]
+    pending = [month for month in wrong if month.pending]
     if lacking:
         yield _gap(lacking, document_url)
-    archived = [month for month in lacking if month.archived]
-    if archived:
-        yield Advice(
-            WARNING,
-            "The centre has archived the jobs of %s and takes no more of them. If the site sends jobs, not"
-            " summaries, ask it to reopen these months (apeldb reopen) before they are published."
-            % _names(archived),
-        )
-    more = [month for month in wrong if month.comparison.kind == SURPLUS and not month.pending]
     if more:
-        jobs = sum(month.comparison.difference for month in more)
-        yield Advice(
-            ERROR,
-            "The centre holds %s more than the site's database for %s. Has the database lost jobs (parse the"
-            " logs again), or does a second host publish for the site? If the database is right and the site"
-            " sends summaries, %s replaces them; where jobs are sent, ask the centre to delete the month."
-            % (_jobs(jobs), _names(more), _republish(more)),
-        )
-    uncounted = [month for month in wrong if month.comparison.kind == ONLY_CENTRE]
-    if uncounted:
-        yield Advice(
-            WARNING,
-            "The centre has jobs of %s, but no sync message says how many the site has. apelclient sends"
-            " these with every run: is the site's database a new one, or does other software publish?"
-            % _names(uncounted),
-        )
-    odd = [month for month in wrong if month.comparison.kind == CLOCK]
-    if odd:
-        yield Advice(
-            WARNING,
-            "Jobs are counted in %s, when there can be none. A clock was wrong: correct it and the"
-            " records, publish the right months again, and ask the centre to delete the others."
-            % _names(odd),
-        )
-    pending = [month for month in wrong if month.pending]
-    if pending:
-        yield Advice(
-            WARNING,
-            "The centre has received records of %s that are not summed up yet: look again in some hours."
-            % _names(pending),
-        )
+        yield _surplus(more)
+    for months, text in ((archived, ARCHIVED), (uncounted, UNCOUNTED), (odd, ODD), (pending, PENDING)):
+        if months:
+            yield Advice(WARNING, text % _names(months))
+
+
+def _surplus(months: Sequence[SiteMonth]) -> Advice:
+    jobs = sum(month.comparison.difference for month in months)
+    return Advice(
+        ERROR,
+        "The centre holds %s more than the site's database for %s. Has the database lost jobs (parse the"
+        " logs again), or does a second host publish for the site? If the database is right and the site"
+        " sends summaries, %s replaces them; where jobs are sent, ask the centre to delete the month."
+        % (_jobs(jobs), _names(months), _republish(months)),
+    )
 
 
 def _gap(months: Sequence[SiteMonth], document_url: str) -> Advice:

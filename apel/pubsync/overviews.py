@@ -5,6 +5,7 @@ from typing import Any, List, Sequence
 from apel.pubsync import paths
 from apel.pubsync.charts import SPARK_MONTHS, number, sparkline
 from apel.pubsync.documents import Build
+from apel.pubsync.figures import Month
 from apel.pubsync.layout import (
     STATUS_WORDS,
     TOP,
@@ -176,32 +177,30 @@ def records(kind: Kind, parts: Sequence[Part], build: Build) -> Page:
     ordered = sorted(
         parts, key=lambda part: (part.publication.closed, part.site.lower(), part.site, part.part)
     )
-    rows = [
-        row(
-            columns,
-            [
-                Cell(part.site, part.site.lower()),
-                part.part,
-                day(part.publication.last),
-                age(part.publication),
-                amount(part.counts[part.newest]),
-                month_text(part.newest),
-                part.software,
-                Cell(
-                    sparkline(kind.things, part.counts, month_of(build.now)),
-                    part.counts.get(month_of(build.now), 0),
-                ),
-                status_cell(part.publication.status),
-            ],
-            data_status=part.publication.status,
-            class_="closed" if part.publication.closed else None,
-        )
-        for part in ordered
-    ]
+    rows = [_service_row(columns, kind, part, month_of(build.now)) for part in ordered]
     body = [tools(kind.name), table("%s publishing of all sites" % kind.title, columns, rows, id=kind.name)]
     if kind.hours:
         body += _by_month(kind, ordered, build)
     return Page(paths.records(kind.name), "%s publishing of all sites" % kind.title, [TOP], body, csv=True)
+
+
+def _service_row(columns: Sequence[Column], kind: Kind, part: Part, current: Month) -> Markup:
+    return row(
+        columns,
+        [
+            Cell(part.site, part.site.lower()),
+            part.part,
+            day(part.publication.last),
+            age(part.publication),
+            amount(part.counts[part.newest]),
+            month_text(part.newest),
+            part.software,
+            Cell(sparkline(kind.things, part.counts, current), part.counts.get(current, 0)),
+            status_cell(part.publication.status),
+        ],
+        data_status=part.publication.status,
+        class_="closed" if part.publication.closed else None,
+    )
 
 
 def _by_month(kind: Kind, parts: Sequence[Part], build: Build) -> List[Markup]:

@@ -90,18 +90,10 @@ def write_archive(db: Database, month: SiteMonth, site: str, folder: str) -> Con
     """
     path = os.path.join(folder, file_name(site, month))
     part = path + ".part"
-    messages = records = newest = 0
     try:
         with open(part, "wb") as raw:
             with gzip.open(raw, "wb", compresslevel=6) as stream:
-                for signer, written, batch in _batches(db, month):
-                    for body in _bodies(batch):
-                        messages += 1
-                        empaid = "archive/%s-%d" % (file_name(site, month)[: -len(SUFFIX)], messages)
-                        stream.write(_line({"signer": signer, "empaid": empaid, "body": body}))
-                    records += len(batch)
-                    newest = max(newest, written)
-                stream.write(_line({"messages": messages, "records": records, "newest": newest}))
+                contents = _write_lines(stream, db, month, file_name(site, month)[: -len(SUFFIX)])
             raw.flush()
             os.fsync(raw.fileno())
         os.rename(part, path)
@@ -113,6 +105,21 @@ def write_archive(db: Database, month: SiteMonth, site: str, folder: str) -> Con
         raise RuleBroken(
             "%s: a record breaks a rule, and could not be loaded again: %s" % (path, err)
         ) from err
+    return contents
+
+
+def _write_lines(stream: Any, db: Database, month: SiteMonth, name: str) -> Contents:
+    """A line for each message, and one of what there is in all."""
+    messages = records = newest = 0
+    for signer, written, batch in _batches(db, month):
+        for body in _bodies(batch):
+            messages += 1
+            stream.write(
+                _line({"signer": signer, "empaid": "archive/%s-%d" % (name, messages), "body": body})
+            )
+        records += len(batch)
+        newest = max(newest, written)
+    stream.write(_line({"messages": messages, "records": records, "newest": newest}))
     return Contents(messages, records, newest)
 
 

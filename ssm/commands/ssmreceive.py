@@ -44,6 +44,29 @@ class ReceiveCommand(Command):
             metavar="FILE",
             help="the DNs whose messages are accepted, one a line (default: %(default)s)",
         )
+        self._add_modes(parser)
+        parser.add_argument(
+            "--connect",
+            action="store_true",
+            help="with --check-config: try the connection to the broker, too",
+        )
+        parser.add_argument(
+            "--dn",
+            default="",
+            metavar="DN",
+            help="with --replay-rejected: only the messages that this DN signed",
+        )
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            default=5.0,
+            metavar="SECONDS",
+            help="with --once: how long to wait for a next message (default: %(default)s; "
+            "a hand-over directory is left as soon as it is empty)",
+        )
+
+    def _add_modes(self, parser: argparse.ArgumentParser) -> None:
+        """What is done instead of receiving for ever in the foreground: one of these at a time."""
         how = parser.add_mutually_exclusive_group()
         how.add_argument(
             "--daemon",
@@ -66,25 +89,6 @@ class ReceiveCommand(Command):
             action="store_true",
             help="judge what was rejected again, put what is acceptable by now into incoming, and receive "
             "nothing; may be run beside a receiver",
-        )
-        parser.add_argument(
-            "--connect",
-            action="store_true",
-            help="with --check-config: try the connection to the broker, too",
-        )
-        parser.add_argument(
-            "--dn",
-            default="",
-            metavar="DN",
-            help="with --replay-rejected: only the messages that this DN signed",
-        )
-        parser.add_argument(
-            "--timeout",
-            type=float,
-            default=5.0,
-            metavar="SECONDS",
-            help="with --once: how long to wait for a next message (default: %(default)s; "
-            "a hand-over directory is left as soon as it is empty)",
         )
 
     def run(self, args: argparse.Namespace) -> int:

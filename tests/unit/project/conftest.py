@@ -46,12 +46,16 @@ def all_modules() -> Iterator[Module]:
         for folder, _, files in sorted(os.walk(os.path.join(ROOT, package))):
             for file in sorted(files):
                 if file.endswith(".py"):
-                    path = os.path.relpath(os.path.join(folder, file), ROOT)
-                    dotted = path[: -len(".py")].replace(os.sep, ".")
-                    name = dotted[: -len(".__init__")] if dotted.endswith(".__init__") else dotted
-                    with open(os.path.join(ROOT, path), encoding="utf-8") as stream:
-                        text = stream.read()
-                    yield Module(name, path, text, ast.parse(text, path))
+                    yield read_module(os.path.relpath(os.path.join(folder, file), ROOT))
+
+
+def read_module(path: str) -> Module:
+    """The module in a file, named from the root."""
+    dotted = path[: -len(".py")].replace(os.sep, ".")
+    name = dotted[: -len(".__init__")] if dotted.endswith(".__init__") else dotted
+    with open(os.path.join(ROOT, path), encoding="utf-8") as stream:
+        text = stream.read()
+    return Module(name, path, text, ast.parse(text, path))
 
 
 @pytest.fixture(scope="session")
