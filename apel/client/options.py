@@ -6,12 +6,11 @@ from apel.client.accelerator_rules import RULES
 from apel.client.benchmarks import benchmark_type, benchmark_value, manual_benchmark
 from apel.db.options import DATABASE_OPTIONS
 from apel.identity_file import identity_option
+from apel.selecting import GAP, INTERVALS, VOS, gap_problems
 from apel.unloader import USUAL_RECORDS
 from apel.views import ONLY_JOBS_AS_UR
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
 from apelcommon.metrics import METRICS
-
-INTERVALS = ("latest", "gap", "all")
 
 
 def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -88,15 +87,7 @@ UNLOADER: List[Option] = [
         "Whether messages are v0.4, with all benchmarks of a job, type and value, in one field.",
     ),
     Option("unloader", "withhold_dns", "boolean", False, "Whether users' names are left out of messages."),
-    Option("unloader", "include_vos", "words", [], "Only these VOs are sent.", sample="atlas,cms"),
-    Option(
-        "unloader",
-        "exclude_vos",
-        "words",
-        [],
-        "All but these are, unless include_vos is set.",
-        sample="dteam",
-    ),
+    *VOS,
     Option(
         "unloader",
         "interval",
@@ -107,8 +98,7 @@ UNLOADER: List[Option] = [
         "gap: what ended from gap_start to gap_end, both days whole, UTC; of summaries, those months. all.",
         choices=INTERVALS,
     ),
-    Option("unloader", "gap_start", "date", None, "Only for gap: its first day.", sample="2026-10-01"),
-    Option("unloader", "gap_end", "date", None, "Only for gap: its last day.", sample="2026-10-31"),
+    *GAP,
     Option(
         "unloader",
         "send_ur",
@@ -160,12 +150,7 @@ def problems(settings: Settings) -> Iterator[str]:
     """What is wrong with options together. Those that are wrong alone are None here."""
     specs, unloader = settings.spec_updater, settings.unloader
     yield from _spec_problems(specs, settings.joiner)
-    if unloader.interval == "gap":
-        for name in ("gap_start", "gap_end"):
-            if not getattr(unloader, name):
-                yield "[unloader] %s is missing, and interval is gap" % name
-        if unloader.gap_start and unloader.gap_end and unloader.gap_end < unloader.gap_start:
-            yield "[unloader] gap_end %s is before gap_start %s" % (unloader.gap_end, unloader.gap_start)
+    yield from gap_problems(unloader)
     if unloader.enabled and unloader.send_ur:
         for name in ("send_summaries", "dict_benchmark_type"):
             if getattr(unloader, name):

@@ -12,6 +12,7 @@ from apel.commands.apelsummariser import month
 from apel.commands.server_config import add_db_argument, open_central, read_both
 from apel.commands.spool import OUTGOING, outgoing
 from apel.db import Database
+from apel.selecting import GAP, INTERVALS, VOS, gap_problems
 from apel.server.views import CENTRE_VIEWS
 from apel.unloader import USUAL_RECORDS, Receiver, Unloaded, Unloader
 from apel.views import Selection, View
@@ -27,7 +28,6 @@ from apelcommon.metrics import METRICS, Metrics
 log = logging.getLogger("dbunloader")
 
 ACTION = "republish"
-INTERVALS = ("latest", "gap", "all")
 #: Of a message in bytes: signed and in base64 it still is below the 1 MB of AMS.
 USUAL_BYTES = 700000
 #: LastUpdated.Type holds 255 characters.
@@ -37,12 +37,7 @@ LONGEST_RECEIVER = 200
 def problems(settings: Settings) -> Iterator[str]:
     """What is wrong with options together. Those that are wrong alone are None here."""
     options = settings.unloader
-    if options.interval == "gap":
-        for name in ("gap_start", "gap_end"):
-            if not getattr(options, name):
-                yield "[unloader] %s is missing, and interval is gap" % name
-        if options.gap_start and options.gap_end and options.gap_end < options.gap_start:
-            yield "[unloader] gap_end %s is before gap_start %s" % (options.gap_end, options.gap_start)
+    yield from gap_problems(options)
     for name in ("run_interval", "max_message_size"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -111,15 +106,7 @@ TABLE = OptionTable(
         ),
         Option("unloader", "local_jobs", "boolean", True, "Whether what isn't grid work is sent, too."),
         Option("unloader", "withhold_dns", "boolean", False, "Whether users' names are left out."),
-        Option("unloader", "include_vos", "words", [], "Only these VOs are sent.", sample="atlas,cms"),
-        Option(
-            "unloader",
-            "exclude_vos",
-            "words",
-            [],
-            "All but these are, unless include_vos is set.",
-            sample="dteam",
-        ),
+        *VOS,
         Option(
             "unloader",
             "interval",
@@ -129,8 +116,7 @@ TABLE = OptionTable(
             "gap_end, both days whole, UTC; of sums, those months. all.",
             choices=INTERVALS,
         ),
-        Option("unloader", "gap_start", "date", None, "Only for gap: its first day.", sample="2026-10-01"),
-        Option("unloader", "gap_end", "date", None, "Only for gap: its last day.", sample="2026-10-31"),
+        *GAP,
         Option(
             "unloader",
             "decimal_cpu_count",
