@@ -37,9 +37,9 @@ class Portal:
         self.queue = OutgoingQueue(str(installation.folder / "spool" / "outgoing"))
 
     def configure(self, **options: Any) -> str:
-        """Write unloader.cfg; its path."""
+        """Write unloader.cfg, with local jobs as in the sample; its path."""
         lines = ["dir_location = %s" % (self.files.folder / "spool")]
-        lines += ["%s = %s" % (name, value) for name, value in options.items()]
+        lines += ["%s = %s" % item for item in dict({"local_jobs": "true"}, **options).items()]
         logs = "[logging]\nlogfile = %s\nconsole = false\n" % (self.files.folder / "log")
         return self.files.write("unloader.cfg", "\n".join(["[unloader]", *lines, logs]))
 

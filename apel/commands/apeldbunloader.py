@@ -24,6 +24,7 @@ from apelcommon.daemon import run_steps, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
 from apelcommon.files import Lock, lock_path
 from apelcommon.metrics import METRICS, Metrics
+from apelcommon.options import Shipped
 
 log = logging.getLogger("dbunloader")
 
@@ -104,7 +105,14 @@ TABLE = OptionTable(
             "Whether messages are usage records in XML: CAR for jobs, StAR for storage (VStarRecords has "
             "nothing else, DaySummaries and MonthSummaries have YAML), and AUR for sums.",
         ),
-        Option("unloader", "local_jobs", "boolean", True, "Whether what isn't grid work is sent, too."),
+        Option(
+            "unloader",
+            "local_jobs",
+            "boolean",
+            False,
+            "Whether what isn't grid work is sent, too.",
+            sample=Shipped("true"),
+        ),
         Option("unloader", "withhold_dns", "boolean", False, "Whether users' names are left out."),
         *VOS,
         Option(

@@ -59,6 +59,16 @@ def test_client_files_from_before_2_3_have_no_dict_benchmark_type(tmp_path: Any)
     assert CLIENT.read(str(tmp_path / "client.cfg")).unloader.dict_benchmark_type is False
 
 
+def test_unloader_files_without_local_jobs_send_grid_work_alone(tmp_path: Any, root: str) -> None:
+    """As the incumbent does; its sample and ours say true."""
+    with open(os.path.join(OLD, "unloader.cfg"), encoding="utf-8") as stream:
+        text = stream.read()
+    (tmp_path / "unloader.cfg").write_text(text.replace("local_jobs = true\n", ""))
+    assert apeldbunloader.TABLE.read(str(tmp_path / "unloader.cfg")).unloader.local_jobs is False
+    for path in (os.path.join(OLD, "unloader.cfg"), os.path.join(root, "conf", "unloader.cfg")):
+        assert apeldbunloader.TABLE.read(path).unloader.local_jobs is True
+
+
 def test_files_that_were_never_edited_go_on_with_what_they_shipped(root: str) -> None:
     """Packages replace such a file by the new sample: without the address, no signer would be left."""
     shipped = TABLES["auth.cfg"].read(os.path.join(root, "conf", "auth.cfg"))
