@@ -14,6 +14,7 @@ Data = Union[str, bytes]
 FOLDER = re.compile(r"[0-9a-f]{8}$")
 ELEMENT = re.compile(r"[0-9a-f]{14}$")
 IDENTIFIER = re.compile(r"[0-9a-f]{8}/[0-9a-f]{14}$")
+LAST_NAME = "f" * 14
 TEMPORARY_SECONDS = 300
 LOCK_SECONDS = 600
 
@@ -27,6 +28,31 @@ def new_name() -> str:
     """A name for a new element: 8 hex digits of seconds, 5 of microseconds, 1 at random."""
     seconds, microseconds = divmod(int(time.time() * 1000000), 1000000)
     return "%08x%05x%01x" % (seconds, microseconds, random.randrange(16))
+
+
+class Names:
+    """The names of a queue's new elements: by the clock, but after all that are there.
+
+    A clock that was set back would put a correction before what it corrects, and the older one would win.
+    """
+
+    def __init__(self) -> None:
+        self._folder = self._newest = ""
+
+    def next(self, folder: str) -> str:
+        """A name for an element in a folder, the path of which is given."""
+        name = new_name()
+        if folder != self._folder or name <= self._newest:
+            self._folder, self._newest = folder, newest_in(folder)
+        if name <= self._newest < LAST_NAME:
+            name = "%014x" % (int(self._newest, 16) + 1)
+        self._newest = name
+        return name
+
+
+def newest_in(folder: str) -> str:
+    """The last name of an element in a folder; nothing where there is none."""
+    return max(filter(ELEMENT.match, names_in(folder)), default="")
 
 
 def folders_in(path: str) -> List[str]:

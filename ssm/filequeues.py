@@ -20,12 +20,14 @@ from ssm.elements import (
     LOCK_SECONDS,
     TEMPORARY_SECONDS,
     Data,
+    Names,
     as_bytes,
     folders_in,
     is_older,
     make_folder,
     names_in,
     new_name,
+    newest_in,
     open_file,
     put_file,
     remove_file,
@@ -149,6 +151,7 @@ class OutgoingQueue(FileQueue):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self._claims = Claims(self.path)
+        self._names = Names()
 
     def ids(self) -> Iterator[str]:
         """The ids of all elements, oldest first, locked or not."""
@@ -163,9 +166,8 @@ class OutgoingQueue(FileQueue):
             raise StorageError("Cannot add to the queue %s: %s" % (self.path, err.strerror or err)) from err
 
     def _write(self, data: bytes) -> Tuple[str, str]:
-        now = int(time.time())
-        folder = "%08x" % (now - now % GRANULARITY_SECONDS)
         while True:
+            folder = self._insertion_folder()
             temporary = self._at("%s/%s.tmp" % (folder, new_name()))
             make_folder(self._at(folder))
             # A purge may remove the empty folder between the two steps; then once more.
@@ -173,9 +175,16 @@ class OutgoingQueue(FileQueue):
                 write_file(temporary, data)
                 return folder, temporary
 
+    def _insertion_folder(self) -> str:
+        now = int(time.time())
+        folder = "%08x" % (now - now % GRANULARITY_SECONDS)
+        newest = max(folders_in(self.path), default="")
+        # Only where the clock was set back.
+        return newest if newest > folder and newest_in(self._at(newest)) else folder
+
     def _publish(self, folder: str, temporary: str) -> str:
         while True:
-            element = "%s/%s" % (folder, new_name())
+            element = "%s/%s" % (folder, self._names.next(self._at(folder)))
             with contextlib.suppress(FileExistsError):
                 os.link(temporary, self._at(element))
                 break

@@ -21,6 +21,7 @@ from ssm.elements import (
     LOCK_SECONDS,
     TEMPORARY_SECONDS,
     Data,
+    Names,
     as_bytes,
     folders_in,
     is_older,
@@ -68,6 +69,7 @@ class MessageQueue(Queue):
         self.required = [key for key, kind in schema.items() if not kind.endswith("?")]
         self._make_folders("temporary", "obsolete")
         self._claims = Claims(self.path)
+        self._names = Names()
 
     def ids(self) -> Iterator[str]:
         """The ids of all elements, oldest first, locked or not."""
@@ -109,7 +111,7 @@ class MessageQueue(Queue):
     def _publish(self, temporary: str) -> str:
         while True:
             folder = self._insertion_folder()
-            element = "%s/%s" % (folder, new_name())
+            element = "%s/%s" % (folder, self._names.next(self._at(folder)))
             try:
                 os.rename(temporary, self._at(element))
             except OSError as err:

@@ -47,6 +47,32 @@ def test_elements_added_apart_come_in_order(queue):
     assert list(queue.ids()) == ids
 
 
+def test_elements_come_in_order_when_the_clock_is_set_back(locking_queue, monkeypatch):
+    """D6: a correction must not come before what it corrects. Also from another process, and for a year."""
+    clock = [1800000000.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    ids = []
+    for back in (0, 3600, 0, 10, 365 * 86400):
+        clock[0] -= back
+        other = type(locking_queue)(*queue_arguments(locking_queue))
+        for queue in (locking_queue, other, locking_queue):
+            clock[0] += 0.001
+            ids.append(add(queue, len(ids)))
+    assert list(locking_queue.ids()) == ids
+    for element in ids:
+        assert locking_queue.lock(element)
+        locking_queue.remove(element)
+    after = add(type(locking_queue)(*queue_arguments(locking_queue)))
+    assert int(after[9:17], 16) == int(clock[0]), "what is gone holds nothing up"
+
+
+def test_last_name_there_can_be_stops_nothing(locking_queue):
+    folder, name = add(locking_queue).split("/")
+    path = os.path.join(locking_queue.path, folder)
+    os.rename(os.path.join(path, name), os.path.join(path, "f" * 14))
+    assert [add(locking_queue), add(locking_queue)] == sorted(locking_queue.ids())[:2]
+
+
 def test_second_lock_fails(locking_queue):
     element = add(locking_queue)
     other = type(locking_queue)(*queue_arguments(locking_queue))
