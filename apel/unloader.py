@@ -19,6 +19,9 @@ goes on all the same. SQLite has one writer at a time, so there the transaction 
 On a Galera cluster no lock reaches the other nodes, and each stamps rows by its own clock. There W is taken
 some time earlier (Backend.unseen_seconds), so the rows of that time are sent once more: harmless, as above.
 
+A clock that is set back would have rows written with stamps before W once more, and an unload that comes when
+it has passed W again would never look at them. So each writer moves marks that lie in its future back to now.
+
 W becomes the watermark (Type 'sent') only after the last message is safe in the spool. An unload that
 fails before has marked nothing as sent (C10): the next one sends all of it again.
 """
@@ -52,6 +55,9 @@ WAITS_FOR_A_QUIET_SECOND = 5
 #: An UPDATE that changes nothing locks the row all the same, and is the same SQL everywhere.
 HOLD_OFF_UNLOADER = ("UPDATE LastUpdated SET UpdateTime = UpdateTime WHERE Type = %s", (WRITERS,))
 CLOCK_IS_BEHIND = "The database's clock (%s) is behind the last unload (%s): everything is sent again"
+CLOCK_WAS_SET_BACK = "The database's clock was set back: what was written since (%s) will be sent again"
+#: Marks of a time that is still to come.
+AHEAD = "Type LIKE 'sent%%' AND UpdateTime > CURRENT_TIMESTAMP"
 OWN_CLOCK_IS_BEHIND = "This host's clock (%s UTC) is far behind the database's (%s): no job is unloaded"
 
 
@@ -83,11 +89,20 @@ def records_per_message(wanted: int) -> int:
 def hold_off_unloader(tx: Any) -> None:
     """Every writer of rows that `latest` selects by UpdateTime says this first in its transaction."""
     _lock(tx)
+    _follow_the_clock(tx)
 
 
-def together(sql: Expressions) -> Tuple[str, Tuple[str]]:
-    """The statement by which a writer holds off the unloader, but no other writer that says the same."""
-    return "SELECT Type FROM LastUpdated WHERE Type = %s" + sql.shared_lock(), (WRITERS,)
+def hold_off_together(tx: Any, sql: Expressions) -> None:
+    """The same for writers of whom there are many: it holds off none that says the same."""
+    tx.execute("SELECT Type FROM LastUpdated WHERE Type = %s" + sql.shared_lock(), (WRITERS,))
+    _follow_the_clock(tx)
+
+
+def _follow_the_clock(tx: Any) -> None:
+    # Asked first: an UPDATE locks rows, also where it changes none.
+    if tx.value("SELECT COUNT(*) FROM LastUpdated WHERE " + AHEAD):
+        log.warning(CLOCK_WAS_SET_BACK, tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)"))
+        tx.execute("UPDATE LastUpdated SET UpdateTime = CURRENT_TIMESTAMP WHERE " + AHEAD)
 
 
 def _lock(tx: Any) -> None:

@@ -14,7 +14,7 @@ from apel.client.job_benchmarks import is_used
 from apel.db import Database
 from apel.db.tables import mark_months
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
-from apel.unloader import HOLD_OFF_UNLOADER, prepare_writers
+from apel.unloader import hold_off_unloader, prepare_writers
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def summarise_site(db: Database) -> int:
     fill = db.sql.upsert_select("SuperSummaries", COLUMNS, KEY, SUMS)
     prepare_writers(db)
     for month, marks in changed_months(db).items():
-        sums: List[Statement] = [HOLD_OFF_UNLOADER, (EMPTY, month), (fill, month)]
+        sums: List[Statement] = [(EMPTY, month), (fill, month)]
         if recompute(db, month, marks, partial(_with_others, sums, month)):
             done += 1
             log.info("Summarised %d-%02d of site %d", month.year, month.month, month.site_id)
@@ -74,7 +74,8 @@ def summarise_site(db: Database) -> int:
 
 
 def _with_others(sums: List[Statement], month: SiteMonth, tx: Any) -> List[Statement]:
-    """The statements that make a month again, with those about further benchmarks where there are any."""
+    """What makes a month again, with what is about further benchmarks where there are any."""
+    hold_off_unloader(tx)
     others: List[Statement] = [(FORGET_OTHERS, month)]
     if is_used(tx):
         others.append((OTHERS, month))

@@ -27,7 +27,7 @@ from apel.server.turns import Turns
 from apel.server.verdicts import as_rejected, reasons, without
 from apel.summaries import SiteMonth
 from apel.times import month_of
-from apel.unloader import prepare_writers, together
+from apel.unloader import hold_off_together, prepare_writers
 from apelcommon.daemon import Stop, notify
 from apelcommon.errors import Transient
 
@@ -328,7 +328,7 @@ class Loader:
 
     def _hold_off(self, tx: Any) -> None:
         """Have the unloader wait until this transaction is committed; other loaders needn't (unloader.py)."""
-        tx.execute(*together(self.db.sql))
+        hold_off_together(tx, self.db.sql)
 
     def _refuse(self, delivery: Delivery, format: str, reason: str, records: int = 0) -> Outcome:
         self._reject(delivery, delivery.body, reason)

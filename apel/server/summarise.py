@@ -23,7 +23,7 @@ from apel.server import accelerator_sql, cloud_sql, ip_sql, storage_sums, summar
 from apel.server.closed import CLOSED, StillRestoring, statements, states
 from apel.server.record_sums import RecordSums
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
-from apel.unloader import SENT_TO, prepare_writers, together
+from apel.unloader import SENT_TO, hold_off_together, prepare_writers
 from apelcommon.errors import ServiceError
 from apelcommon.progress import Progress
 
@@ -181,7 +181,7 @@ class Summariser:
         return dict(sorted(wanted.items()))
 
     def _making(self, tx: Any, month: SiteMonth) -> Sequence[Statement]:
-        tx.execute(*together(self.db.sql))
+        hold_off_together(tx, self.db.sql)
         return self.sums.remake(tx, month)
 
     def mark(self, months: Iterable[SiteMonth]) -> Dict[SiteMonth, List[int]]:

@@ -4,6 +4,7 @@ import pytest
 from gridsite import CE1, CE2, MACHINE, epoch, event, grid
 
 from apel import times, unloader
+from apel.client.summarise import mark_all, summarise_site
 from apel.unloader import Unloader, records_per_message
 from apel.views import Selection
 from apelcommon.errors import ConfigError, Transient
@@ -63,13 +64,36 @@ def test_row_written_in_the_second_of_the_watermark_is_sent(loaded, queue):
 def test_clock_that_was_set_back_hides_no_job(loaded, queue, caplog):
     """C6: the watermark is of later than the rows that were written since."""
     loaded.unload(queue)
-    loaded.execute("UPDATE LastUpdated SET UpdateTime = '2037-01-01 00:00:00' WHERE Type = 'sent'")
     loaded.put(event("5"), grid("5"))
     loaded.join()
+    loaded.execute("UPDATE LastUpdated SET UpdateTime = '2037-01-01 00:00:00' WHERE Type = 'sent'")
     loaded.execute("UPDATE JobRecords SET UpdateTime = '2026-05-02 00:00:00' WHERE LocalJobId = '5'")
     assert loaded.unload(queue).records == 4
     assert "is behind the last unload (2037-01-01 00:00:00)" in caplog.text
     assert loaded.unload(queue).records == 0
+
+
+@pytest.mark.parametrize("sums", [False, True])
+def test_clock_that_was_set_back_hides_no_job_when_it_has_passed_the_watermark_again(
+    loaded, queue, caplog, sums
+):
+    """C6: nothing was unloaded in the hour by which it was set back, so the watermark looks right again."""
+    view = "VSuperSummaries" if sums else "VJobRecords"
+    loaded.unload(queue, view)
+    written = loaded.rows("SELECT Type FROM LastUpdated WHERE Type LIKE 'sent%%'")
+    loaded.put(event("5"), grid("5"))
+    if sums:
+        mark_all(loaded.db)
+    loaded.execute("UPDATE LastUpdated SET UpdateTime = '2037-01-01 00:00:00' WHERE Type LIKE 'sent%%'")
+    if sums:
+        summarise_site(loaded.db)
+    else:
+        loaded.join()
+    late = "SELECT COUNT(*) FROM LastUpdated WHERE Type LIKE 'sent%%' AND UpdateTime > CURRENT_TIMESTAMP"
+    assert written and loaded.rows(late) == [(0,)]
+    assert "clock was set back" in caplog.text
+    if not sums:
+        assert loaded.unload(queue).records == 1
 
 
 def test_host_whose_clock_is_far_behind_drops_no_job(loaded, queue, monkeypatch):

@@ -21,6 +21,7 @@ from portal import EARLIER, Portal, fill, records
 
 from apel import unloader
 from apel.db import Database, mysql
+from apel.db.database import Transaction
 from apel.server.closed import PURGED
 from apel.server.retention import COLUMNS
 from apelcommon.errors import Transient
@@ -119,6 +120,29 @@ def test_row_written_in_the_second_of_the_watermark_is_sent(portal: Portal) -> N
     assert [one.LocalJobId for one in records(portal.run())] == ["late"]
 
 
+@pytest.mark.parametrize("writer", ["loader", "summariser"])
+def test_clock_that_was_set_back_hides_nothing_when_it_has_passed_the_watermark_again(
+    portal: Portal, writer: str, no_waiting: None
+) -> None:
+    """C6: nothing was unloaded in the hour by which it was set back, so the watermark looks right again."""
+    options = {} if writer == "loader" else {"table_name": "VSuperSummaries"}
+    portal.centre.load(message([job()]))
+    portal.centre.summarise()
+    portal.age("JobRecords")
+    portal.age("HybridSuperSummaries")
+    assert len(portal.run(**options)) == 1
+    if writer == "summariser":
+        portal.centre.load(message([job(LocalJobId="late")]))
+    portal.centre.execute("UPDATE LastUpdated SET UpdateTime = '2037-01-01' WHERE Type LIKE 'sent%%'")
+    if writer == "summariser":
+        portal.centre.summarise()
+    else:
+        portal.centre.load(message([job(LocalJobId="late")]))
+    ahead = "SELECT COUNT(*) FROM LastUpdated WHERE UpdateTime > CURRENT_TIMESTAMP"
+    assert portal.centre.rows(ahead) == [(0,)]
+    assert len(records(portal.run(**options))) == 1
+
+
 @pytest.mark.server
 def test_unloader_waits_for_a_loader_that_has_not_committed(
     mariadb: Any, tmp_path: Any, monkeypatch: Any, no_waiting: None
@@ -134,7 +158,7 @@ def test_unloader_waits_for_a_loader_that_has_not_committed(
         writers = [db.backend.connect(), db.backend.connect()]
         for connection in writers:
             db.backend.begin(connection)
-            db.backend.execute(connection, *unloader.together(db.sql))
+            unloader.hold_off_together(Transaction(db.backend, connection), db.sql)
         try:
             writers[0].commit()
             assert portal.fails() == 75 and portal.sent() == []

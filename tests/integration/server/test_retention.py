@@ -122,14 +122,17 @@ def test_what_is_not_summarised_is_not_purged(centre: Centre) -> None:
     south = month_of(centre, "SOUTH")
     assert "run apelsummariser" in purge(centre).refused[south]
     centre.summarise()
+    unloaded(centre)
     assert south in purge(centre).closed
     # A transaction that began before the closing, and ends after it.
     centre.execute("UPDATE ClosedMonths SET State = %s", (RESTORING,))
     centre.load(message(jobs(1, Site="SOUTH", LocalJobId="late")))
     centre.execute("UPDATE ClosedMonths SET State = %s", (CLOSED,))
+    unloaded(centre)
     assert "run apelsummariser" in purge(centre).refused[south]
     assert centre.count("JobRecords") == 106 + 2 - 56
     centre.summarise()
+    unloaded(centre)
     assert purge(centre).purged == {south: 32}
 
 
@@ -180,6 +183,7 @@ def test_a_purge_that_is_killed_goes_on(centre: Centre, monkeypatch: Any) -> Non
     stretch = [job(Site="NORTH", LocalJobId="s%d" % each, EndTime=END + 8000 + each) for each in range(25)]
     centre.load(message(stretch))
     centre.summarise()
+    unloaded(centre)
     before = sums(centre)
     purge(centre)
     calls: List[int] = []
@@ -388,6 +392,7 @@ def test_an_archive_from_before_a_correction_is_not_enough(
     time.sleep(1.1)  # UpdateTime has whole seconds
     files.centre.load(message([job(Site="SOUTH", LocalJobId="7", WallDuration=3601)]))
     files.centre.summarise()
+    unloaded(files.centre)
     purging = ("purge", *old, "--archived", str(tmp_path))
     assert database_command(files, *purging) == EXIT_FAILED
     assert "SOUTH 2025-03: not purged: its archive is from before" in capsys.readouterr().err
