@@ -78,6 +78,8 @@ setup(
         "tqdm",
     ],
     extras_require={
+        # AMS is spoken with the standard library; the name is there for instructions that ask for it.
+        "ams": [],
         "ldap": ["python-ldap"],
         # MySQL 8 wants a password encrypted with its RSA key where the connection has no TLS.
         "mysql": ["PyMySQL[rsa]>=0.9.3"],

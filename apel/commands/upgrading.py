@@ -2,8 +2,7 @@
 
 import argparse
 import contextlib
-import json
-from typing import Any, List
+from typing import Any, Dict, List
 
 from apel.db.backend import Backend
 from apel.db.schema import VERSIONS, check
@@ -128,6 +127,10 @@ def _run(backend: Backend, schema: str, work: Upgrade) -> int:
     return EXIT_DONE
 
 
+def _sums(sums: Dict[str, int]) -> str:
+    return ", ".join("%s %s" % pair for pair in sums.items())
+
+
 def _say_report(work: Upgrade) -> None:
     lines: List[Any] = work.report()
     print("%-22s %12s %12s %8s" % ("TABLE", "ROWS BEFORE", "AFTER", "MERGED"))
@@ -136,11 +139,9 @@ def _say_report(work: Upgrade) -> None:
     for table, noted in sorted((work.journal.detail(CHECKED) or {}).items()):
         before, after = noted["sums before"], noted["sums"]
         if after:
-            same = (
-                "as before" if before == after else "%s before, without the merged rows" % json.dumps(before)
-            )
-            sums = ", ".join("%s %d" % pair for pair in after.items())
-            print("%s: %s: %s, compared by %d sites and months" % (table, sums, same, noted["groups"]))
+            was = "as before" if before == after else "before, with the merged rows, " + _sums(before)
+            text = "%s: %s: %s, compared by %d sites and months"
+            print(text % (table, _sums(after), was, noted["groups"]))
     for what in work.journal.detail("triggers") or []:
         print("warning: %s" % what)
     for view, why in (work.journal.detail("broken views") or {}).items():
