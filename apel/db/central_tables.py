@@ -12,14 +12,13 @@ from apel.db.sources import (
     Source,
     as_is,
     id_of,
-    id_of_extra,
     level,
     month,
     name,
     time,
     year,
 )
-from apel.db.tables import Table, mark_months
+from apel.db.tables import PUBLISHER, SITE, Table, mark_months
 from apel.records import (
     AcceleratorRecord,
     AcceleratorSummaryRecord,
@@ -63,14 +62,13 @@ def share(field: str) -> Source:
 
 def publisher_text(batch: Batch) -> Sequence[str]:
     """The publisher's id, as text."""
-    return [str(number) for number in id_of_extra("PublisherDN", "DNs")(batch)]
+    return [str(number) for number in PUBLISHER[1](batch)]
 
 
 def _measured(record: Any) -> Any:
     return month_of(measurement_time(record) or 0)
 
 
-#: Extra: PublisherDN.
 CLOUD = Table(
     "CloudRecords",
     CloudRecord,
@@ -106,12 +104,11 @@ CLOUD = Table(
         ("StorageRecordId", name("StorageRecordId")),
         ("ImageId", name("ImageId")),
         ("CloudType", name("CloudType")),
-        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+        PUBLISHER,
     ],
     schema="cloud",
 )
 
-#: Extra: PublisherDN.
 CLOUD_SUMMARIES = Table(
     "CloudSummaries",
     CloudSummaryRecord,
@@ -156,7 +153,6 @@ class StorageTable(Table):
         return super().insert(tx, records, rows, conflict)
 
 
-#: Extra: PublisherDN.
 STORAGE = StorageTable(
     "StarRecords",
     StorageRecord,
@@ -164,7 +160,7 @@ STORAGE = StorageTable(
         ("RecordId", as_is("RecordId")),
         ("CreateTime", time("CreateTime")),
         ("StorageSystemID", id_of("StorageSystem", "StorageSystems")),
-        ("SiteID", id_of("Site", "Sites")),
+        SITE,
         ("StorageShareID", id_of("StorageShare", "StorageShares")),
         ("StorageMediaID", id_of("StorageMedia", "StorageMedia")),
         ("StorageClassID", id_of("StorageClass", "StorageClasses")),
@@ -181,7 +177,7 @@ STORAGE = StorageTable(
         ("ResourceCapacityUsed", as_is("ResourceCapacityUsed")),
         ("LogicalCapacityUsed", as_is("LogicalCapacityUsed")),
         ("ResourceCapacityAllocated", as_is("ResourceCapacityAllocated")),
-        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+        PUBLISHER,
     ],
     [
         Detail(
@@ -202,7 +198,6 @@ IDENTITY = [
     ("SiteID", id_of("SiteName", "Sites")),
 ]
 
-#: Extra: PublisherDN.
 ACCELERATORS = Table(
     "AcceleratorRecords",
     AcceleratorRecord,
@@ -220,12 +215,11 @@ ACCELERATORS = Table(
         ("Benchmark", level("Benchmark")),
         ("Type", as_is("Type")),
         ("Model", name("Model")),
-        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+        PUBLISHER,
     ],
     schema="accelerator",
 )
 
-#: Extra: PublisherDN.
 ACCELERATOR_SUMMARIES = Table(
     "AcceleratorSummaries",
     AcceleratorSummaryRecord,
@@ -257,7 +251,6 @@ CLOUD_USER = [
     ("IPVersion", as_is("IPVersion")),
 ]
 
-#: Extra: PublisherDN.
 IP_RECORDS = Table(
     "IPRecords",
     PublicIpRecord,
@@ -267,12 +260,11 @@ IP_RECORDS = Table(
         ("MeasurementYear", year("MeasurementTime")),
         *CLOUD_USER,
         ("IPCount", as_is("IPCount")),
-        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+        PUBLISHER,
     ],
     schema="ip",
 )
 
-#: Extra: PublisherDN.
 IP_SUMMARIES = Table(
     "IPSummaries",
     PublicIpSummaryRecord,

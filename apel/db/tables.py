@@ -119,13 +119,16 @@ def _kept(values: Iterable[Any]) -> Sequence[Any]:
 
 EVENT_KEY = ("MachineNameID", "JobName", "EndTime")
 ACCELERATORS = ("Number", "Host", "Model", "Type", "Count", "AvailableDuration", "ActiveDuration")
+SITE = ("SiteID", id_of("Site", "Sites"))
+#: Who sent (or made) the records: tables with this column need `PublisherDN` beside them.
+PUBLISHER = ("PublisherDNID", id_of_extra("PublisherDN", "DNs"))
 TOKEN_COLUMNS = [(field, as_is(field)) for field in ("TokenIssuer", "TokenSubject", "TokenGroups")]
 
 EVENTS = Table(
     "EventRecords",
     EventRecord,
     [
-        ("SiteID", id_of("Site", "Sites")),
+        SITE,
         ("JobName", as_is("JobName")),
         ("LocalUserID", name("LocalUserID")),
         ("LocalUserGroup", name("LocalUserGroup")),
@@ -159,7 +162,7 @@ BLAHD = Table(
         ("CEID", id_of("CE", "SubmitHosts")),
         ("GlobalJobId", name("GlobalJobId")),
         ("LrmsId", as_is("LrmsId")),
-        ("SiteID", id_of("Site", "Sites")),
+        SITE,
         ("ValidFrom", time("ValidFrom")),
         ("ValidUntil", time("ValidUntil")),
         ("Processed", as_is("Processed", 0)),
@@ -171,7 +174,7 @@ BLAHD = Table(
 FILES = Table("ProcessedFiles", ProcessedFile, [(field, as_is(field)) for field in ProcessedFile.names])
 
 JOB_COLUMNS: List[Tuple[str, Source]] = [
-    ("SiteID", id_of("Site", "Sites")),
+    SITE,
     ("SubmitHostID", id_of("SubmitHost", "SubmitHosts")),
     ("MachineNameID", id_of("MachineName", "MachineNames")),
     ("QueueID", id_of("Queue", "Queues")),
@@ -194,7 +197,7 @@ JOB_COLUMNS: List[Tuple[str, Source]] = [
     ("InfrastructureType", name("InfrastructureType")),
     ("ServiceLevelType", name("ServiceLevelType")),
     ("ServiceLevel", level("ServiceLevel")),
-    ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+    PUBLISHER,
     # No message has keys for these: receivers refuse unknown ones. The user's name says both.
     ("TokenIssuer", token("GlobalUserName", 0)),
     ("TokenSubject", token("GlobalUserName", 1)),
@@ -216,7 +219,7 @@ BY_BENCHMARK = ("BenchmarkType", "Benchmark")
 NORMALISED_BY_BENCHMARK = ("BenchmarkType", "NormalisedWallDuration", "NormalisedCpuDuration")
 IN_MONTH = ("SiteID", "Month", "Year")
 
-#: Site and centre have the same columns. Extra: PublisherDN, who sent (or made) the records.
+#: Site and centre have the same columns.
 JOBS = Table("JobRecords", JobRecord, JOB_COLUMNS)
 SERVER_JOBS = Table(
     "JobRecords",
@@ -225,71 +228,66 @@ SERVER_JOBS = Table(
     [Detail("JobBenchmarks", "Benchmarks", JOB_KEY, BY_BENCHMARK, ("SiteID", "EndTime"))],
 )
 
-#: Extra: PublisherDN.
+#: Whose jobs a monthly sum is of; where and when these ran, and for how long.
+SUM_OF: List[Tuple[str, Source]] = [
+    SITE,
+    ("Month", as_is("Month")),
+    ("Year", as_is("Year")),
+    USER,
+    *VO,
+    ("SubmitHostId", id_of("SubmitHost", "SubmitHosts")),
+]
+USED: List[Tuple[str, Source]] = [
+    ("NodeCount", as_is("NodeCount")),
+    ("Processors", as_is("Processors")),
+    ("EarliestEndTime", time("EarliestEndTime")),
+    ("LatestEndTime", time("LatestEndTime")),
+    ("WallDuration", as_is("WallDuration")),
+    ("CpuDuration", as_is("CpuDuration")),
+]
+
 SUMMARIES = Table(
     "Summaries",
     SummaryRecord,
     [
-        ("SiteID", id_of("Site", "Sites")),
-        ("Month", as_is("Month")),
-        ("Year", as_is("Year")),
-        USER,
-        *VO,
-        ("SubmitHostId", id_of("SubmitHost", "SubmitHosts")),
+        *SUM_OF,
         ("InfrastructureType", name("InfrastructureType")),
         ("InfrastructureDescription", name("InfrastructureDescription")),
         ("ServiceLevelType", name("ServiceLevelType")),
         ("ServiceLevel", level("ServiceLevel")),
-        ("NodeCount", as_is("NodeCount")),
-        ("Processors", as_is("Processors")),
-        ("EarliestEndTime", time("EarliestEndTime")),
-        ("LatestEndTime", time("LatestEndTime")),
-        ("WallDuration", as_is("WallDuration")),
-        ("CpuDuration", as_is("CpuDuration")),
+        *USED,
         ("NumberOfJobs", as_is("NumberOfJobs")),
-        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+        PUBLISHER,
     ],
     [Detail("SummaryBenchmarks", "Benchmarks", SUMMARY_KEY, BY_BENCHMARK, IN_MONTH)],
 )
 
-#: Extra: PublisherDN.
 NORMALISED_SUMMARIES = Table(
     "NormalisedSummaries",
     NormalisedSummaryRecord,
     [
-        ("SiteID", id_of("Site", "Sites")),
-        ("Month", as_is("Month")),
-        ("Year", as_is("Year")),
-        USER,
-        *VO,
-        ("SubmitHostId", id_of("SubmitHost", "SubmitHosts")),
+        *SUM_OF,
         ("Infrastructure", name("Infrastructure")),
         ("InfrastructureDescription", name("InfrastructureDescription")),
         ("ServiceLevelType", name("ServiceLevelType")),
-        ("NodeCount", as_is("NodeCount")),
-        ("Processors", as_is("Processors")),
-        ("EarliestEndTime", time("EarliestEndTime")),
-        ("LatestEndTime", time("LatestEndTime")),
-        ("WallDuration", as_is("WallDuration")),
-        ("CpuDuration", as_is("CpuDuration")),
+        *USED,
         ("NormalisedWallDuration", as_is("NormalisedWallDuration")),
         ("NormalisedCpuDuration", as_is("NormalisedCpuDuration")),
         ("NumberOfJobs", as_is("NumberOfJobs")),
-        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+        PUBLISHER,
     ],
     [Detail("NormalisedSummaryBenchmarks", "Benchmarks", NORMALISED_KEY, NORMALISED_BY_BENCHMARK, IN_MONTH)],
 )
 
-#: Extra: PublisherDN.
 SYNC = Table(
     "SyncRecords",
     SyncRecord,
     [
-        ("SiteID", id_of("Site", "Sites")),
+        SITE,
         ("SubmitHostID", id_of("SubmitHost", "SubmitHosts")),
         ("NumberOfJobs", as_is("NumberOfJobs")),
         ("Month", as_is("Month")),
         ("Year", as_is("Year")),
-        ("PublisherDNID", id_of_extra("PublisherDN", "DNs")),
+        PUBLISHER,
     ],
 )
