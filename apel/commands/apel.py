@@ -50,7 +50,7 @@ class ApelCommand(Command):
     name = "apel"
     version_text = "APEL %s" % __version__
     description = (
-        "status: what parser, client and sender of this site did last, what waits, and why.\n"
+        "status: say what parser, client and sender of this site did last, what waits, and why.\n"
         "Exit status 0; with --check as Nagios wants it: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
     )
     example = "apel status --check --warning-hours 26 --critical-hours 50"

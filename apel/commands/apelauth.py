@@ -43,9 +43,7 @@ class AuthCommand(Command):
         parser.add_argument(
             "--dry-run", action="store_true", help="print which names would come and go; write nothing"
         )
-        parser.add_argument(
-            "--check-config", action="store_true", help="check the configuration file, then end"
-        )
+        checking.add_check_argument(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""

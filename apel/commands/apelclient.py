@@ -57,9 +57,7 @@ class ClientCommand(Command):
         how.add_argument(
             "--daemon", action="store_true", help="run every [client] interval seconds, in the foreground"
         )
-        how.add_argument(
-            "--check-config", action="store_true", help="check the configuration files, then end"
-        )
+        checking.add_check_argument(how)
         how.add_argument(
             "--dry-run", action="store_true", help="say what there is to do, and change and send nothing"
         )

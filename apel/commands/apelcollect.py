@@ -26,7 +26,7 @@ class CollectCommand(Command):
     name = "apelcollect"
     version_text = "APEL collect %s" % __version__
     description = (
-        "Asks the batch system for the jobs that ended since the last run, and writes a log for apelparser.\n"
+        "Ask the batch system for the jobs that ended since the last run, and write a log for apelparser.\n"
         "Exit status: 0 done, 1 another run is at work, 2 usage or configuration, 75 the batch system's\n"
         "command or the disk failed (nothing is lost: the next run begins at the same moment)."
     )

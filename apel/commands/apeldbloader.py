@@ -215,11 +215,7 @@ class LoaderCommand(Command):
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--once", action="store_true", help="load what is in the queue, then end")
         how.add_argument("--daemon", action="store_true", help="run in the background")
-        how.add_argument(
-            "--check-config",
-            action="store_true",
-            help="check the configuration, try database and spool, then end",
-        )
+        checking.add_check_argument(how)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""

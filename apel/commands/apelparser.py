@@ -38,7 +38,7 @@ class ParserCommand(Command):
     name = "apelparser"
     version_text = "APEL parser %s" % __version__
     description = (
-        "Reads what is new in the logs of the batch system and of BLAH, and stores it in the site database.\n"
+        "Read what is new in the logs of the batch system and of BLAH, and store it in the site database.\n"
         "Exit status: 0 done, 1 a file could not be read, 2 configuration, 75 database trouble (try again)."
     )
     example = "apelparser -c /etc/apel/parser.cfg"
@@ -48,11 +48,7 @@ class ParserCommand(Command):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
         what = parser.add_mutually_exclusive_group()
-        what.add_argument(
-            "--check-config",
-            action="store_true",
-            help="check the configuration, try database and folders, read no log",
-        )
+        checking.add_check_argument(what)
         what.add_argument(
             "--dry-run",
             action="store_true",

@@ -181,9 +181,7 @@ class PubSyncCommand(Command):
             help="build the pages, then show them at http://127.0.0.1:PORT/publishing/ (default: %d)"
             % DEFAULT_PORT,
         )
-        how.add_argument(
-            "--check-config", action="store_true", help="check the configuration, try the database, then end"
-        )
+        checking.add_check_argument(how)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""

@@ -35,7 +35,7 @@ class StarCommand(Command):
     name = "apelstar"
     version_text = "APEL star %s" % __version__
     description = (
-        "Asks how full storage is, and writes StAR records into the queue `outgoing`, for ssmsend to send.\n"
+        "Ask how full storage is, and write StAR records into the queue `outgoing`, for ssmsend to send.\n"
         "mounts: file systems. quotas: the groups or users of file systems. buckets: of a Ceph object\n"
         "gateway. images: Ceph block devices by pool. pools: of a Ceph cluster. Choose one for each system:\n"
         "pools hold the same bytes as the buckets and images in them.\n"

@@ -94,9 +94,7 @@ class SummariserCommand(Command):
             help="compare all months with their sources by number now; make those again that differ",
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
-        parser.add_argument(
-            "--check-config", action="store_true", help="check the configuration, try the database, then end"
-        )
+        checking.add_check_argument(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""

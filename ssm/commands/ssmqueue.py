@@ -22,11 +22,11 @@ class QueueCommand(Command):
     name = "ssmqueue"
     version_text = "SSM %s" % __version__
     description = (
-        "Looks at queues while others work on them.\n"
-        "status: how many messages each holds, locked ones, and those put aside in failed.\n"
-        "unlock: frees the locks of processes that have died, or (--all) all.\n"
-        "show: prints the message with the given ID.\n"
-        "requeue: puts the message NAME of failed (or --all) back into its queue."
+        "Look at queues while others work on them.\n"
+        "status: say how many messages each holds, locked ones, and those put aside in failed.\n"
+        "unlock: free the locks of processes that have died, or (--all) all.\n"
+        "show: print the message with the given ID.\n"
+        "requeue: put the message NAME of failed (or --all) back into its queue."
     )
     example = "ssmqueue status /var/spool/apel"
 

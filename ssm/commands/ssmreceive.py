@@ -28,8 +28,8 @@ class ReceiveCommand(Command):
     name = "ssmreceive"
     version_text = "SSM %s" % __version__
     description = (
-        "Receives messages, verifies and authorises them, and queues them: accepted ones in "
-        "incoming, others in reject.\nRuns in the foreground unless --daemon is given."
+        "Receive messages, verify and authorise them, and queue them: accepted ones in incoming, others\n"
+        "in reject. Without --daemon it runs in the foreground."
     )
     example = "ssmreceive -c /etc/apel/receiver.cfg -d /etc/apel/dns"
     table = RECEIVER

@@ -27,7 +27,7 @@ class SendCommand(Command):
     name = "ssmsend"
     version_text = "SSM %s" % __version__
     description = (
-        "Signs the messages in a queue and sends them; what has no receipt stays in the queue.\n"
+        "Sign the messages in a queue and send them; what has no receipt stays in the queue.\n"
         "Without --daemon it runs once, as from cron."
     )
     example = "ssmsend -c /etc/apel/sender.cfg"
