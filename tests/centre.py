@@ -19,6 +19,8 @@ from ssm.queues import ACCEPT, INCOMING, REJECT, MessageQueue
 SIGNER = "/DC=org/DC=example/OU=hosts/CN=apel.north.example"
 END = 1740787200  # 2025-03-01 00:00:00 UTC: past on every clock
 MARCH, APRIL = (2025, 3), (2025, 4)
+#: Seconds to wait for what is sure to come: only a failure ever waits so long.
+PATIENCE = 180.0
 
 JOB: Dict[str, Any] = {
     "Site": "EXAMPLE-NORTH",
@@ -194,7 +196,8 @@ class Installation:
 
     def log(self) -> str:
         """What the programs have logged."""
-        return str((self.folder / "log").read_text())
+        path = self.folder / "log"
+        return str(path.read_text()) if path.exists() else ""
 
     def loader_command(self, *words: str) -> List[str]:
         """The command line of apeldbloader for a process of its own."""
@@ -213,7 +216,7 @@ class Installation:
             process.wait()
 
 
-def wait_for(done: Callable[[], Any], seconds: float = 30.0, poll: float = 0.05) -> None:
+def wait_for(done: Callable[[], Any], seconds: float = PATIENCE, poll: float = 0.05) -> None:
     """Wait until something is so, looking every `poll` seconds."""
     end = time.monotonic() + seconds
     while not done():

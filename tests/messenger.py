@@ -12,10 +12,12 @@ from servers.pki import slash_dn
 from ssm.dnlist import DnList
 from ssm.options import RECEIVER, SENDER
 from ssm.queues import INCOMING, REJECT, MessageQueue, OutgoingQueue
-from ssm.receiver import receive
+from ssm.receiver import Received, receive
 from ssm.sender import send_queue
 
 numbers = itertools.count(1)
+#: Seconds to wait for what is sure to come: only a failure ever waits so long.
+PATIENCE = 180.0
 
 
 class Ends:
@@ -38,7 +40,7 @@ class Ends:
         options = {
             "broker.host": self.broker.host,
             "broker.port": getattr(self.broker, "tls_port", None),
-            "broker.connect_timeout": 5.0,
+            "broker.connect_timeout": 60.0,
             "certificates.certificate": self.certificate,
             "certificates.key": self.key,
             "certificates.capath": self.pki.ca_dir,
@@ -48,7 +50,7 @@ class Ends:
         return options
 
     def sender(self, **changes):
-        changes.setdefault("messaging__receipt_timeout", 10.0)
+        changes.setdefault("messaging__receipt_timeout", 60.0)
         options = self.options(messaging__path=self.outgoing.path, sender__protocol=self.protocol, **changes)
         return SENDER.defaults(options)
 
@@ -64,8 +66,16 @@ class Ends:
         with mock.patch("ssm.sender.open_outgoing", lambda path, kind: queue):
             return self.send(**changes)
 
-    def receive(self, idle=1.0, **changes):
-        return receive(self.receiver(**changes), self.names(), Stop(), idle)
+    def receive(self, idle=1.0, texts=(), rejected=0, **changes):
+        """Receive until nothing comes any more; and, of a broker that is slow, until these have come."""
+        done = Received(0, 0)
+        end = time.monotonic() + PATIENCE
+        while True:
+            run = receive(self.receiver(**changes), self.names(), Stop(), idle)
+            done = Received(done.accepted + run.accepted, done.rejected + run.rejected)
+            have = {message["body"] for message in self.arrived()}
+            if (have >= set(texts) and done.rejected >= rejected) or time.monotonic() > end:
+                return done
 
     def names(self):
         """Whose messages are accepted."""
@@ -113,7 +123,7 @@ class Ends:
         return subprocess.Popen([*words, "-c", self.write_receiver_config(), "-d", self.dns])
 
 
-def eventually(ready, seconds=30.0):
+def eventually(ready, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if ready():

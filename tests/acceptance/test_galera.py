@@ -28,7 +28,7 @@ def database(galera: Cluster) -> Iterator[str]:
     initialise(open_database(galera.settings(name), "server").backend, "server")
     yield name
     for node in galera.nodes:
-        wait_for(node.ready, 90)
+        wait_for(node.ready)
     galera.nodes[0].drop_database(name)
 
 
@@ -144,7 +144,7 @@ def test_a_node_without_quorum_is_left(galera: Cluster, open_at: Any) -> None:
         assert open_at(0).run(lambda tx: tx.value(COUNT)) == 2
     finally:
         node.rejoin()
-    wait_for(node.ready, 60)
+    wait_for(node.ready)
     assert node.rows(db.backend.database, COUNT) == [(2,)]  # type: ignore[attr-defined]
 
 
@@ -160,7 +160,7 @@ def test_a_frozen_node_is_given_up(galera: Cluster, database: str, open_at: Any)
             assert used(db) != galera.nodes[0].address
         finally:
             galera.nodes[0].thaw()
-    wait_for(galera.nodes[0].ready, 60)
+    wait_for(galera.nodes[0].ready)
     assert open_at(0).run(lambda tx: tx.value(COUNT)) == 1
 
 
@@ -219,7 +219,7 @@ def test_what_one_node_has_committed_is_seen_on_the_others(galera: Cluster, open
         assert seen == []
     finally:
         holder.close()
-    thread.join(60)
+    thread.join(180)
     assert seen == [1]
 
 

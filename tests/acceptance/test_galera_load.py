@@ -84,7 +84,7 @@ def killed(node: Node) -> Callable[[], None]:
 def cut_off(node: Node) -> Callable[[], None]:
     """No way to the others, but clients still reach it."""
     node.isolate()
-    wait_for(lambda: not node.is_primary(), 30)
+    wait_for(lambda: not node.is_primary())
     return node.rejoin
 
 
@@ -129,13 +129,13 @@ def load_on_bad_days(
         with held_up(processes):
             deliver(centre, range(number * share, min(MESSAGES, (number + 1) * share)))
             waiting = centre.incoming.count()
-        wait_for(lambda before=waiting: centre.incoming.count() < before - 20, 120, 0.01)  # type: ignore[misc]
+        wait_for(lambda before=waiting: centre.incoming.count() < before - 20, poll=0.01)  # type: ignore[misc]
         bring_back = day(cluster.nodes[place])
         assert centre.incoming.count() > 0, "all was loaded before %s" % day.__name__
         bring_back()
         for node in cluster.nodes:
-            wait_for(node.ready, 90)
-    wait_for(lambda: centre.incoming.count() == 0, 180)
+            wait_for(node.ready)
+    wait_for(lambda: centre.incoming.count() == 0, 600)
 
 
 # -- what is compared -------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_three_loaders_while_nodes_die(galera: Cluster, mariadb: MariaDB, tmp_pa
         assert [process.poll() for process in processes] == [None] * 3
         for process in processes:
             process.terminate()
-        assert [process.wait(60) for process in processes] == [0] * 3
+        assert [process.wait(180) for process in processes] == [0] * 3
     assert made[0].centre.rejected() == []
     for each in made:
         assert "Traceback" not in each.log()

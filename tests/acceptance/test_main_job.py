@@ -152,7 +152,7 @@ class Chaos:
         for name, process in self.running.items():
             if name in CENTRE:
                 process.terminate()
-            assert process.wait(60) is not None
+            assert process.wait(300) is not None
 
 
 def arriving(samples, folder):

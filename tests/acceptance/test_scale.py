@@ -81,8 +81,8 @@ def load_all(files: Installation) -> List[float]:
         for number, delivery in enumerate(deliveries(MESSAGES)):
             files.centre.deliver(delivery.body, signer=delivery.signer)
             if number % 20 == 0:
-                wait_for(lambda: files.centre.incoming.count() < WAITING_AT_MOST, 300)
-        wait_for(lambda: files.centre.incoming.count() == 0, 300)
+                wait_for(lambda: files.centre.incoming.count() < WAITING_AT_MOST, 900)
+        wait_for(lambda: files.centre.incoming.count() == 0, 900)
         assert [process.poll() for process in processes] == [None, None]
         for process in processes:
             process.terminate()

@@ -44,7 +44,7 @@ def test_messages_arrive_whole(ends, version):
     texts = ends.fill(50)
     options = {"broker__stomp_version": version, "broker__vhost": "/" if version == "1.2" else ""}
     assert ends.send(**options) == (50, 0, 0)
-    assert ends.receive(**options) == (50, 0)
+    assert ends.receive(texts=texts, **options) == (50, 0)
     assert sorted(bodies(ends)) == sorted(texts)
     assert ends.receive(**options) == (0, 0), "they were acknowledged"
 
@@ -59,7 +59,7 @@ def test_message_too_large_for_the_broker_is_split_and_one_record_is_put_aside(e
     small += ends.fill(20)
     assert ends.send() == (41, 1, 0)
     assert len(os.listdir(os.path.join(ends.outgoing.path, "failed"))) == 2
-    assert ends.receive().rejected == 0
+    assert ends.receive(texts=small).rejected == 0
     parts = [body for body in bodies(ends) if "LocalJobId" in body]
     assert set(bodies(ends)) - set(parts) == set(small)
     lines = [line for body in parts for line in body.splitlines() if line.startswith("LocalJobId")]

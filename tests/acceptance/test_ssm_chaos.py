@@ -27,7 +27,7 @@ from servers.rabbitmq import RabbitMQ
 
 COUNT = int(os.environ.get("APEL_TEST_CHAOS_MESSAGES", "2000"))
 SEED = int(os.environ.get("APEL_TEST_CHAOS_SEED", "20261127"))
-PATIENCE = 150.0
+PATIENCE = 600.0
 DISK_MB = 96
 RUN = "import sys; from ssm.commands.%s import main; sys.exit(main(sys.argv[1:]))"
 
@@ -83,7 +83,7 @@ class Process:
             return None
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(60)
+            return self.process.wait(180)
         finally:
             self.kill()
 

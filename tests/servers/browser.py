@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from servers.process import Server, find_program, free_port, lend, private_folder
 
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 180.0
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to an element
 ARGUMENTS = [
     "--headless=new",

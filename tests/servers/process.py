@@ -1,5 +1,6 @@
 """What every private server needs: a folder, a port, another user than root, a start, an end."""
 
+import fcntl
 import os
 import pwd
 import random
@@ -10,10 +11,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Set
 
-STOP_SECONDS = 60.0
-START_SECONDS = 90.0
+STOP_SECONDS = 120.0
+START_SECONDS = 240.0
 # Below the ephemeral range, so that no outgoing connection takes the port of a server that is down.
 PORTS = range(20000, 32000)
 
@@ -39,10 +40,39 @@ def find_program(names: Sequence[str], package: str) -> str:
     )
 
 
+class _Taken:
+    """The ports that test runs of this user have taken, here and beside us, whether or not they are in use.
+
+    A server may be down when another one asks for a port. Each run locks a byte of a common file for each
+    port it takes; its end unlocks them.
+    """
+
+    def __init__(self) -> None:
+        self._ports: Set[int] = set()
+        path = os.path.join(tempfile.gettempdir(), "apel-test-ports-%d" % os.getuid())
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def take(self, port: int) -> bool:
+        """Take a port; whether it was free to take."""
+        if port in self._ports:
+            return False
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        self._ports.add(port)
+        return True
+
+
+_taken = _Taken()
+
+
 def free_port() -> int:
-    """A TCP port on the loopback interface that nothing listens on now."""
+    """A TCP port on the loopback interface that nothing listens on now, and no other test was given."""
     for _ in range(1000):
         port = random.choice(PORTS)
+        if not _taken.take(port):
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

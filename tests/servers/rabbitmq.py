@@ -14,7 +14,7 @@ from servers.process import Server, ServerFailed, as_user, find_program, free_po
 
 PACKAGE = "rabbitmq-server"
 HOME = "/usr/lib/rabbitmq"
-CONTROL_SECONDS = 60
+CONTROL_SECONDS = 180
 ERLANG = "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none"
 CONFIG = """listeners.tcp = none
 stomp.listeners.tcp.1 = 127.0.0.1:%(port)d

@@ -34,7 +34,7 @@ def test_a_node_dies_during_an_upgrade(galera: Any, monkeypatch: Any) -> None:
     finally:
         work.journal.db.close()
         galera.nodes[0].start()
-    wait_for(galera.nodes[0].ready, 90)
+    wait_for(galera.nodes[0].ready)
     there = [rows_of_all(_at(old, node)) for node in galera.nodes]
     assert there[0] == there[1] == there[2]
     assert len(there[0]["JobRecords"]) == 46

@@ -329,14 +329,14 @@ def test_daemon_runs_again_and_ends_on_sigterm(client):
         client.site.put(event("2"), grid("2"))
         wait_for(lambda: "2" in client.site.jobs())
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(30) == EXIT_DONE
+        assert daemon.wait(180) == EXIT_DONE
     finally:
         daemon.kill()
         daemon.wait()
     assert "apelclient has ended" in client.log()
 
 
-def wait_for(done, seconds=30):
+def wait_for(done, seconds=180):
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "it never happened"

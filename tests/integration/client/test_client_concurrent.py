@@ -107,7 +107,7 @@ from apel.db import open_database
 db = open_database(SimpleNamespace(**json.loads(sys.argv[1])), schema="client")
 with db.alone("apelclient"):
     print("at work", flush=True)
-    time.sleep(120)
+    time.sleep(600)
 """
 
 
@@ -137,7 +137,7 @@ def test_two_clients_on_two_hosts_with_one_database(mariadb_site, tmp_path, caps
             assert mariadb_site.rows("SELECT Type FROM LastUpdated WHERE Type LIKE '%%apelclient%%'") == []
         finally:
             other.kill()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while apelclient.main(["-c", str(config)]) != 0:
         assert time.monotonic() < deadline, "the lock of a dead process stays"
     assert list(mariadb_site.jobs()) == ["1"]

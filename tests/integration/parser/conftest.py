@@ -115,7 +115,7 @@ class Site:
     def command(self, *arguments, zone="UTC"):
         """Run the command to its end: (exit status, standard output, standard error)."""
         process = self.start(*arguments, zone=zone)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 
 

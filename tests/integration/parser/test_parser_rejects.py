@@ -203,7 +203,7 @@ def test_explain_standard_input(site, data, count):
     """P1: whatever bytes."""
     command = [sys.executable, os.path.join(ROOT, "bin", "apelparser"), "-c", site.config(), "--explain", "-"]
     done = subprocess.run(
-        command, input=data, stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT), timeout=60
+        command, input=data, stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT), timeout=300
     )
     assert done.returncode == 0
     heads = [line for line in done.stdout.decode().splitlines() if not line.startswith("  ")]

@@ -50,7 +50,7 @@ def test_db_down_keeps_messages(installation: Installation, mariadb: Any) -> Non
             assert centre.incoming.count() == 5 and centre.reject.count() == 0
         finally:
             mariadb.start()
-        wait_for(lambda: centre.incoming.count() == 0, 60)
+        wait_for(lambda: centre.incoming.count() == 0)
         assert process.poll() is None
     assert centre.count("JobRecords") == 6 and centre.reject.count() == 0
 
@@ -64,7 +64,7 @@ def test_db_killed_in_the_middle_of_loading(installation: Installation, mariadb:
         wait_for(lambda: centre.incoming.count() < 30)
         mariadb.kill()
         mariadb.start()
-        wait_for(lambda: centre.incoming.count() == 0, 60)
+        wait_for(lambda: centre.incoming.count() == 0)
         assert process.poll() is None
     assert centre.count("JobRecords") == 2000 and centre.reject.count() == 0
 
@@ -75,13 +75,13 @@ def test_a_loader_started_while_the_db_is_down_waits_for_it(installation: Instal
     centre.deliver(message([job()]))
     mariadb.stop()
     try:
-        process = subprocess.run(installation.loader_command("--once"), timeout=120, stderr=subprocess.PIPE)
+        process = subprocess.run(installation.loader_command("--once"), timeout=300, stderr=subprocess.PIPE)
         assert process.returncode == 75 and b"apeldbloader: " in process.stderr
         with installation.running_loader() as daemon:
             wait_for(lambda: "Trying again in" in installation.log())
             assert daemon.poll() is None
             mariadb.start()
-            wait_for(lambda: centre.incoming.count() == 0, 60)
+            wait_for(lambda: centre.incoming.count() == 0)
     finally:
         if mariadb.pid is None:
             mariadb.start()
@@ -148,7 +148,7 @@ def test_a_deadlock_is_repeated(installation: Installation, mariadb: Any, caplog
             cursor.execute(change % "= 'a'")
         finally:
             other.rollback()
-            loader.join(60)
+            loader.join(180)
     assert not loader.is_alive() and "Deadlock" in caplog.text
     assert centre.incoming.count() == centre.reject.count() == 0
     query = "SELECT COUNT(*) FROM JobRecords JOIN Queues ON Queues.id = QueueID WHERE name = 'x'"
@@ -188,7 +188,7 @@ def test_two_loaders_meet_new_names_at_once(installation: Installation) -> None:
     pid = "pidfile = %s" % installation.pidfile
     other = installation.write("loader2.cfg", text.replace(pid, pid + "2"))
     with installation.running_loader() as first, installation.running_loader("-c", other) as second:
-        wait_for(lambda: centre.incoming.count() == 0, 60)
+        wait_for(lambda: centre.incoming.count() == 0)
         assert first.poll() is None and second.poll() is None
     assert centre.count("JobRecords") == 1200 and centre.reject.count() == 0
     for table in ("VOs", "Queues", "Sites", "DNs"):

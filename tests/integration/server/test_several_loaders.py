@@ -62,6 +62,6 @@ def test_two_loaders_leave_the_last_version_of_each_job(installation: Installati
     pid = "pidfile = %s" % installation.pidfile
     other = installation.write("loader2.cfg", text.replace(pid, pid + "2"))
     with installation.running_loader(), installation.running_loader("-c", other):
-        wait_for(lambda: centre.incoming.count() == 0, 120)
+        wait_for(lambda: centre.incoming.count() == 0)
     assert centre.rejected() == []
     assert centre.rows("SELECT WallDuration FROM JobRecords WHERE LocalJobId = '0'") == [(2,)] * PAIRS

@@ -13,7 +13,7 @@ from servers.activemq import ActiveMQ
 from servers.mariadb import MariaDB
 from servers.pki import slash_dn
 
-WAIT = 20
+WAIT = 120
 
 
 class Listener(stomp.ConnectionListener):
@@ -79,7 +79,7 @@ def take_once(broker, destination, certificate):
     connection, listener = connect(broker, certificate)
     try:
         connection.subscribe(destination, id="1", ack="auto")
-        return listener.messages.get(timeout=WAIT / 5)
+        return listener.messages.get(timeout=WAIT / 4)
     finally:
         connection.disconnect()
 

@@ -45,7 +45,7 @@ def test_processes_that_make_it_at_once_make_it_once(path: Any) -> None:
     )
     words = [sys.executable, "-c", code]
     processes = [subprocess.Popen(words, stdout=subprocess.PIPE, universal_newlines=True) for _ in range(4)]
-    answers = [process.communicate(timeout=60)[0] for process in processes]
+    answers = [process.communicate(timeout=300)[0] for process in processes]
     assert answers == ["1\n"] * 4
     with opened(path, "server") as db:
         assert db.run(lambda tx: tx.value("SELECT COUNT(*) FROM SchemaVersion")) == 1
@@ -101,7 +101,7 @@ def test_a_busy_file_is_a_conflict(path: Any, monkeypatch: Any, another: Any) ->
 
     def hold_for_a_while(tx: Any) -> None:
         held.set()
-        release.wait(20)
+        release.wait(120)
 
     def holding() -> None:
         with opened(path) as mine:
@@ -109,9 +109,9 @@ def test_a_busy_file_is_a_conflict(path: Any, monkeypatch: Any, another: Any) ->
 
     holder = threading.Thread(target=holding)
     holder.start()
-    held.wait(20)
+    held.wait(120)
     threading.Timer(0.3, release.set).start()
-    other.run(lambda tx: tx.insert("DNs", ["name"], [("c",)]))
+    other.run(lambda tx: tx.insert("DNs", ["name"], [("c",)]), tries=60)
     holder.join()
     assert db.run(lambda tx: tx.value(COUNT)) == 3
     db.close()

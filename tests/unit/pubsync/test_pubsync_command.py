@@ -199,7 +199,7 @@ def served(command: Command) -> Iterator[str]:
         assert line.startswith("The pages are at http://127.0.0.1:")
         yield line.split()[4]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(180) == 0
     finally:
         process.kill()
         process.communicate()

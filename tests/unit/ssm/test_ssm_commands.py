@@ -246,7 +246,7 @@ def test_no_broker_means_try_later(write, sender_settings, receiver_settings, ou
 RUN = "import sys; from ssm.commands.ssmreceive import main; sys.exit(main(sys.argv[1:]))"
 
 
-def eventually(ready, seconds=20.0):
+def eventually(ready, seconds=180.0):
     deadline = time.monotonic() + seconds
     while not ready() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -266,7 +266,7 @@ def test_receiver_runs_until_it_is_told_to_end(receiver_cfg, sender_cfg, dns, ou
         assert eventually(lambda: received(tmp_path) == ["one", "two"])
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(180) == 0
     finally:
         process.kill()
         process.wait()
@@ -285,7 +285,7 @@ def test_hangup_with_broken_files_keeps_the_old_configuration(receiver_cfg, dns,
         assert eventually(lambda: "the old one stays in force" in (tmp_path / "log").read_text())
         assert process.poll() is None
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(180) == 0
     finally:
         process.kill()
         process.wait()
@@ -316,7 +316,7 @@ def test_hangup_with_what_is_of_no_use_keeps_the_old_configuration(
         assert ssmsend.main(["-c", sender_cfg]) == 0
         assert eventually(lambda: received(tmp_path) == ["still here"])
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(180) == 0
     finally:
         process.kill()
         process.wait()
@@ -331,7 +331,7 @@ def test_told_to_end_while_it_reads_its_configuration_again(receiver_cfg, dns, m
         if len(turns) == 1:
             os.kill(os.getpid(), signal.SIGHUP)
             os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.wait(5)
+        assert stop.wait(60)
         return Received(0, 0)
 
     monkeypatch.setattr(ssmreceive, "receive", receive)
@@ -346,7 +346,7 @@ def test_hangups_in_a_row_do_not_kill(receiver_cfg, dns, monkeypatch):
     def receive(settings, names, stop, idle, keys, banned):
         turns.append(stop.is_set())
         os.kill(os.getpid(), signal.SIGHUP if len(turns) < 3 else signal.SIGTERM)
-        assert stop.wait(5)
+        assert stop.wait(60)
         return Received(0, 0)
 
     read = ssmreceive.ReceiveCommand.settings
@@ -369,6 +369,8 @@ def test_daemon_writes_its_pid_file_and_removes_it(write, receiver_settings, dns
     assert subprocess.run(words).returncode == 0
     assert eventually(lambda: os.path.exists(pid_file) and open_text(pid_file).endswith("\n"))
     pid = int(open_text(pid_file))
+    # From then on it listens to signals.
+    assert eventually(lambda: os.path.exists(str(tmp_path / "hand-over" / ".receiver.lock")))
     try:
         second = subprocess.run(words, stderr=subprocess.PIPE)
         assert second.returncode == 1
@@ -405,7 +407,7 @@ def test_sender_as_a_daemon_sends_what_comes_and_outlives_trouble(
         outgoing.add("second")
         assert eventually(lambda: len([name for name in os.listdir(handed) if "message" in name]) == 2)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(180) == 0
     finally:
         process.kill()
         process.wait()
