@@ -60,7 +60,13 @@ def _publishing(site: Site) -> Iterator[Advice]:
         return
     if state.age_days is not None and state.status in (WARNING, ERROR) and state.age_days >= 1:
         yield from _silence(state)
-    elif state.last is None and state.future is None:
+    elif state.undated:
+        yield Advice(
+            WARNING,
+            "The centre has jobs of the site, but its sums do not say when these ended, so nothing can be"
+            " said of how old they are: let what makes the sums write LatestEndTime.",
+        )
+    elif state.last is None and state.future is None and _has_counted(site):
         yield Advice(
             ERROR,
             "Sync messages have come, but no jobs. See in the client's log whether messages of jobs are"
@@ -75,6 +81,11 @@ def _publishing(site: Site) -> Iterator[Advice]:
             % utc_text(state.future),
         )
     yield from _silent_parts(site)
+
+
+def _has_counted(site: Site) -> bool:
+    """Whether the site has told of any job."""
+    return any(month.comparison.site_jobs for month in site.months)
 
 
 def _silence(state: Publication) -> Iterator[Advice]:

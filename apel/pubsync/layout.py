@@ -189,7 +189,7 @@ def day(epoch: Optional[int]) -> Cell:
 def age(state: Publication) -> Cell:
     """How long ago, in words."""
     if state.age_days is None:
-        return Cell("never", 1e9)
+        return Cell("not told" if state.undated else "never", 1e9)
     days = int(state.age_days)
     return Cell("today" if days == 0 else "1 day ago" if days == 1 else "%d days ago" % days, state.age_days)
 

@@ -32,13 +32,15 @@ class Thresholds(NamedTuple):
 class Publication(NamedTuple):
     """The end of the last job that was published (epoch seconds), how long ago that is, and the status.
 
-    future: the end of a job later than the clock allows, if there is one.
+    future: the end of a job later than the clock allows, if there is one. undated: whether there are jobs,
+    but no end of any of them, as in sums without LatestEndTime.
     """
 
     status: str
     last: Optional[int] = None
     age_days: Optional[float] = None
     future: Optional[int] = None
+    undated: bool = False
 
     @property
     def closed(self) -> bool:
@@ -178,7 +180,8 @@ def _by_host(figures: SiteFigures) -> Dict[str, List[Published]]:
 def _publication(rows: Sequence[Published], now: int, thresholds: Thresholds) -> Publication:
     pasts = [row.past_end for row in rows if row.past_end is not None]
     lasts = [row.last_end for row in rows if row.last_end is not None]
-    return publication(max(pasts, default=None), max(lasts, default=None), now, thresholds)
+    judged = publication(max(pasts, default=None), max(lasts, default=None), now, thresholds)
+    return judged._replace(undated=not lasts and any(row.jobs for row in rows))
 
 
 def publication(past: Optional[int], last: Optional[int], now: int, thresholds: Thresholds) -> Publication:

@@ -46,7 +46,9 @@ def answer(state: Publication, thresholds: Thresholds) -> Answer:
 
 
 def _words(state: Publication) -> str:
-    if state.last is None or state.age_days is None:
+    if state.undated:
+        words = "the sums published do not say when jobs ended"
+    elif state.last is None or state.age_days is None:
         words = "no job was ever published"
     else:
         words = "last published %d days ago: %s" % (state.age_days, utc_text(state.last)[:10])

@@ -8,6 +8,7 @@ from pubcentre import CURRENT, NOW, back, text
 from apel.pubsync.advice import advise
 from apel.pubsync.figures import Published, Signed, SiteFigures
 from apel.pubsync.model import CLOCK, Comparison, Site, Thresholds, judge_site, publication, worst
+from apel.pubsync.nagios import check_publication
 from apel.times import DAY
 
 LIMITS = Thresholds()
@@ -30,6 +31,24 @@ def site(months: Any = (), counts: Any = (), pending: Any = (), signed: Any = ()
         {back(ago) for ago in pending},
     )
     return judge_site("SITE", figures, NOW, LIMITS)
+
+
+def test_sums_that_do_not_say_when_jobs_ended_are_not_taken_for_none() -> None:
+    """The times of sums are optional in messages."""
+    figures = SiteFigures({back(1): {"ce": published(5, None)}}, {back(1): {"ce": 5}}, [], set())
+    judged = judge_site("SITE", figures, NOW, LIMITS)
+    assert judged.publication.status == "UNKNOWN" and judged.publication.undated
+    assert [one.status for one in advise(judged)] == ["WARNING"] and "LatestEndTime" in advise(judged)[0].text
+    assert check_publication(judged, LIMITS).text == (
+        "UNKNOWN [ the sums published do not say when jobs ended ]"
+    )
+    figures.published[back(2)] = {"ce": published(5)}
+    assert judge_site("SITE", figures, NOW, LIMITS).publication.status == "OK"
+
+
+def test_a_site_without_jobs_is_not_told_that_they_are_missing() -> None:
+    assert advise(site({}, {1: 0})) == []
+    assert "no jobs" in advise(site({}, {1: 7}))[0].text
 
 
 @pytest.mark.parametrize(
@@ -165,7 +184,7 @@ def test_advice_on_everything_else() -> None:
     texts = {
         "surplus": advise(site({0: 10, 1: 200}, {0: 10, 1: 100}))[0].text,
         "silent": advise(site({2: 10}, {2: 10}))[0].text,
-        "no job": advise(site({}, {1: 0}))[0].text,
+        "no job": advise(site({}, {1: 7}))[0].text,
         "no sync": advise(site({0: 10, 1: 10}, {1: 10}))[0].text,
         "closed": advise(site({20: 10}, {20: 10}))[0].text,
     }
