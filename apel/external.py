@@ -15,9 +15,15 @@ from apelcommon.errors import Transient
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 300
+#: How long a command that was killed may take to end.
+PATIENCE_SECONDS = 5.0
 
 #: Grid Engine: the attributes of all hosts.
 QHOST = ["qhost", "-F", "-xml"]
+
+
+class TimedOut(Transient):
+    """A command that took too long, and was stopped."""
 
 
 class Output(NamedTuple):
@@ -47,23 +53,32 @@ def output_of(words: List[str], environment: Mapping[str, str], timeout_seconds:
         raise Transient("%s: command not found (PATH, or its option)" % name) from None
     except OSError as err:
         raise Transient("%s can't be run: %s" % (name, err.strerror)) from err
-    with process:
-        try:
-            data, complaint = process.communicate(timeout=timeout_seconds)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            raise Transient(
-                "%s did not end within %g seconds and was stopped" % (name, timeout_seconds)
-            ) from None
-        except BaseException:
-            _kill(process)
-            raise
+    try:
+        data, complaint = process.communicate(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired:
+        _stop(process)
+        raise TimedOut("%s did not end within %g seconds and was stopped" % (name, timeout_seconds)) from None
+    except BaseException:
+        _stop(process)
+        raise
     said = _shown(complaint)
     if process.returncode:
         raise Transient(
             "%s failed with %s: %s" % (name, _how(process.returncode), said or "(it said nothing)")
         )
     return Output(data, said)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a command with all that it has started. One that waits for a dead file server may live on."""
+    _kill(process)
+    for stream in filter(None, (process.stdout, process.stderr)):
+        stream.close()
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        log.warning("Process %d can't be killed: it waits for the system, and is left alone", process.pid)
+        process.returncode = -signal.SIGKILL  # we wait for it no more
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

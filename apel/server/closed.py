@@ -52,10 +52,9 @@ def refuse_closed(tx: Any, months: Iterable[Tuple[int, int, int]]) -> None:
     wanted = {SiteMonth(*month) for month in months}
     if not wanted:
         return
-    sites = sorted({month.site_id for month in wanted})
-    holders = ", ".join(["%s"] * len(sites))
-    query = "SELECT SiteID, Year, Month FROM ClosedMonths WHERE SiteID IN (%s) AND State <> %%s" % holders
-    found = {SiteMonth(*row) for row in tx.rows(query, [*sites, RESTORING])} & wanted
+    query = "SELECT SiteID, Year, Month FROM ClosedMonths WHERE State <> %s AND SiteID IN"
+    rows = tx.rows_among(query, sorted({month.site_id for month in wanted}), [RESTORING])
+    found = {SiteMonth(*row) for row in rows} & wanted
     if found:
         raise MonthsClosed(found)
 

@@ -9,6 +9,7 @@ import os
 from fractions import Fraction
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from apel.star.filesystems import file_system
 from apelcommon.errors import Permanent, Transient
 
 KIB = 1024
@@ -67,20 +68,14 @@ class Source(NamedTuple):
 
 def mounts(options: Any, path: str, output: bytes) -> List[Usage]:
     """A mounted file system. Raises Transient if nothing is: or else the disk below it would count."""
-    try:
-        os.stat(os.path.join(path, "."))  # has it mounted where that is done on demand
-        if not os.path.ismount(path):
-            raise Transient("%s: nothing is mounted there" % path)
-        found = os.statvfs(path)
-    except OSError as err:
-        raise Transient("%s can't be read: %s" % (path, err.strerror)) from err
-    if not found.f_blocks:
+    found = file_system(path)
+    if not found.blocks:
         raise Transient("%s: its file system does not say how large it is" % path)
-    used = (found.f_blocks - found.f_bfree) * found.f_frsize
+    used = (found.blocks - found.bfree) * found.frsize
     # Some file systems make inodes as they need them and count none; of CephFS, -1 are free.
-    counted = found.f_files and found.f_ffree <= found.f_files
-    files = found.f_files - found.f_ffree if counted else None
-    return [Usage(path, used, used, found.f_blocks * found.f_frsize, files, path)]
+    counted = found.files and found.ffree <= found.files
+    files = found.files - found.ffree if counted else None
+    return [Usage(path, used, used, found.blocks * found.frsize, files, path)]
 
 
 def quotas(options: Any, path: str, output: bytes) -> List[Usage]:
@@ -201,7 +196,12 @@ def _replicated(options: Any, size: int) -> int:
 
 
 def _of_mounts(words: Callable[[Any, str], List[str]]) -> Callable[[Any], List[Tuple[str, List[str]]]]:
-    return lambda options: [(path, words(options, path)) for path in options.mounts]
+    return lambda options: [(path, words(options, path)) for path in mount_points(options.mounts)]
+
+
+def mount_points(paths: Sequence[str]) -> List[str]:
+    """Absolute paths, each once however it is written: /data/ is /data."""
+    return list(dict.fromkeys("/" + os.path.normpath(path).lstrip("/") for path in paths))
 
 
 def _repquota(options: Any, path: str) -> List[str]:

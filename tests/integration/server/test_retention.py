@@ -11,7 +11,7 @@ from centre import END, SIGNER, Centre, Installation, job, jobs, message, summar
 from apel.commands import apeldb, apelreplay
 from apel.db import Database
 from apel.server.archive import contents, write_archive
-from apel.server.closed import CLOSED, PURGED, RESTORING
+from apel.server.closed import CLOSED, PURGED, RESTORING, MonthsClosed, refuse_closed
 from apel.server.retention import COLUMNS, Purged, Retention, reopen
 from apel.server.summarise import Summariser
 from apel.summaries import SiteMonth
@@ -172,6 +172,27 @@ def test_a_closed_month_takes_no_jobs(centre: Centre) -> None:
     assert reopen(centre.db, month_of(centre, "SOUTH")) == CLOSED
     centre.load(message(records))
     assert centre.rows("SELECT COUNT(*) FROM JobRecords WHERE LocalJobId IN ('x', 'y', 'z')") == [(2,)]
+
+
+def test_closed_months_of_more_sites_than_an_old_sqlite_takes_parameters(
+    centre: Centre, monkeypatch: Any
+) -> None:
+    """Those of EL8 and older take 999; a message may hold jobs of so many sites."""
+    months = [(site, 2025, 3) for site in range(1, 1102)]
+    closed = (1101, 2025, 3, CLOSED, 1, "2025-06-01 00:00:00", 0)
+    centre.db.run(lambda tx: tx.insert("ClosedMonths", COLUMNS, [closed]))
+    backend, numbers = type(centre.db.backend), []
+    execute = backend.execute
+
+    def counted(self: Any, connection: Any, sql: str, params: Any) -> Any:
+        numbers.append(len(params))
+        return execute(self, connection, sql, params)
+
+    monkeypatch.setattr(backend, "execute", counted)
+    centre.db.run(lambda tx: refuse_closed(tx, months[:-1]))
+    with pytest.raises(MonthsClosed):
+        centre.db.run(lambda tx: refuse_closed(tx, months))
+    assert 1 < max(numbers) <= 999
 
 
 def test_a_purge_that_is_killed_goes_on(centre: Centre, monkeypatch: Any) -> None:

@@ -2,16 +2,18 @@
 
 import os
 import pathlib
+import signal
 import stat
 import sys
 from typing import Any, Dict, List
 
 import pytest
 
-from apel import times
+from apel import external, times
 from apel.commands import apelstar
 from apel.messages import decode
-from apel.star import sources
+from apel.star import filesystems, sources
+from apel.star.filesystems import FileSystem
 from ssm.queues import OutgoingQueue
 
 DATA = pathlib.Path(__file__).parents[2] / "data" / "storage"
@@ -172,14 +174,14 @@ def test_mounted_file_system_as_statvfs_has_it(host: Host) -> None:
 
 
 def test_what_root_keeps_to_itself_is_not_used(host: Host, monkeypatch: Any) -> None:
-    values = (4096, 1024, 1000, 400, 300, 50, 20, 20, 0, 255)
-    monkeypatch.setattr(sources.os, "statvfs", lambda path: os.statvfs_result(values))
+    values = (1, 1024, 1000, 400, 50, 20)
+    monkeypatch.setattr(sources, "file_system", lambda path: FileSystem(*values))
     host.configure(mounts="/")
     assert host.run("mounts") == 0
     assert sizes(host.records()) == [("/", 600 * 1024, 600 * 1024, 1000 * 1024, 30)]
     for files, free in ((0, 0), (70, 2**64 - 1)):  # as Btrfs and as CephFS say it
-        values = (4096, 1024, 9, 4, 3, files, free, 0, 0, 255)
-        monkeypatch.setattr(sources.os, "statvfs", lambda path, values=values: os.statvfs_result(values))
+        values = (1, 1024, 9, 4, files, free)
+        monkeypatch.setattr(sources, "file_system", lambda path, values=values: FileSystem(*values))
         assert host.run("mounts") == 0
         assert host.records()[0].FileCount is None
 
@@ -193,6 +195,48 @@ def test_file_system_that_is_not_mounted_is_said_and_the_others_are_sent(host: H
     assert "/gone can't be read: No such file or directory" in err
     assert "/proc: its file system does not say how large it is" in err
     assert [one.StorageShare for one in host.records()] == ["/"]
+
+
+def test_file_system_whose_server_is_down_holds_up_no_other(
+    host: Host, monkeypatch: Any, capsys: Any
+) -> None:
+    """A dead NFS server answers nothing, for days: not even to the question whether something is mounted."""
+    hung = 'import time\ntime.sleep(600 if path == "/hung" else 0)\ntry:'
+    monkeypatch.setattr(filesystems, "LOOK", filesystems.LOOK.replace("try:", hung))
+    monkeypatch.setattr(
+        filesystems,
+        "output_of",
+        lambda words, more, _: external.output_of(words, more, 0.5 if "/hung" in words else 60.0),
+    )
+    host.configure(mounts="/hung,/")
+    assert host.run("mounts") == 75
+    assert "/hung: its file system does not answer within 120 seconds" in capsys.readouterr().err
+    assert [one.StorageShare for one in host.records()] == ["/"]
+
+
+def test_command_that_can_not_even_be_killed_is_left_alone(
+    tmp_path: pathlib.Path, monkeypatch: Any, caplog: Any
+) -> None:
+    """It sleeps in the kernel, and so would whoever waits for its end."""
+    left: List[Any] = []
+    monkeypatch.setattr(external, "_kill", left.append)
+    monkeypatch.setattr(external, "PATIENCE_SECONDS", 0.1)
+    try:
+        with pytest.raises(external.TimedOut, match="sleep did not end within 0.1 seconds"):
+            external.output_of(["sleep", "600"], {}, 0.1)
+        assert "can't be killed" in caplog.text
+    finally:
+        for process in left:
+            os.kill(process.pid, signal.SIGKILL)
+            os.waitpid(process.pid, 0)
+
+
+def test_mount_point_is_one_however_it_is_written(host: Host) -> None:
+    """Or else its bytes would be counted twice."""
+    host.configure(mounts="/, //,/./")
+    assert host.run("mounts") == 0
+    assert [one.StorageShare for one in host.records()] == ["/"]
+    assert sources.mount_points(["/data/", "/data", "//d/../data"]) == ["/data"]
 
 
 def test_quotas_of_groups_and_of_users(host: Host) -> None:
