@@ -150,3 +150,13 @@ class AmsEnds(Ends):
             **{name.replace("__", "."): value for name, value in changes.items()},
         }
         return {**super().options(), **options}
+
+
+def kinds(server, kind):
+    """The statuses that an AMS has answered calls of a kind with."""
+    return [status for call, status in server.calls if call == kind]
+
+
+def bodies(ends):
+    """What has arrived."""
+    return [message["body"] for message in ends.arrived()]
