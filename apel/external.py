@@ -1,6 +1,6 @@
-"""Running a command of the batch system: its whole output, or an error that says what happened.
+"""Running a command of a batch system or of storage: its whole output, or an error that says what happened.
 
-Which these are: sacct and condor_history (apel/collect/sources.py), and QHOST below.
+Which these are: those of apel/collect/sources.py and apel/star/sources.py, and QHOST below.
 """
 
 import contextlib

@@ -38,7 +38,7 @@ def open_backend(settings: Any, read_seconds: Optional[int] = None) -> Backend:
 
 
 def open_database(settings: Any, schema: str, read_seconds: Optional[int] = None) -> Database:
-    """A [db] section's database; `schema` is 'client' or 'server'.
+    """A [db] section's database; `schema` is a key of schema.VERSIONS.
 
     Nothing is connected yet: the first use does that, so a daemon may start before its database. Then SQLite
     makes its file and schema, and on a server the schema's version is checked.

@@ -1,4 +1,4 @@
-"""What a record holds any number of, in a table beside its own: benchmarks, group attributes."""
+"""What a record holds any number of, in a table beside its own: benchmarks, group attributes, accelerators."""
 
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
 

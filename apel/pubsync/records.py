@@ -1,4 +1,4 @@
-"""Publishing of clouds, storage and accelerators: by service, when records last changed, and how many."""
+"""Publishing of clouds, storage, accelerators and IP addresses: when records last changed, and how many."""
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 

@@ -1,1 +1,1 @@
-"""The two commands of the messenger: options, configuration, one call, an exit status."""
+"""The commands of the messenger: options, configuration, one call, an exit status."""
