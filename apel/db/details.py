@@ -1,4 +1,4 @@
-"""What a record holds any number of, in a table beside its own: benchmarks, group attributes, accelerators."""
+"""What a record holds any number of, in a table beside its own: benchmarks, accelerators, attributes."""
 
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
 
