@@ -1,5 +1,6 @@
 """Many rows of values as columns: no row need be made to work on them, and what is repeated is done once."""
 
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -95,6 +96,11 @@ def parts(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(rows), most):
         end = start + most
         yield rows.part(start, end) if isinstance(rows, ByColumn) else rows[start:end]
+
+
+def joined(some: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    """The rows of one or more sequences, in order."""
+    return some[0] if len(some) == 1 else list(chain.from_iterable(some))
 
 
 def columns_of(rows: Sequence[Any], start: int, end: int) -> Sequence[Sequence[Any]]:

@@ -47,8 +47,7 @@ class Detail:
         *heads, _ = self.within
         if not heads:
             return True
-        found = set(column_at(rows, columns.index(heads[0])))
-        return any(self._has_any(tx, heads[0], value) for value in found)
+        return self._has_any(tx, heads[0], set(column_at(rows, columns.index(heads[0]))))
 
     def write(
         self,
@@ -108,7 +107,7 @@ class Detail:
         groups = {
             head: found
             for head, found in self._grouped(keys).items()
-            if not heads or self._has_any(tx, heads[0], head[0])
+            if not heads or self._has_any(tx, heads[0], head[:1])
         }
         yield from self._select(tx, self.name, (*self.key, *self.values), groups)
 
@@ -135,10 +134,13 @@ class Detail:
             groups.setdefault(tuple(head), set()).add(last)
         return groups
 
-    def _has_any(self, tx: "Transaction", column: str, value: Any) -> bool:
+    def _has_any(self, tx: "Transaction", column: str, values: Iterable[Any]) -> bool:
         """Most sites never send more than one benchmark: then nothing need be looked for."""
-        query = "SELECT 1 FROM %s WHERE %s = %%s LIMIT 1" % (self.name, column)
-        return tx.value(query, (value,)) is not None
+        query = "SELECT 1 FROM %s WHERE %s IN (%%s) LIMIT 1" % (self.name, column)
+        return any(
+            tx.value(query % ", ".join(["%s"] * len(some)), some) is not None
+            for some in parts(sorted(values), VALUES_PER_QUERY)
+        )
 
     def _delete(self, tx: "Transaction", row: Key) -> None:
         names = (*self.key, self.values[0])

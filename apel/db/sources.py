@@ -16,7 +16,7 @@ LEVEL_DECIMALS = 3
 
 
 class Batch:
-    """Some records of one class, by field; `extra` holds what is the same for all of them."""
+    """Some records of one class, by field; `extra` holds what comes beside them."""
 
     def __init__(
         self, db: "Database", names: Sequence[str], records: Sequence[Record], extra: Mapping[str, Any]
@@ -57,21 +57,21 @@ def name(field: str) -> Source:
 def id_of(field: str, table: str) -> Source:
     """The id of a name."""
 
-    def values(batch: Batch) -> Iterable[int]:
-        column = batch.field(field)
-        if are_all_equal(column):
-            return [batch.db.ids(table, column[:1])[column[0]]] * batch.size
-        return map(batch.db.ids(table, column).__getitem__, column)
+    return lambda batch: _ids(batch, batch.field(field), table)
 
-    return values
+
+def _ids(batch: Batch, column: Sequence[Any], table: str) -> Iterable[int]:
+    if are_all_equal(column):
+        return [batch.db.ids(table, column[:1])[column[0]]] * batch.size
+    return map(batch.db.ids(table, column).__getitem__, column)
 
 
 def id_of_extra(key: str, table: str) -> Source:
-    """The id of a name that is the same for all records."""
+    """The id of a name that comes beside the records: one for all of them, or one for each."""
 
-    def values(batch: Batch) -> Sequence[int]:
-        text = batch.extra[key]
-        return [batch.db.ids(table, [text])[text]] * batch.size
+    def values(batch: Batch) -> Iterable[int]:
+        given = batch.extra[key]
+        return _ids(batch, [given] * batch.size if isinstance(given, str) else given, table)
 
     return values
 

@@ -7,8 +7,9 @@ import time
 from typing import Any, Dict, Optional
 
 from apel import __version__, times
-from apel.server.loader import Outcome, Queues
+from apel.server.loader import Queues
 from apel.server.replay import received
+from apel.server.verdicts import Outcome
 from apelcommon.daemon import notify
 from apelcommon.files import write_atomically
 from apelcommon.metrics import Metrics

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from typing import Any, Dict, Set, Tuple
+from typing import Dict, Set, Tuple
 
+from apel.server.verdicts import Verdict
 from apelcommon.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -54,13 +55,13 @@ class Rest:
 class Unfinished:
     """What a loader knows of messages that it could not finish, by their names: a new one may go on with it.
 
-    committed: what of a message is stored, and what of it is to be rejected yet ('': nothing). rejected: the
-    names of those whose bad records are in `reject` already.
+    committed: the verdicts on those that are stored. rejected: the names of those whose bad records are in
+    `reject` already.
     """
 
     def __init__(self) -> None:
         self.rest = Rest()
-        self.committed: Dict[str, Tuple[Any, str]] = {}
+        self.committed: Dict[str, Verdict] = {}
         self.rejected: Set[str] = set()
 
     def end(self, name: str) -> None:

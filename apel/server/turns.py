@@ -16,11 +16,14 @@ class Turns:
         #: signer -> the first of the messages in other hands.
         self._held: Dict[str, str] = {}
         self._waiting: Set[str] = set()
+        #: Signers of messages that we have stored but can't finish.
+        self.stuck: Set[str] = set()
 
     def begin_pass(self) -> None:
         """A new pass over the queue, from its oldest message."""
         self._held.clear()
         self._waiting.clear()
+        self.stuck.clear()
 
     @property
     def passed_over(self) -> bool:
@@ -32,6 +35,14 @@ class Turns:
         signer = self._signer(name)
         if signer is not None:
             self._held.setdefault(signer, name)
+
+    def is_stuck(self, name: str, signer: str) -> None:
+        """A message of ours is stored, but can't be taken out of the queue: it holds up those after it, too.
+
+        If we die, another loader will store it once more, and must then find all that corrects it behind it.
+        """
+        self.is_held(name)
+        self.stuck.add(signer)
 
     def must_wait(self, name: str) -> bool:
         """Whether an earlier message of the same signer is in other hands, or was passed over."""

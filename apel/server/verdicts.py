@@ -1,14 +1,45 @@
-"""Which records of a message are refused, and why, in the words of the reject queue."""
+"""What became of a message: which records are refused, and why, in the words of the reject queue."""
 
 import itertools
 from operator import attrgetter
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.errors import RecordError
-from apel.messages import Message, Rejected, encode
+from apel.messages import Message, Rejected, encode, join
 from apel.records import Record
 
 REASONS_SHOWN = 5
+
+
+class Outcome(NamedTuple):
+    """What became of a message: its format, its records stored and rejected, and why rejected."""
+
+    format: str
+    stored: int
+    rejected: int
+    reason: str = ""
+
+
+class Verdict(NamedTuple):
+    """What became of a message, and what of it belongs into `reject`, if anything."""
+
+    outcome: Outcome
+    body: Optional[str]
+
+
+def refusal(format: str, body: str, reason: str, records: int = 0) -> Verdict:
+    """A message refused whole."""
+    return Verdict(Outcome(format, 0, records, reason), body)
+
+
+def verdict_on(message: Message, body: str, unstored: Sequence[Tuple[Any, str]] = ()) -> Verdict:
+    """A message whose records are stored, but for these, each with the reason. body: all of it as it came."""
+    refused = sorted(message.rejected + as_rejected(message, unstored), key=attrgetter("number"))
+    count = len(message.records) - len(unstored)
+    if refused and count:
+        body = join([one.text for one in refused], message.format)
+    outcome = Outcome(message.format, count, len(refused), reasons(refused))
+    return Verdict(outcome, body if refused else None)
 
 
 def without(message: Message, refused: Sequence[Tuple[Any, str]]) -> Message:

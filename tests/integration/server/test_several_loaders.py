@@ -51,6 +51,19 @@ def test_a_signer_need_not_wait_when_the_other_loader_is_done(centre: Centre) ->
     assert not turns.passed_over
 
 
+def test_two_loaders_leave_the_last_version_of_small_messages(installation: Installation) -> None:
+    """D6: two processes share a queue of small messages: what one takes together keeps the other in order."""
+    centre = installation.centre
+    deliver_versions(centre, PAIRS, SIGNERS)
+    text = (installation.folder / "loader.cfg").read_text()
+    pid = "pidfile = %s" % installation.pidfile
+    other = installation.write("loader2.cfg", text.replace(pid, pid + "2"))
+    with installation.running_loader(), installation.running_loader("-c", other):
+        wait_for(lambda: centre.incoming.count() == 0, 120)
+    assert centre.rejected() == []
+    assert wall_times(centre) == [("SITE-%d" % number, PAIRS) for number in range(len(SIGNERS))]
+
+
 def test_two_loaders_leave_the_last_version_of_each_job(installation: Installation) -> None:
     """D6: two processes share a queue of large messages, each followed by a small correction."""
     centre = installation.centre

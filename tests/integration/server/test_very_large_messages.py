@@ -5,14 +5,14 @@ from typing import Any, List
 import pytest
 from centre import Centre, job, jobs, message
 
-from apel.server import loader as loading
+from apel.server import storing
 
 PART = 20
 
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: Any) -> None:
-    monkeypatch.setattr(loading, "MOST_RECORDS_AT_ONCE", PART)
+    monkeypatch.setattr(storing, "MOST_RECORDS_AT_ONCE", PART)
 
 
 def large() -> str:
@@ -30,7 +30,7 @@ def whole(centre: Centre) -> List[Any]:
 def transactions(monkeypatch: Any, end_at: int = 0) -> List[int]:
     """How many months each transaction of the loader marks; the loader is ended in the one of that number."""
     marked: List[int] = []
-    mark = loading.mark_months
+    mark = storing.mark_months
 
     def counting(tx: Any, months: Any, table: str) -> Any:
         marked.append(len(months))
@@ -38,7 +38,7 @@ def transactions(monkeypatch: Any, end_at: int = 0) -> List[int]:
             raise SystemExit  # nothing of this transaction is committed, and nothing noted
         return mark(tx, months, table)
 
-    monkeypatch.setattr(loading, "mark_months", counting)
+    monkeypatch.setattr(storing, "mark_months", counting)
     return marked
 
 

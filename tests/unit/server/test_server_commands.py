@@ -100,12 +100,12 @@ def test_hangup_reads_the_configuration_again(files: Installation) -> None:
         stream.write(good.replace("interval = 0.1", "interval = often"))
     service.reload()
     service.step()
-    assert service.settings.loader.interval == 0.1 and not service.open().strict
+    assert service.settings.loader.interval == 0.1 and not service.open().storing.strict
     with open(files.loader_cfg, "w") as stream:
         stream.write(good.replace("interval = 0.1", "interval = 0.2\nstrict = true"))
     service.reload()
     service.step()
-    assert service.open().strict
+    assert service.open().storing.strict
     service.close()
     assert "interval is taken up when the loader is started again" in files.log()
 
@@ -114,8 +114,8 @@ def test_hangup_reads_the_configuration_again(files: Installation) -> None:
 def test_configuration_read_again_while_a_stored_message_rests(
     files: Installation, monkeypatch: Any, elsewhere: bool
 ) -> None:
-    """D6: the correction after it is not undone; but another database knows nothing of it."""
-    name = files.centre.deliver(message([job(WallDuration=100)]))
+    """D6: the correction after it waits, and is not undone; but another database knows nothing of them."""
+    name = files.centre.deliver(message([job(WallDuration=100), job(LocalJobId="other", WallDuration=1)]))
     files.centre.deliver(message([job(WallDuration=200)]))
     command = apeldbloader.LoaderCommand()
     args = command.parser().parse_args(["-c", files.loader_cfg, "-d", files.db_cfg])
@@ -130,13 +130,13 @@ def test_configuration_read_again_while_a_stored_message_rests(
     monkeypatch.setattr("apel.server.rest.FIRST_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(MessageQueue, "remove", failing)
-        assert service.step() == 1
+        assert service.step() == 0
     if elsewhere:
         files.write("db.cfg", "[db]\nbackend = sqlite\nname = %s\n" % (files.folder / "other.sqlite"))
     service.reload()
-    assert service.step() == 1
-    rows = service.open().db.run(lambda tx: tx.rows("SELECT WallDuration FROM VJobRecords"))
-    assert rows == ([(100,)] if elsewhere else [(200,)])
+    assert service.step() == 2
+    rows = service.open().db.run(lambda tx: tx.rows("SELECT WallDuration FROM VJobRecords ORDER BY 1"))
+    assert rows == [(1,), (200,)]
     service.close()
 
 

@@ -1,0 +1,87 @@
+"""Messages as they come from the queue: read, opened, and small ones put together to be stored as one."""
+
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
+
+from apel.errors import RecordError, shown
+from apel.messages import Message, decode
+from apel.server.verdicts import Verdict, refusal
+from apelcommon.errors import Transient
+
+NO_ID = "noid"
+UNKNOWN = "unknown type"
+#: So large may a message be that is stored with others: some 150 jobs. Usual messages have a thousand.
+SMALL_CHARACTERS = 100000
+#: So many of them are stored at once: a write set of a cluster is a few MB, and other loaders want some, too.
+MOST_CHARACTERS, MOST_MESSAGES = 1000000, 200
+
+
+class Delivery(NamedTuple):
+    """One message as it was received: its element's name in the queue, and what is in it."""
+
+    name: str
+    body: str
+    signer: str
+    empaid: str
+
+    def element(self) -> Dict[str, str]:
+        """As another queue takes it."""
+        return {"body": self.body, "signer": self.signer, "empaid": self.empaid}
+
+    def known(self) -> Tuple[str, str, str]:
+        """What the log says of any message: its name in the queue, its id, its signer."""
+        return self.name, shown(self.empaid), shown(self.signer, 255) or "nobody"
+
+
+class Opened(NamedTuple):
+    """A delivery and what is in it: a message, or the verdict on it if that is known already."""
+
+    delivery: Delivery
+    content: Union[Message, Verdict]
+
+
+def read(name: str, element: Mapping[str, str]) -> Delivery:
+    """An element of the queue `incoming`, whatever it lacks."""
+    return Delivery(
+        name,
+        element.get("body", ""),
+        element.get("signer", "").strip(),
+        element.get("empaid", "").strip() or NO_ID,
+    )
+
+
+def opened(delivery: Delivery) -> Opened:
+    """A delivery with the message in it; refused if there is none."""
+    if not delivery.signer:
+        return Opened(delivery, refusal(UNKNOWN, delivery.body, "The message has no signer."))
+    try:
+        return Opened(delivery, decode(delivery.body))
+    except RecordError as err:
+        return Opened(delivery, refusal(UNKNOWN, delivery.body, str(err)))
+
+
+def grouped(messages: Iterable[Opened], alone: Callable[[Opened], bool]) -> Iterator[List[Opened]]:
+    """Messages in their order: small ones that follow each other together, the others by themselves.
+
+    alone: whether a message must not be stored with others. None waits for more to come. When the next one
+    can't be had (Transient), those before it are given first.
+    """
+    held: List[Opened] = []
+    room = MOST_CHARACTERS
+    try:
+        for message in messages:
+            size = len(message.delivery.body)
+            by_itself = size > SMALL_CHARACTERS or alone(message)
+            if held and (by_itself or size > room or len(held) >= MOST_MESSAGES):
+                yield held
+                held, room = [], MOST_CHARACTERS
+            if by_itself:
+                yield [message]
+            else:
+                held.append(message)
+                room -= size
+    except Transient as err:
+        if held:
+            yield held
+        raise err
+    if held:
+        yield held
