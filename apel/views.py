@@ -174,7 +174,7 @@ class Selection(NamedTuple):
                 raise ConfigError(ONLY_AS_UR)
             return view.format
         if view.dict_format is None:
-            raise ConfigError("dict_benchmark_type: %s has no such messages" % view.source)
+            raise ConfigError("dict_benchmark_type: there are no such messages of it")
         return view.dict_format
 
 

@@ -1,6 +1,7 @@
 """One declared option of a configuration file: its name, its kind, and how its text is read."""
 
 import re
+from datetime import datetime
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 TRUE_WORDS = {"1", "yes", "true", "on"}
@@ -124,9 +125,17 @@ def _words(text: str) -> List[str]:
 
 
 def _date(text: str) -> Optional[str]:
-    if text and not re.match(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", text):
+    if text and not (re.match(r"[12]\d{3}-\d\d-\d\d$", text, re.ASCII) and _is_day(text)):
         raise ValueError("is %r, but must be a date like 2026-11-30" % text)
     return text or None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        datetime.strptime(text, "%Y-%m-%d")
+    except ValueError:
+        return False
+    return True
 
 
 def _pattern(text: str) -> str:

@@ -15,7 +15,9 @@ from apelcommon.command import main as run_command
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError
 from apelcommon.metrics import recorded
 
-ACTIONS = ("init", "check", "upgrade", partitioning.ACTION, *retaining.ACTIONS)
+#: What is done with the centre's job records, so that the schema needn't be named.
+OF_JOBS = (partitioning.ACTION, *retaining.ACTIONS)
+ACTIONS = ("init", "check", "upgrade", *OF_JOBS)
 
 #: How long a server may take for a statement: an upgrade compares tables of any size as wholes.
 UPGRADE_SECONDS = 86400
@@ -65,7 +67,7 @@ class DatabaseCommand(Command):
         if not (args.action or args.check_config):
             raise ConfigError("What is to be done? Give one of %s, or --check-config." % ", ".join(ACTIONS))
         settings, told = read_database_settings(args.config)
-        schema = args.schema or told
+        schema = args.schema or told or ("server" if args.action in OF_JOBS else None)
         if schema is None:
             raise ConfigError("%s does not say whose database it is: give --schema." % args.config)
         if args.check_config:

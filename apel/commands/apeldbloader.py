@@ -3,7 +3,7 @@
 import argparse
 import logging
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from apel import __version__
 from apel.auth.options import SITE_MAP
@@ -31,6 +31,14 @@ ANY_INCOMING = dict.fromkeys(INCOMING, "string?")
 
 #: More than any statement of the loader takes, and than a cluster needs to find out that a node is gone.
 ANSWER_SECONDS = 120
+
+
+def problems(settings: Settings) -> Iterator[str]:
+    """What is wrong with options that are right by their kind."""
+    interval = settings.loader.interval
+    if interval is not None and interval <= 0:
+        yield "[loader] interval must be more than 0"
+
 
 TABLE = OptionTable(
     "apeldbloader",
@@ -94,6 +102,7 @@ TABLE = OptionTable(
         *LOGGING("/var/log/apel/loader.log"),
     ],
     introduction="Configuration of apeldbloader, which loads received messages into the central database.",
+    check=problems,
 )
 
 

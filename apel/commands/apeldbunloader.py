@@ -12,6 +12,7 @@ from apel.commands.apelsummariser import month
 from apel.commands.server_config import add_db_argument, open_central, read_both
 from apel.commands.spool import OUTGOING, outgoing
 from apel.db import Database
+from apel.db.lookups import known_site
 from apel.selecting import GAP, INTERVALS, VOS, gap_problems
 from apel.server.views import CENTRE_VIEWS
 from apel.unloader import USUAL_RECORDS, Receiver, Unloaded, Unloader
@@ -233,7 +234,7 @@ class UnloaderCommand(Command):
         place = lock_path(self.name, receiver(settings).watermark, db_settings.db.name)
         with Lock(place, self.name):
             if args.daemon:
-                return _Daemon(args, settings, db_settings).run()
+                return _Daemon(self, args, settings, db_settings).run()
             with stop_signals():
                 return run_once(settings, db_settings, args)
 
@@ -251,7 +252,10 @@ def _check_arguments(args: argparse.Namespace) -> None:
 class _Daemon:
     """Runs again and again. What one run fails at is said, and tried again by the next."""
 
-    def __init__(self, args: argparse.Namespace, settings: Settings, db_settings: Settings) -> None:
+    def __init__(
+        self, command: UnloaderCommand, args: argparse.Namespace, settings: Settings, db_settings: Settings
+    ) -> None:
+        self.command = command
         self.args = args
         self.settings = settings
         self.db_settings = db_settings
@@ -280,13 +284,18 @@ class _Daemon:
             log.error("%s", err)
 
     def _read_again(self) -> None:
+        before = self.settings.unloader.run_interval
         try:
             self.settings, self.db_settings = read_both(TABLE, self.args.config, self.args.db)
-            log.info("The configuration files were read again.")
         except ConfigError as err:
             for problem in err.problems:
                 log.error("%s", problem)
             log.error("The configuration files have errors; what was in force stays.")
+            return
+        self.command.start_log(self.settings, self.args)
+        log.info("The configuration files were read again.")
+        if self.settings.unloader.run_interval != before:
+            log.warning("A new run_interval is taken up when the unloader is started again.")
 
 
 def run_once(settings: Settings, db_settings: Settings, args: argparse.Namespace) -> int:
@@ -316,6 +325,8 @@ def _unload(db: Database, settings: Settings, args: argparse.Namespace) -> Unloa
             % (options.table_name, view.schema)
         )
     chosen = _narrowed(selection(settings), view, args)
+    if chosen.site:
+        known_site(db, chosen.site)
     queue, size = outgoing(options.dir_location), options.records_per_message
     unloader = Unloader(db, queue, chosen, size, CENTRE_VIEWS, receiver(settings))
     done = unloader.resend(options.table_name) if args.action else unloader.unload(options.table_name)

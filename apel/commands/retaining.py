@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 from apel import times
 from apel.commands.apelsummariser import month
 from apel.db import Database, open_database
+from apel.db.lookups import known_site
 from apel.server.archive import RuleBroken, contents, file_name, write_archive
 from apel.server.closed import CLOSED, PURGED, states
 from apel.server.retention import Guard, Purged, Retention, reopen
@@ -85,22 +86,13 @@ def run(settings: Any, schema: str, args: argparse.Namespace) -> int:
 
 def _work(db: Database, args: argparse.Namespace) -> int:
     names: Dict[int, str] = dict(db.run(lambda tx: tx.rows("SELECT id, name FROM Sites")))
-    site_id = _site_id(names, args.site)
+    site_id = None if args.site is None else known_site(db, args.site)
     if args.action == "reopen":
         return _reopen(db, SiteMonth(site_id or 0, *args.month), args.site)
     retention = Retention(db, _last(args.older_than), site_id, not args.not_unloaded)
     if args.action == "archive":
         return _archive(retention, names, args)
     return _purge(retention, names, args)
-
-
-def _site_id(names: Dict[int, str], site: Optional[str]) -> Optional[int]:
-    for number, name in names.items():
-        if name == site:
-            return number
-    if site is not None:
-        raise Permanent("No site %s in this database; names are compared letter by letter." % site)
-    return None
 
 
 def _last(months: int) -> Tuple[int, int]:

@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Dict, Iterable, Optional, Sequence, Set
 
 from apel.db.errors import Conflict
+from apelcommon.errors import Permanent
 
 if TYPE_CHECKING:
     from apel.db.database import Database, Transaction
@@ -20,6 +21,14 @@ TABLES = (
 NONE = "None"
 
 MOST_REMEMBERED = 200000
+
+
+def known_site(db: "Database", name: str) -> int:
+    """The id of a site that an operator has named. Raises Permanent if there is none."""
+    found = db.run(lambda tx: tx.value("SELECT id FROM Sites WHERE name = %s", (name,)))
+    if found is None:
+        raise Permanent("No site %s in this database; names are compared letter by letter." % name)
+    return int(found)
 
 
 class Lookups:

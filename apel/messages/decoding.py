@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 #: A usual message is read as a whole.
 RECORDS_AT_ONCE = 2000
 
+#: What some editors and libraries begin a text with; XML may.
+_BYTE_ORDER_MARK = "\ufeff"
 _SEPARATOR = "\n%%\n"
 _SEPARATOR_LINE = re.compile(r"^[ \t]*%%[ \t]*\n", re.MULTILINE)
 
@@ -36,7 +38,7 @@ def decode(text: str, now: Optional[int] = None) -> Message:
     Raises RecordError if the message as a whole can't be read (empty, or a header that isn't known).
     """
     now = times.now() if now is None else now
-    text = text.strip()
+    text = text.lstrip(_BYTE_ORDER_MARK).strip()
     if not text:
         raise RecordError("", "The message is empty.")
     if text[0] == "<":

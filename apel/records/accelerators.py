@@ -13,6 +13,8 @@ from apel.times import month_bounds
 #: What a record may belong to.
 CLOUD, JOB = "cloud", "job"
 TYPES = ("GPU", "FPGA", "Other")
+#: Of records, as the draft has it.
+FIRST_YEAR = 2000
 #: Counts are kept to six decimals: a seventh of a card is 0.142857.
 MOST_ACCELERATORS = 999999.999999
 
@@ -35,7 +37,7 @@ class AcceleratorRecord(Record):
     __slots__ = ()
 
     MeasurementMonth = integer(required=True, between=(1, 12))
-    MeasurementYear = integer(required=True, between=YEARS)
+    MeasurementYear = integer(required=True, between=(FIRST_YEAR, YEARS[1]))
     AssociatedRecordType = one_of(CLOUD, JOB)
     AssociatedRecord = text(required=True)
     GlobalUserName = text()

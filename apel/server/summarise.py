@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from apel import times
 from apel.db import Database, RowRefused
+from apel.db.lookups import known_site
 from apel.db.marks import (
     CHANGED_ACCELERATOR_MONTHS,
     CHANGED_CLOUD_MONTHS,
@@ -24,7 +25,6 @@ from apel.server.closed import CLOSED, StillRestoring, statements, states
 from apel.server.record_sums import RecordSums
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
 from apel.unloader import SENT_TO, hold_off_together, prepare_writers
-from apelcommon.errors import ServiceError
 from apelcommon.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Summariser:
         self.db = db
         self.sums = sums
         self.scope = scope
-        self.site_id = self._site_id() if scope.site is not None else None
+        self.site_id = known_site(db, scope.site) if scope.site is not None else None
         #: Months that the database refused to sum, each with its reason.
         self.refused: Dict[SiteMonth, str] = {}
         #: Months whose jobs are not all back from the archive, each with how many are.
@@ -250,14 +250,6 @@ class Summariser:
     def site_names(self) -> Dict[int, str]:
         """The names of the sites by id."""
         return dict(self.db.run(lambda tx: tx.rows("SELECT id, name FROM Sites")))
-
-    def _site_id(self) -> int:
-        site = self.db.run(lambda tx: tx.value("SELECT id FROM Sites WHERE name = %s", (self.scope.site,)))
-        if site is None:
-            raise ServiceError(
-                "No site %s in this database; names are compared letter by letter." % self.scope.site
-            )
-        return int(site)
 
     def _wanted(self, month: SiteMonth) -> bool:
         if self.site_id is not None and month.site_id != self.site_id:

@@ -167,7 +167,6 @@ def test_republish_by_site_month_and_vo(portal: Portal) -> None:
         (["--month", "2025-04"], {"april"}),
         (["--vo", "ops"], {"2"}),
         (["--site", "EXAMPLE-NORTH", "--month", "2025-03", "--vo", "atlas"], {"1001"}),
-        (["--site", "NOWHERE"], set()),
     ):
         found = records(portal.run(["republish", *words]))
         assert {one.LocalJobId for one in found} == wanted
@@ -184,6 +183,11 @@ def test_republish_needs_to_know_what(small: Portal, capsys: Any) -> None:
     assert small.fails(["republish", "--vo", "cms"], table_name="VSyncRecords") == 2
     assert small.fails(["republish", "--site", "X", "--daemon"]) == 2
     assert small.sent() == [] and "needs --site, --month or --vo" in capsys.readouterr().err
+
+
+def test_republish_of_a_site_that_is_not_there_fails(small: Portal, capsys: Any) -> None:
+    assert small.fails(["republish", "--site", "X"]) == 1
+    assert "No site X in this database" in capsys.readouterr().err
 
 
 # -- messages -------------------------------------------------------------------------------------
@@ -244,7 +248,7 @@ def test_daemon_runs_again_and_again_and_reads_its_files_when_told_to(
         assert interval == 3600.0
         for number in range(4):
             if number == 2:
-                small.configure(table_name="VSyncRecords")
+                small.configure(table_name="VSyncRecords", run_interval="60")
                 os.kill(os.getpid(), signal.SIGHUP)
             if number == 3:
                 small.configure(table_name="VNothing")
@@ -256,3 +260,4 @@ def test_daemon_runs_again_and_again_and_reads_its_files_when_told_to(
     assert small.run(["--daemon"]) == []
     assert runs == [1, 0, 1, 0]
     assert "what was in force stays" in small.files.log()
+    assert "A new run_interval is taken up when" in small.files.log()

@@ -90,5 +90,9 @@ def test_a_file_has_no_partitions_and_other_schemas_neither(tmp_path: Any, capsy
     assert apeldb.main(["partitions", "-c", str(config)]) == 0
     assert "needs none" in capsys.readouterr().out
     assert apeldb.main(["partitions", "-c", str(config), "--schema", "cloud"]) == 2
+    # As the incumbent ships it: only the centre's job records have any.
+    config.write_text(config.read_text().replace("type = cpu\n", ""))
+    assert apeldb.main(["partitions", "-c", str(config)]) == 0
+    assert apeldb.main(["init", "-c", str(config)]) == 2
     assert apeldb.main(["partitions", "-c", str(config), "--ahead", "0"]) == 2
     assert apeldb.main(["init", "-c", str(config), "--ahead", "3"]) == 2

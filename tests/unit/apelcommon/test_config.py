@@ -54,6 +54,8 @@ def test_config_error_ends_with_usage_status():
     [
         ("interval = lately", "must be one of latest, gap, all"),
         ("gap_start = 2026-13-01", "must be a date like"),
+        ("gap_start = 2026-02-30", "must be a date like"),
+        ("gap_start = 0000-01-01", "must be a date like"),
         ("send_summaries = maybe", "must be true or false"),
         ("send_summaries = true # yes", "a comment must stand on a line of its own"),
         ("filename_pattern = [a", "no regular expression"),

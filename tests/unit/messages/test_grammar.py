@@ -3,6 +3,7 @@
 import pytest
 from strategies import NOW
 
+from apel.errors import RecordError
 from apel.messages import decode
 
 SYNC = "APEL-sync-message: v0.1\nSite: X\nSubmitHost: ce01\nNumberOfJobs: 1\nMonth: 3\nYear: 2025"
@@ -83,6 +84,13 @@ def test_line_ends(newline):
     """Any, also around the separator."""
     text = (SYNC + "\n%%\n" + SYNC.partition("\n")[2] + "\n%%\n").replace("\n", newline)
     assert [record.Site for record in load(text).records] == ["X", "X"]
+
+
+def test_byte_order_mark_is_passed_over():
+    """Some editors and libraries write it; XML may begin with it."""
+    assert load("\ufeff" + SYNC).records == load(SYNC).records
+    with pytest.raises(RecordError, match="File does not contain"):
+        decode('\ufeff<UsageRecords xmlns="http://eu-emi.eu/namespaces/2012/11/computerecord"/>')
 
 
 def test_spacing_of_lines():

@@ -210,6 +210,7 @@ def test_whole_messages_that_are_refused(text, reason):
         ({"Cores": 10**25}, "Cores: 10000000000000000000000000 is more than"),
         ({"AvailableDuration": -1}, "AvailableDuration: -1 is less than 0"),
         ({"MeasurementMonth": 13}, "MeasurementMonth: 13 is more than 12"),
+        ({"MeasurementYear": 1999}, "MeasurementYear: 1999 is less than 2000"),
         ({"MeasurementYear": 2106}, "MeasurementYear: 2106 is more than 2105"),
         ({"MeasurementMonth": 12, "MeasurementYear": 2105}, None),
         ({"Type": "TPU"}, "Type: 'TPU' is not one of GPU, FPGA, Other"),

@@ -82,6 +82,18 @@ def test_all_configuration_errors_are_listed_at_once(files: Installation, capsys
     assert "unknown option levle; did you mean level?" in error and "[laoder]" in error
 
 
+@pytest.mark.parametrize("interval", ["0", "-1"])
+def test_a_loader_without_a_pause_is_refused(files: Installation, capsys: Any, interval: str) -> None:
+    """C11: it would look at the queue without end."""
+    with open(files.loader_cfg) as stream:
+        lines = [line for line in stream if not line.startswith("interval")]
+    text = "".join(lines).replace("[loader]\n", "[loader]\ninterval = %s\n" % interval)
+    with open(files.loader_cfg, "w") as stream:
+        stream.write(text)
+    assert files.load("--check-config") == 2
+    assert "[loader] interval must be more than 0" in capsys.readouterr().err
+
+
 def test_check_config_accepts_good_files(files: Installation, capsys: Any) -> None:
     assert files.load("--check-config") == 0
     assert files.summarise("--check-config") == 0
