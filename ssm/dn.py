@@ -135,6 +135,11 @@ def from_commas(text: str) -> List[str]:
     return list(dict.fromkeys(forms))
 
 
+def readings(line: str) -> List[str]:
+    """The names that a line of a list may mean: one, or two that are written alike with commas, or none."""
+    return [canonical(line)] if line.startswith("/") else from_commas(line)
+
+
 def _comma_parts(text: str) -> Optional[List[Tuple[str, bytes]]]:
     parts, at = [], 0
     while at < len(text):

@@ -7,7 +7,7 @@ from typing import FrozenSet, List, NamedTuple, Tuple
 
 from apelcommon.errors import ConfigError
 from apelcommon.files import FileState, file_state
-from ssm.dn import canonical, from_commas
+from ssm.dn import readings
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _read(path: str, of_banned: bool) -> _Read:
     names: List[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
-        forms = [canonical(line)] if line.startswith("/") else from_commas(line)
+        forms = readings(line)
         if len(forms) == 1 or of_banned:
             names += forms
         if line and not line.startswith("#") and len(forms) != 1:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from typing import Any, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Sequence, Tuple
 
 from apel.auth.gocdb import Endpoint, GocdbTrouble, Web, endpoints
 from apel.auth.lists import Access, Canonical, names_in, names_text, rights_in, shrinks, site_map_text
@@ -12,6 +12,8 @@ from apelcommon.errors import Permanent
 from apelcommon.files import write_atomically
 
 log = logging.getLogger(__name__)
+
+Readings = Callable[[str], List[str]]
 
 
 class Lists(NamedTuple):
@@ -34,9 +36,12 @@ class Lists(NamedTuple):
         return [name for name in self.before if name not in now]
 
 
-def make_lists(options: Any, canonical: Canonical) -> Lists:
-    """What the lists would be now. Raises GocdbTrouble, Permanent."""
-    extra, banned = (names_in(_text(options, name)) for name in ("extra_dns", "banned_dns"))
+def make_lists(options: Any, canonical: Canonical, readings: Readings) -> Lists:
+    """What the lists would be now. Raises GocdbTrouble, Permanent.
+
+    canonical: a name in the one form; readings: the names that a line of an admin's list may mean.
+    """
+    extra, banned = (_own_names(options, name, readings) for name in ("extra_dns", "banned_dns"))
     extra_rights = rights_in(_text(options, "extra_dn_sites"), "extra-dn-sites")
     before = [canonical(name) for name in names_in(_text(options, "allowed_dns"))]
     try:
@@ -45,6 +50,19 @@ def make_lists(options: Any, canonical: Canonical) -> Lists:
         raise GocdbTrouble("%s %s" % (err, _what_stays(options, before))) from err
     access = Access.of(found, extra, banned, extra_rights, canonical)
     return Lists(before, access, [canonical(name) for name in [*extra, *banned]])
+
+
+def _own_names(options: Any, option: str, readings: Readings) -> List[str]:
+    """The names in an admin's list. One that may be read in two ways bans both, but lets nobody in."""
+    names: List[str] = []
+    for line in names_in(_text(options, option)):
+        found = readings(line)
+        if len(found) != 1:
+            what = "may mean %s" % " or ".join(found) if found else "is no name like /C=UK/O=Org/CN=host"
+            log.warning("%s: a line that %s: %s", option.replace("_", "-"), what, line[:200])
+        if len(found) == 1 or option == "banned_dns":
+            names += found
+    return names
 
 
 def _ask(options: Any) -> Sequence[Endpoint]:
@@ -90,7 +108,8 @@ def _text(options: Any, option: str) -> str:
     """A file's text; none if there is no such file. One that can't be read must not count as empty."""
     path = getattr(options, option)
     try:
-        with open(path, encoding="utf-8") as stream:
+        # Some editors begin a file with a mark of its encoding, which is no part of its first name.
+        with open(path, encoding="utf-8-sig") as stream:
             return stream.read()
     except FileNotFoundError:
         if path:

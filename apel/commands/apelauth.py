@@ -16,7 +16,7 @@ from apelcommon.config import Settings
 from apelcommon.errors import EXIT_DONE
 from apelcommon.files import Lock, lock_path
 from apelcommon.metrics import Metrics
-from ssm.dn import canonical
+from ssm.dn import canonical, readings
 
 log = logging.getLogger("auth")
 
@@ -53,7 +53,7 @@ class AuthCommand(Command):
             return checking.say([settings], [checks.writable("lists", folder)])
         settings = self.settings(args)
         if args.dry_run:
-            _print(make_lists(settings.auth, canonical))
+            _print(make_lists(settings.auth, canonical, readings))
             return EXIT_DONE
         with Lock(lock_path("apelauth", os.path.abspath(settings.auth.allowed_dns)), self.name):
             _make(settings, args.force)
@@ -64,7 +64,7 @@ def _make(settings: Settings, force: bool) -> None:
     metrics = Metrics(settings.metrics.textfile, "apelauth")
     success = False
     try:
-        lists = make_lists(settings.auth, canonical)
+        lists = make_lists(settings.auth, canonical, readings)
         put_in_place(settings.auth, lists, force)
         success = True
         metrics.gauge("apel_auth_names", "Names that may send.").set(len(lists.access.names))

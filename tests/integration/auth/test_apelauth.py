@@ -70,6 +70,22 @@ def test_names_of_all_pages_and_the_admins_lists(auth: Any, gocdb: Gocdb, tmp_pa
     assert "CN=backwards" in log and "nonsense" in log
 
 
+def test_names_with_commas_are_banned_and_added_as_ssmreceive_reads_them(
+    auth: Any, gocdb: Gocdb, tmp_path: Any
+) -> None:
+    """The same file bans there: here the name was let in, for receivers that have this list alone."""
+    banned = ["\ufeff" + PEOPLE[0], "CN=host001.example.org,DC=example,DC=org", "nonsense"]
+    both = ["/O=Org/CN=twice", "/CN=twice/O=Org"]
+    gocdb.services += [Service("SITE-X", name) for name in both]
+    (tmp_path / "banned-dns").write_text("\n".join([*banned, "O=Org, CN=twice", ""]), encoding="utf-8")
+    (tmp_path / "extra-dns").write_text("C = UK, O = Org, CN = portal\nO=Org,CN=either\n")
+    assert auth() == EXIT_DONE
+    assert allowed(tmp_path) == [*PEOPLE[2:], "/C=UK/O=Org/CN=portal"]
+    log = (tmp_path / "log").read_text()
+    assert "banned-dns: a line that is no name" in log and ": nonsense" in log
+    assert "extra-dns: a line that may mean /O=Org/CN=either or /CN=either/O=Org" in log
+
+
 def test_a_site_that_would_say_more_in_the_map_than_its_name(auth: Any, gocdb: Gocdb, tmp_path: Any) -> None:
     """D13: no name of a site in GOCDB gives the right to send for others."""
     sites = ["*", "A\n* /C=UK/CN=x", "two words", "#A"]
