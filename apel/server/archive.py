@@ -18,6 +18,7 @@ from apel.db.lookups import NONE
 from apel.errors import RecordError
 from apel.messages import encode
 from apel.records import JobRecord
+from apel.server.deliveries import FROM_ARCHIVE
 from apel.summaries import SiteMonth
 from apel.times import utc_text
 from apelcommon.errors import Permanent
@@ -115,7 +116,7 @@ def _write_lines(stream: Any, db: Database, month: SiteMonth, name: str) -> Cont
         for body in _bodies(batch):
             messages += 1
             stream.write(
-                _line({"signer": signer, "empaid": "archive/%s-%d" % (name, messages), "body": body})
+                _line({"signer": signer, "empaid": "%s%s-%d" % (FROM_ARCHIVE, name, messages), "body": body})
             )
         records += len(batch)
         newest = max(newest, written)

@@ -9,6 +9,8 @@ from apelcommon.errors import Transient
 
 NO_ID = "noid"
 UNKNOWN = "unknown type"
+#: How the ids of archived messages begin. They hold what was here before anything that is here now.
+FROM_ARCHIVE = "archive/"
 #: So large may a message be that is stored with others: some 150 jobs. Usual messages have a thousand.
 SMALL_CHARACTERS = 100000
 #: So many of them are stored at once: a write set of a cluster is a few MB, and other loaders want some, too.
@@ -22,6 +24,16 @@ class Delivery(NamedTuple):
     body: str
     signer: str
     empaid: str
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether it was made by `apeldb archive`."""
+        return self.empaid.startswith(FROM_ARCHIVE)
+
+    @property
+    def conflict(self) -> str:
+        """What becomes of a record that is here: the one that came later counts, and no archive did."""
+        return "ignore" if self.is_archived else "update"
 
     def element(self) -> Dict[str, str]:
         """As another queue takes it."""

@@ -53,12 +53,13 @@ class Storing:
         self._prepared = False
 
     def goes_alone(self, one: Opened) -> bool:
-        """Whether a message can't be judged before those that came before it are stored.
+        """Whether a message can't be stored with others.
 
-        Storage records are known by ids without a site, and who sent one of a site may not replace another's.
+        One of an archive replaces nothing. Storage records are known by ids without a site, and who sent one
+        of a site may not replace another's: they can't be judged before those that came before are stored.
         """
         is_storage = isinstance(one.content, Message) and one.content.record_class is StorageRecord
-        return is_storage and self.rights is not None
+        return (is_storage and self.rights is not None) or one.delivery.is_archived
 
     def judged(self, one: Opened) -> Opened:
         """A message with those of its records that may be stored, or with the verdict on it."""
@@ -133,7 +134,7 @@ class Storing:
         mark = self._marker(message, table.marks)
         unstored: List[Tuple[Any, str]] = []
         for part in parts(message.records, MOST_RECORDS_AT_ONCE):
-            unstored += store(self.db, table, part, "update", extra, mark, self._hold_off).rejected
+            unstored += store(self.db, table, part, delivery.conflict, extra, mark, self._hold_off).rejected
             notify("WATCHDOG=1")
         return verdict_on(message, delivery.body, unstored)
 
@@ -148,11 +149,12 @@ class Storing:
     def _together(self, group: Sequence[Opened]) -> List[Verdict]:
         """All records of some messages, or none."""
         portions = list(map(self._portion, _by_kind(group)))
+        conflict = group[0].delivery.conflict  # of all of them: see goes_alone
 
         def work(tx: Any) -> None:
             self._hold_off(tx)
             for portion in portions:
-                portion.table.insert(tx, portion.records, portion.rows, "update")
+                portion.table.insert(tx, portion.records, portion.rows, conflict)
             for portion in portions:
                 portion.mark(tx)
 

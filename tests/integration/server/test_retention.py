@@ -253,13 +253,37 @@ def test_an_archive_brings_all_of_it_back(centre: Centre, tmp_path: Any) -> None
     assert centre.rejected() == []
 
 
-def restore(centre: Centre, path: str, most: int = 100) -> None:
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_archive_that_is_loaded_late_undoes_no_correction(
+    centre: Centre, tmp_path: Any, strict: bool
+) -> None:
+    """D6: what came for the month in the meantime may be loaded first."""
+    fill(centre)
+    south = month_of(centre, "SOUTH")
+    path = str(tmp_path / "SOUTH.2025-03.jobs.gz")
+    write_archive(centre.db, south, "SOUTH", str(tmp_path))
+    for _ in range(2):
+        purge(centre, site_id=south.site_id)
+    reopen(centre.db, south)
+    corrected = message([job(Site="SOUTH", LocalJobId="7", WallDuration=3601)], "job v0.4")
+    corrected = corrected.replace("{HEPscore23: 10.0}", "{HEPscore23: 10.0, si2k: 2500}")
+    centre.load(corrected, strict=strict)
+    restore(centre, path, strict=strict)
+    assert centre.rejected() == [] and centre.count("JobBenchmarks") == 2 + 2
+    query = "SELECT WallDuration, COUNT(*) FROM VJobRecords WHERE Site = 'SOUTH' GROUP BY 1 ORDER BY 1"
+    assert centre.rows(query) == [(3600, 29), (3601, 1)]
+    assert centre.summarise() == 1
+    total = "SELECT SUM(WallDuration), SUM(NumberOfJobs) FROM VSuperSummaries WHERE Site = 'SOUTH'"
+    assert list(map(int, centre.rows(total)[0])) == [30 * 3600 + 1, 30]
+
+
+def restore(centre: Centre, path: str, most: int = 100, strict: bool = False) -> None:
     """Load the first messages of an archive."""
     from apel.server.archive import messages_in
 
     for element in list(messages_in(path))[:most]:
         centre.incoming.add(element)
-    centre.loader().step()
+    centre.loader(strict).step()
 
 
 def test_an_archive_that_was_cut_is_noticed(centre: Centre, tmp_path: Any) -> None:
