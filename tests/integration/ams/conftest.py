@@ -20,7 +20,7 @@ def server(pki):
 def ends(server, pki, tmp_path, monkeypatch):
     monkeypatch.setattr(amsapi.Backoff, "next", lambda self: 0.01)
     monkeypatch.setattr(ams_transport, "PAUSE_SECONDS", 0.05)
-    server.calls.clear()
+    server.calls = []
     server.faults.clear()
     server.largest = 0
     return AmsEnds(server, pki, str(tmp_path))

@@ -40,7 +40,7 @@ def test_job_committed_during_an_unload_is_never_missed(mariadb_site, monkeypatc
     sent = {record.LocalJobId for record in queue.records()}
     wanted = {"%d-%d" % (number, job) for number in range(WRITERS) for job in range(JOBS_EACH)}
     assert sent >= wanted
-    assert len(queue.texts) > 3, "the unloader never ran between the writers"
+    assert len(queue.texts) > 1, "the unloader never ran between the writers"
 
 
 def job_template(site):
