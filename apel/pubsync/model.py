@@ -172,8 +172,9 @@ def _by_host(figures: SiteFigures) -> Dict[str, List[Published]]:
         for host, published in hosts.items():
             found.setdefault(host, []).append(published)
     for hosts_counted in figures.counted.values():
-        for host in hosts_counted:
-            found.setdefault(host, [])
+        for host, jobs in hosts_counted.items():
+            if jobs:  # a count of 0 takes back what the host is no longer said to have
+                found.setdefault(host, [])
     return found
 
 

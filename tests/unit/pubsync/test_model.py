@@ -46,6 +46,13 @@ def test_sums_that_do_not_say_when_jobs_ended_are_not_taken_for_none() -> None:
     assert judge_site("SITE", figures, NOW, LIMITS).publication.status == "OK"
 
 
+def test_a_host_whose_jobs_are_taken_back_is_listed_no_more() -> None:
+    """Local jobs that became grid jobs leave a count of 0 behind."""
+    figures = SiteFigures({CURRENT: {"ce": published()}}, {CURRENT: {"ce": 100, "None": 0}}, [], set())
+    judged = judge_site("SITE", figures, NOW, LIMITS)
+    assert [host.submit_host for host in judged.hosts] == ["ce"] and judged.status == "OK"
+
+
 def test_a_site_without_jobs_is_not_told_that_they_are_missing() -> None:
     assert advise(site({}, {1: 0})) == []
     assert "no jobs" in advise(site({}, {1: 7}))[0].text
