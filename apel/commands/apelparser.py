@@ -30,6 +30,8 @@ from apelcommon.metrics import Metrics
 log = logging.getLogger("parser")
 
 BREAK = "=" * 40
+#: So many files that can't be read are named on standard error, for cron's mail.
+MOST_TOLD = 10
 
 
 class ParserCommand(Command):
@@ -198,7 +200,12 @@ def _finish(reports: List[ParseReport], show: bool) -> int:
             if show:
                 print(line)
     log.info(BREAK)
-    return EXIT_FAILED if any(report.failed for report in reports) else EXIT_DONE
+    failed = [problem for report in reports for problem in report.failed_files]
+    for problem in failed[:MOST_TOLD]:
+        print("apelparser: %s; the next run tries again" % problem, file=sys.stderr)
+    if failed[MOST_TOLD:]:
+        print("apelparser: and %d more, in the log" % len(failed[MOST_TOLD:]), file=sys.stderr)
+    return EXIT_FAILED if failed else EXIT_DONE
 
 
 def lock_path(settings: Settings) -> str:

@@ -89,14 +89,17 @@ def test_stale_lock_is_taken_over(site):
 
 
 def test_failed_file_fails_the_run(site):
-    """P2."""
+    """P2. It is said on standard error, since cron's mail has nothing else."""
     site.write("a", LINE % 1)
-    site.write("b", b"\x1f\x8b\x08damaged")
+    for number in range(12):
+        site.write("b%02d" % number, b"\x1f\x8b\x08damaged")
     site.config()
-    assert site.command()[0] == 1
-    assert site.jobs() == ["1"]
+    status, _, err = site.command()
+    assert (status, site.jobs()) == (1, ["1"])
+    assert err.count("; the next run tries again\n") == 10 and "batch/b00: " in err
+    assert err.endswith("apelparser: and 2 more, in the log\n")
     with open(site.path("parser.log")) as stream:
-        assert "batch/b: " in stream.read()
+        assert "batch/b11: " in stream.read()
 
 
 def test_dry_run_stores_nothing(site):
