@@ -3,24 +3,24 @@
 import argparse
 import logging
 import os
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from apel import __version__
-from apel.auth.options import SITE_MAP
 from apel.commands import checking
 from apel.commands.server_config import add_db_argument, open_central, read_both
 from apel.db.options import SCHEMAS
 from apel.server.figures import Figures, Health
 from apel.server.loader import Loader, Queues
+from apel.server.options import LOADER
 from apel.server.rest import Unfinished
-from apel.server.site_rights import MODES, OFF, SiteRights
+from apel.server.site_rights import OFF, SiteRights
 from apelcommon import checks, logs
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
-from apelcommon.config import LOGGING, Option, OptionTable, Settings
+from apelcommon.config import Settings
 from apelcommon.daemon import PidFile, Stop, go_background, run_steps, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
-from apelcommon.metrics import METRICS, Metrics
+from apelcommon.metrics import Metrics
 from ssm.dn import canonical
 from ssm.queues import ACCEPT, INCOMING, REJECT, MessageQueue
 
@@ -31,79 +31,6 @@ ANY_INCOMING = dict.fromkeys(INCOMING, "string?")
 
 #: More than any statement of the loader takes, and than a cluster needs to find out that a node is gone.
 ANSWER_SECONDS = 120
-
-
-def problems(settings: Settings) -> Iterator[str]:
-    """What is wrong with options that are right by their kind."""
-    interval = settings.loader.interval
-    if interval is not None and interval <= 0:
-        yield "[loader] interval must be more than 0"
-
-
-TABLE = OptionTable(
-    "apeldbloader",
-    [
-        Option(
-            "loader",
-            "msgpath",
-            "path",
-            "/var/spool/apel",
-            "Directory of the queues: messages come from `incoming` below it, bad ones go to `reject`.",
-        ),
-        Option(
-            "loader",
-            "pidfile",
-            "path",
-            "/var/run/apel/loader.pid",
-            "Where the process id stands while the loader runs. Empty: nowhere.",
-        ),
-        Option("loader", "interval", "number", 5, "Seconds between looks into the queue."),
-        Option(
-            "loader",
-            "save_messages",
-            "boolean",
-            False,
-            "Whether loaded messages are kept, in the queue `accept`.",
-        ),
-        Option(
-            "loader",
-            "strict",
-            "boolean",
-            False,
-            "What is done with a message that has good and bad records. false: the good ones are loaded, and "
-            "the bad ones put into `reject` with the reason. true: all of them are rejected.",
-        ),
-        Option(
-            "loader",
-            "health_file",
-            "path",
-            "",
-            "A file for monitoring, of one JSON object: the state (ok, or waiting for what), since when, and "
-            "the time of writing, which is never more than some seconds old. Empty: none.",
-            sample="/var/run/apel/loader.health",
-        ),
-        *METRICS,
-        Option(
-            "auth",
-            "sites",
-            "choice",
-            OFF,
-            "What is done with records of a site that their signer may not send for. off: nothing is looked "
-            "at. warn: they are loaded, and the log says so. enforce: they are put into `reject`.",
-            choices=MODES,
-        ),
-        Option(
-            "auth",
-            "map",
-            "path",
-            SITE_MAP,
-            "The file that says which signer may send for which sites: lines `SITE /DN`. apelauth makes it.",
-        ),
-        *LOGGING("/var/log/apel/loader.log"),
-    ],
-    introduction="Configuration of apeldbloader, which loads received messages into the central database.",
-    check=problems,
-)
 
 
 class Service:
@@ -120,7 +47,7 @@ class Service:
         self._read()
 
     def _read(self) -> None:
-        self.settings, self.db_settings = read_both(TABLE, self.args.config, self.args.db)
+        self.settings, self.db_settings = read_both(LOADER, self.args.config, self.args.db)
         self.command.start_log(self.settings, self.args)
         auth = self.settings.auth
         self.rights = SiteRights(auth.map, auth.sites, canonical) if auth.sites != OFF else None
@@ -215,7 +142,7 @@ class LoaderCommand(Command):
         "message in hand, SIGHUP makes it read its configuration again."
     )
     example = "apeldbloader -d /etc/apel/db.cfg -c /etc/apel/loader.cfg --once"
-    table = TABLE
+    table = LOADER
     default_config = "/etc/apel/loader.cfg"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -229,7 +156,7 @@ class LoaderCommand(Command):
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         if args.check_config:
-            return _check(*read_both(TABLE, args.config, args.db))
+            return _check(*read_both(LOADER, args.config, args.db))
         args.config, args.db = os.path.abspath(args.config), os.path.abspath(args.db)
         service = Service(self, args)
         if args.daemon:

@@ -1,10 +1,9 @@
 """Runs the unloader of the centre: writes what is new in the central database as messages for others."""
 
 import argparse
-import hashlib
 import logging
 import os
-from typing import Iterator, List, Optional
+from typing import List, Optional
 
 from apel import __version__, times
 from apel.commands import checking
@@ -13,182 +12,22 @@ from apel.commands.server_config import add_db_argument, open_central, read_both
 from apel.commands.spool import OUTGOING, outgoing
 from apel.db import Database
 from apel.db.lookups import known_site
-from apel.selecting import GAP, INTERVALS, VOS, gap_problems
+from apel.server.options import UNLOADER, receiver, selection
 from apel.server.views import CENTRE_VIEWS
-from apel.unloader import USUAL_RECORDS, Receiver, Unloaded, Unloader
+from apel.unloader import Unloaded, Unloader
 from apel.views import Selection, View
 from apelcommon import checks
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
-from apelcommon.config import LOGGING, Option, OptionTable, Settings
+from apelcommon.config import Settings
 from apelcommon.daemon import run_steps, stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError, Transient
 from apelcommon.files import Lock, lock_path
-from apelcommon.metrics import METRICS, Metrics
-from apelcommon.options import Shipped
+from apelcommon.metrics import Metrics
 
 log = logging.getLogger("dbunloader")
 
 ACTION = "republish"
-#: Of a message in bytes: signed and in base64 it still is below the 1 MB of AMS.
-USUAL_BYTES = 700000
-#: LastUpdated.Type holds 255 characters.
-LONGEST_RECEIVER = 200
-
-
-def problems(settings: Settings) -> Iterator[str]:
-    """What is wrong with options together. Those that are wrong alone are None here."""
-    options = settings.unloader
-    yield from gap_problems(options)
-    for name in ("run_interval", "max_message_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            yield "[unloader] %s must be 1 or more" % name
-    if None in (options.table_name, options.send_ur, options.dict_benchmark_type):
-        return
-    view = CENTRE_VIEWS[options.table_name]
-    try:
-        selection(settings).format_of(view)
-    except ConfigError as err:
-        yield "[unloader] table_name %s: %s" % (options.table_name, err)
-    if not view.vos and (options.include_vos or options.exclude_vos):
-        yield "[unloader] include_vos and exclude_vos: %s is not chosen by VO" % options.table_name
-
-
-TABLE = OptionTable(
-    "apeldbunloader",
-    [
-        Option(
-            "unloader",
-            "dir_location",
-            "path",
-            "/var/spool/apel/",
-            "Messages go to the queue `outgoing` below it.",
-        ),
-        Option(
-            "unloader",
-            "table_name",
-            "choice",
-            "VJobRecords",
-            "What is unloaded: VJobRecords, VSummaries (as sites sent them), VSuperSummaries (all sums), "
-            "VNormalisedSummaries, VNormalisedSuperSummaries, VSyncRecords, VCloudRecords, VCloudSummaries, "
-            "VStarRecords, DaySummaries or MonthSummaries (both of storage), AcceleratorRecords, "
-            "AcceleratorSummaries, IPRecords or IPSummaries.",
-            choices=tuple(CENTRE_VIEWS),
-        ),
-        Option(
-            "unloader",
-            "receiver",
-            "text",
-            "",
-            "Who the messages are for: what was sent is remembered by this name. Empty: by table_name, "
-            "dir_location, and which rows are chosen below.",
-        ),
-        Option(
-            "unloader",
-            "dict_benchmark_type",
-            "boolean",
-            False,
-            "Whether messages are v0.4, with all benchmarks, type and value, in one field (jobs and sums).",
-        ),
-        Option(
-            "unloader",
-            "include_infrastructure_description",
-            "boolean",
-            False,
-            "Whether sums say it. If not, sums that differ in it alone are added up.",
-        ),
-        Option(
-            "unloader",
-            "send_ur",
-            "boolean",
-            False,
-            "Whether messages are usage records in XML: CAR for jobs, StAR for storage (VStarRecords has "
-            "nothing else, DaySummaries and MonthSummaries have YAML), and AUR for sums.",
-        ),
-        Option(
-            "unloader",
-            "local_jobs",
-            "boolean",
-            False,
-            "Whether what isn't grid work is sent, too.",
-            sample=Shipped("true"),
-        ),
-        Option("unloader", "withhold_dns", "boolean", False, "Whether users' names are left out."),
-        *VOS,
-        Option(
-            "unloader",
-            "interval",
-            "choice",
-            "latest",
-            "latest: what is new since the last run; of sums, the months that are. gap: from gap_start to "
-            "gap_end, both days whole, UTC; of sums, those months. all.",
-            choices=INTERVALS,
-        ),
-        *GAP,
-        Option(
-            "unloader",
-            "decimal_cpu_count",
-            "boolean",
-            False,
-            "Whether the CPUs of virtual machines are sent with decimals, as not all receivers can read.",
-        ),
-        Option(
-            "unloader",
-            "records_per_message",
-            "integer",
-            USUAL_RECORDS,
-            "At most so many, from 1 to 5000 (in JSON to 1000).",
-        ),
-        Option(
-            "unloader",
-            "max_message_size",
-            "integer",
-            USUAL_BYTES,
-            "At most so many bytes, before signing: AMS takes 1 MB of what these become.",
-        ),
-        Option("unloader", "run_interval", "number", 3600.0, "Seconds between runs with --daemon."),
-        *METRICS,
-        *LOGGING("/var/log/apel/unloader.log"),
-    ],
-    introduction="Configuration of apeldbunloader, which sends what is in the central database to others.",
-    check=problems,
-)
-
-
-def selection(settings: Settings) -> Selection:
-    """Which rows the configuration wants to be sent, and how."""
-    options = settings.unloader
-    return Selection(
-        interval=options.interval or "latest",
-        gap=(options.gap_start or "", options.gap_end or ""),
-        include_vos=options.include_vos or (),
-        exclude_vos=options.exclude_vos or (),
-        local_jobs=bool(options.local_jobs),
-        withhold_dns=bool(options.withhold_dns),
-        dict_benchmark_type=bool(options.dict_benchmark_type),
-        include_infrastructure_description=bool(options.include_infrastructure_description),
-        send_ur=bool(options.send_ur),
-        whole_cpu_count=not options.decimal_cpu_count,
-    )
-
-
-def receiver(settings: Settings) -> Receiver:
-    """Whose watermark is used. Two configurations that choose other rows must not share one.
-
-    What one of them has sent would be taken for sent by the other.
-    """
-    options = settings.unloader
-    name = options.receiver
-    if not name:
-        path = os.path.abspath(options.dir_location)
-        name = "%s to %s" % (options.table_name, path)
-        chosen = [options.include_vos, not options.include_vos and options.exclude_vos, options.local_jobs]
-        if chosen != [[], [], True]:
-            name += " of %r" % (chosen,)
-    if len(name) > LONGEST_RECEIVER:
-        name = "%s %s" % (options.table_name, hashlib.sha256(name.encode("utf-8")).hexdigest())
-    return Receiver("sent " + name, options.max_message_size)
 
 
 class UnloaderCommand(Command):
@@ -201,7 +40,7 @@ class UnloaderCommand(Command):
         "send. Without --daemon it runs once, as from cron. `republish` writes chosen rows once more."
     )
     example = "apeldbunloader republish --site EXAMPLE-SITE --month 2026-10"
-    table = TABLE
+    table = UNLOADER
     default_config = "/etc/apel/unloader.cfg"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -224,7 +63,7 @@ class UnloaderCommand(Command):
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
         _check_arguments(args)
-        settings, db_settings = read_both(TABLE, args.config, args.db)
+        settings, db_settings = read_both(UNLOADER, args.config, args.db)
         if args.check_config:
             view = CENTRE_VIEWS[settings.unloader.table_name]
             spool = checks.writable("spool", os.path.join(settings.unloader.dir_location, OUTGOING))
@@ -286,7 +125,7 @@ class _Daemon:
     def _read_again(self) -> None:
         before = self.settings.unloader.run_interval
         try:
-            self.settings, self.db_settings = read_both(TABLE, self.args.config, self.args.db)
+            self.settings, self.db_settings = read_both(UNLOADER, self.args.config, self.args.db)
         except ConfigError as err:
             for problem in err.problems:
                 log.error("%s", problem)

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import threading
-from typing import Iterator, List, Optional, Tuple
+from typing import List, Optional
 
 from apel import __version__, times
 from apel.commands import checking
@@ -15,135 +15,22 @@ from apel.pubsync import documents, nagios
 from apel.pubsync.documents import Build
 from apel.pubsync.figures import read_figures
 from apel.pubsync.gauges import set_gauges, set_part_gauges
-from apel.pubsync.model import Site, Thresholds, judge
+from apel.pubsync.model import Site, judge
+from apel.pubsync.options import TABLE, kinds, thresholds
 from apel.pubsync.publish import Publisher
 from apel.pubsync.records import KINDS, Kind, Part, publication_of, read_parts
 from apel.pubsync.serve import Server
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
-from apelcommon.config import LOGGING, Option, OptionTable, Settings
+from apelcommon.config import Settings
 from apelcommon.daemon import stop_signals
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError
 from apelcommon.files import Lock
-from apelcommon.metrics import METRICS, Metrics
+from apelcommon.metrics import Metrics
 
 log = logging.getLogger("pubsync")
 
-USUAL = Thresholds()
 DEFAULT_PORT = 8000
-
-
-def problems(settings: Settings) -> Iterator[str]:
-    """What is wrong with options together."""
-    given = settings.pubsync
-    for name in ("warning_days", "error_days", "difference_percent", "sync_months"):
-        value = getattr(given, name)
-        if value is not None and value <= 0:
-            yield "[pubsync] %s must be more than 0" % name
-    for name in ("clock_hours", "month_pages"):
-        value = getattr(given, name)
-        if value is not None and value < 0:
-            yield "[pubsync] %s must not be negative" % name
-    if given.warning_days and given.error_days and given.error_days < given.warning_days:
-        yield "[pubsync] error_days is less than warning_days"
-
-
-TABLE = OptionTable(
-    "apelpubsync",
-    [
-        Option(
-            "pubsync",
-            "dir",
-            "path",
-            "/var/lib/apel/pubsync",
-            "Where the pages are written, in a folder `publishing` below it that holds nothing else.",
-        ),
-        Option(
-            "pubsync",
-            "url",
-            "text",
-            "",
-            "Where that folder's parent is published, so that advice can name the pages' addresses. Empty: it"
-            " doesn't.",
-            sample="https://accounting.example.org",
-        ),
-        Option(
-            "pubsync",
-            "cloud_db",
-            "path",
-            "",
-            "The file with the [db] section of the database of cloud records; that of jobs, if it holds both."
-            " Empty: nothing is said of clouds.",
-            sample="/etc/apel/cloud-db.cfg",
-        ),
-        Option(
-            "pubsync",
-            "storage_db",
-            "path",
-            "",
-            "The same of storage records.",
-            sample="/etc/apel/storage-db.cfg",
-        ),
-        Option(
-            "pubsync",
-            "accelerator_db",
-            "path",
-            "",
-            "The same of accelerators (GPUs and the like).",
-            sample="/etc/apel/accelerator-db.cfg",
-        ),
-        Option(
-            "pubsync",
-            "ip_db",
-            "path",
-            "",
-            "The same of public IP addresses.",
-            sample="/etc/apel/ip-db.cfg",
-        ),
-        Option(
-            "pubsync",
-            "warning_days",
-            "number",
-            USUAL.warning_days,
-            "WARNING when the newest job of a site ended more days ago than this.",
-        ),
-        Option(
-            "pubsync", "error_days", "number", USUAL.error_days, "ERROR when it did more days ago than this."
-        ),
-        Option(
-            "pubsync",
-            "difference_percent",
-            "number",
-            USUAL.difference_percent,
-            "ERROR when the numbers of jobs at a site and at the centre differ so much or more in a month.",
-        ),
-        Option(
-            "pubsync",
-            "sync_months",
-            "integer",
-            USUAL.sync_months,
-            "How many months, this one included, count in a site's status. Older ones are only shown.",
-        ),
-        Option(
-            "pubsync",
-            "clock_hours",
-            "number",
-            USUAL.clock_hours,
-            "A job that ends later than so many hours from now comes from a wrong clock.",
-        ),
-        Option(
-            "pubsync",
-            "month_pages",
-            "integer",
-            36,
-            "How many of a site's newest months have pages of their own, by submit host.",
-        ),
-        *METRICS,
-        *LOGGING("/var/log/apel/pubsync.log"),
-    ],
-    introduction="Configuration of apelpubsync, which shows how well sites publish.",
-    check=problems,
-)
 
 
 class PubSyncCommand(Command):
@@ -217,7 +104,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 def _check(settings: Settings, db_settings: Settings) -> int:
     checks = checking.database(db_settings.db, "server")
     read = [settings, db_settings]
-    for name in _kinds(settings):
+    for name in kinds(settings):
         others = DB_TABLE.read(getattr(settings.pubsync, name + "_db"))
         checks += checking.database(others.db, KINDS[name].schema)
         read.append(others)
@@ -225,11 +112,11 @@ def _check(settings: Settings, db_settings: Settings) -> int:
 
 
 def _sites(db_settings: Settings, settings: Settings, now: int, only: Optional[str] = None) -> List[Site]:
-    thresholds = _thresholds(settings)
-    limit = times.utc_text(int(now + thresholds.clock_hours * 3600))
+    judged_by = thresholds(settings)
+    limit = times.utc_text(int(now + judged_by.clock_hours * 3600))
     db = open_database(db_settings.db, schema="server")
     try:
-        return judge(read_figures(db, limit, only), now, thresholds)
+        return judge(read_figures(db, limit, only), now, judged_by)
     finally:
         db.close()
 
@@ -240,17 +127,9 @@ def _parts(settings: Settings, kind: Kind, now: int, only: Optional[str] = None)
         raise ConfigError("%s: [pubsync] %s_db is empty" % (settings.path, kind.name))
     db = open_database(DB_TABLE.read(path).db, schema=kind.schema)
     try:
-        return read_parts(db, kind, now, _thresholds(settings), only)
+        return read_parts(db, kind, now, thresholds(settings), only)
     finally:
         db.close()
-
-
-def _kinds(settings: Settings) -> Tuple[str, ...]:
-    return tuple(kind for kind in KINDS if getattr(settings.pubsync, kind + "_db"))
-
-
-def _thresholds(settings: Settings) -> Thresholds:
-    return Thresholds(*(getattr(settings.pubsync, name) for name in Thresholds._fields))
 
 
 def _printed(args: argparse.Namespace, settings: Settings, sites: List[Site], now: int) -> str:
@@ -258,7 +137,7 @@ def _printed(args: argparse.Namespace, settings: Settings, sites: List[Site], no
         raise ServiceError("The centre knows no site %s; names are compared letter by letter." % args.site)
     if args.csv:
         return documents.publication_csv(sites) if args.csv == "pub" else documents.sync_csv(sites)
-    build = Build(now, _thresholds(settings), settings.pubsync.url)
+    build = Build(now, thresholds(settings), settings.pubsync.url)
     if args.site is not None:
         return documents.as_json(documents.site_document(sites[0], build))
     return documents.as_json(documents.overview(sites, build))
@@ -288,12 +167,12 @@ def _checked(args: argparse.Namespace) -> nagios.Answer:
         parts = _parts(settings, KINDS[args.check], now, args.site)
         if not parts:
             return nagios.unknown("the centre knows no such site")
-        return nagios.answer(publication_of(parts, now, _thresholds(settings)), _thresholds(settings))
+        return nagios.answer(publication_of(parts, now, thresholds(settings)), thresholds(settings))
     found = _sites(db_settings, settings, now, args.site)
     site = found[0] if found else None
     if args.check == "sync":
         return nagios.check_sync(site)
-    return nagios.check_publication(site, _thresholds(settings), args.submit_host)
+    return nagios.check_publication(site, thresholds(settings), args.submit_host)
 
 
 def _build(settings: Settings, db_settings: Settings, now: int) -> None:
@@ -307,8 +186,8 @@ def _build(settings: Settings, db_settings: Settings, now: int) -> None:
             raise ServiceError("The folder %s can't be made: %s" % (folder, err.strerror)) from err
         with Lock(os.path.join(folder, ".apelpubsync.lock"), "apelpubsync"):
             sites = _sites(db_settings, settings, now)
-            parts = {kind: _parts(settings, KINDS[kind], now) for kind in _kinds(settings)}
-            build = Build(now, _thresholds(settings), settings.pubsync.url, tuple(parts))
+            parts = {kind: _parts(settings, KINDS[kind], now) for kind in kinds(settings)}
+            build = Build(now, thresholds(settings), settings.pubsync.url, tuple(parts))
             written = Publisher(folder, build, settings.pubsync.month_pages).publish(sites, parts)
         set_gauges(metrics, sites)
         for kind, found in parts.items():

@@ -8,8 +8,9 @@ from typing import Any, Dict, List, Optional
 from apel import __version__
 from apel.commands import checking
 from apel.commands.apelcollect import moment
-from apel.commands.apeldbloader import ANY_INCOMING, TABLE
+from apel.commands.apeldbloader import ANY_INCOMING
 from apel.server.archive import contents, messages_in
+from apel.server.options import LOADER
 from apel.server.replay import PREFIX, Group, Wanted, groups, replay
 from apel.times import utc_text
 from apelcommon import checks
@@ -35,7 +36,7 @@ class ReplayCommand(Command):
         "cause is cured. Without a selection it prints the reasons that occur, and changes nothing."
     )
     example = 'apelreplay --reason "may not send it"'
-    table = TABLE
+    table = LOADER
     default_config = "/etc/apel/loader.cfg"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -70,7 +71,7 @@ class ReplayCommand(Command):
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
-        settings = TABLE.read(args.config)
+        settings = LOADER.read(args.config)
         if args.check_config:
             folders = [os.path.join(settings.loader.msgpath, name) for name in ("incoming", *QUEUES)]
             found = [checks.writable("queue", folder) for folder in folders]

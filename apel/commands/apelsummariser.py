@@ -11,60 +11,20 @@ from apel.commands import checking
 from apel.commands.server_config import add_db_argument, open_central, read_both
 from apel.db import Database
 from apel.db.options import SCHEMAS
+from apel.server.options import SUMMARISER
 from apel.server.summarise import ACCELERATOR, ANY, CLOUD, GRID, IP, STORAGE, Scope, Summariser, Sums
 from apel.summaries import SiteMonth
 from apelcommon.command import Command
 from apelcommon.command import main as run_command
-from apelcommon.config import LOGGING, Option, OptionTable, Settings
+from apelcommon.config import Settings
 from apelcommon.daemon import PidFile
 from apelcommon.errors import EXIT_DONE, Permanent
-from apelcommon.metrics import METRICS, Metrics
+from apelcommon.metrics import Metrics
 
 log = logging.getLogger("summariser")
 
 #: What is summed up for each [db] type.
 SUMS = {"cpu": GRID, "cloud": CLOUD, "storage": STORAGE, "accelerator": ACCELERATOR, "ip": IP}
-
-TABLE = OptionTable(
-    "apelsummariser",
-    [
-        Option(
-            "summariser",
-            "pidfile",
-            "path",
-            "/var/run/apel/summariser.pid",
-            "Where the process id stands during a run, so that two runs do not overlap. Empty: nowhere.",
-        ),
-        Option(
-            "summariser",
-            "verify_daily",
-            "boolean",
-            True,
-            "Whether the first run of each day compares the sums of all months with their sources by number "
-            "of jobs, machines or storage records, and makes those again that differ. That finds rows that "
-            "were deleted by hand.",
-        ),
-        Option(
-            "summariser",
-            "delete_stale_summaries",
-            "boolean",
-            True,
-            "Cloud summaries only: whether every run looks for sums of machines that have no records (any "
-            "more), and makes such months again. Sums whose records change are made again in any case.",
-        ),
-        Option(
-            "summariser",
-            "stale_summary_window_days",
-            "integer",
-            2,
-            "Cloud summaries only: how many days back the first month is in which they are looked for.",
-        ),
-        *METRICS,
-        *LOGGING("/var/log/apel/summariser.log"),
-    ],
-    introduction="Configuration of apelsummariser, which sums up jobs, virtual machines, storage, "
-    "accelerators or public IP addresses by month.",
-)
 
 
 class SummariserCommand(Command):
@@ -79,7 +39,7 @@ class SummariserCommand(Command):
         "as you like."
     )
     example = "apelsummariser --all --site EXAMPLE-SITE --month 2026-10"
-    table = TABLE
+    table = SUMMARISER
     default_config = "/etc/apel/summariser.cfg"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -98,7 +58,7 @@ class SummariserCommand(Command):
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the work; the exit status."""
-        settings, db_settings = read_both(TABLE, args.config, args.db)
+        settings, db_settings = read_both(SUMMARISER, args.config, args.db)
         if args.check_config:
             return checking.say(
                 [settings, db_settings], checking.database(db_settings.db, SCHEMAS[db_settings.db.type])

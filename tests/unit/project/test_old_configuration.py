@@ -7,9 +7,9 @@ import pytest
 
 from apel.auth.options import TABLE as AUTH
 from apel.client.options import TABLE as CLIENT
-from apel.commands import apeldbloader, apeldbunloader, apelsummariser
 from apel.commands.server_config import DB_TABLE
 from apel.ingest.options import TABLE as PARSER
+from apel.server.options import LOADER, SUMMARISER, UNLOADER
 from ssm.options import RECEIVER, SENDER
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,9 +19,9 @@ TABLES: Dict[str, Any] = {
     "parser.cfg": PARSER,
     "client.cfg": CLIENT,
     "db.cfg": DB_TABLE,
-    "loader.cfg": apeldbloader.TABLE,
-    "unloader.cfg": apeldbunloader.TABLE,
-    "summariser.cfg": apelsummariser.TABLE,
+    "loader.cfg": LOADER,
+    "unloader.cfg": UNLOADER,
+    "summariser.cfg": SUMMARISER,
     "sender.cfg": SENDER,
     "receiver.cfg": RECEIVER,
 }
@@ -64,9 +64,9 @@ def test_unloader_files_without_local_jobs_send_grid_work_alone(tmp_path: Any, r
     with open(os.path.join(OLD, "unloader.cfg"), encoding="utf-8") as stream:
         text = stream.read()
     (tmp_path / "unloader.cfg").write_text(text.replace("local_jobs = true\n", ""))
-    assert apeldbunloader.TABLE.read(str(tmp_path / "unloader.cfg")).unloader.local_jobs is False
+    assert UNLOADER.read(str(tmp_path / "unloader.cfg")).unloader.local_jobs is False
     for path in (os.path.join(OLD, "unloader.cfg"), os.path.join(root, "conf", "unloader.cfg")):
-        assert apeldbunloader.TABLE.read(path).unloader.local_jobs is True
+        assert UNLOADER.read(path).unloader.local_jobs is True
 
 
 def test_files_that_were_never_edited_go_on_with_what_they_shipped(root: str) -> None:

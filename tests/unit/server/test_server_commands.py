@@ -13,6 +13,7 @@ from centre import Installation, job, jobs, message, wait_for
 from apel import __version__
 from apel.commands import apeldbloader, apelreport, apelsummariser
 from apel.commands.server_config import DB_TABLE
+from apel.server.options import LOADER, SUMMARISER
 from apelcommon.resources import sample_path
 from ssm.errors import StorageError
 from ssm.queues import MessageQueue
@@ -283,8 +284,8 @@ def test_wrong_options_of_the_report_are_refused(files: Installation, words: Any
 @pytest.mark.parametrize(
     "module, name, table",
     [
-        (apeldbloader, "loader.cfg", apeldbloader.TABLE),
-        (apelsummariser, "summariser.cfg", apelsummariser.TABLE),
+        (apeldbloader, "loader.cfg", LOADER),
+        (apelsummariser, "summariser.cfg", SUMMARISER),
         (None, "db.cfg", DB_TABLE),
     ],
 )
