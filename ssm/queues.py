@@ -186,11 +186,7 @@ class MessageQueue(Queue):
 
     def remove(self, element: str) -> None:
         """Remove a locked element for good."""
-        obsolete = self._at("obsolete/" + new_name())
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(self._at(element), obsolete)
-            # At once, and whole: what a crash leaves in obsolete/ is removed by purge.
-            shutil.rmtree(obsolete, ignore_errors=True)
+        self._discard(self._at(element))
         self._claims.release(element)
 
     def purge(self) -> int:
@@ -211,8 +207,25 @@ class MessageQueue(Queue):
         for folder in ("temporary", "obsolete"):
             for name in names_in(self._at(folder)):
                 path = self._at("%s/%s" % (folder, name))
-                if ELEMENT.match(name) and is_older(path, time.time() - TEMPORARY_SECONDS):
+                if not ELEMENT.match(name) or not is_older(path, time.time() - TEMPORARY_SECONDS):
+                    continue
+                if folder == "temporary":
+                    with contextlib.suppress(OSError):  # not ours
+                        self._discard(path)
+                else:
                     shutil.rmtree(path, ignore_errors=True)
+
+    def _discard(self, path: str) -> None:
+        """Remove a folder, whole or not at all to all others.
+
+        Who still writes an element there (a disk that stood still, a clock that was put forward) must fail,
+        and not add what is left of it.
+        """
+        obsolete = self._at("obsolete/" + new_name())
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, obsolete)
+            # What a crash leaves in obsolete/ is removed by purge.
+            shutil.rmtree(obsolete, ignore_errors=True)
 
     def _unlock_before(self, element: str, before: float) -> bool:
         lock = self._at(element) + "/locked"

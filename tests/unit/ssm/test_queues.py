@@ -73,6 +73,23 @@ def test_last_name_there_can_be_stops_nothing(locking_queue):
     assert [add(locking_queue), add(locking_queue)] == sorted(locking_queue.ids())[:2]
 
 
+def test_element_that_is_tidied_up_while_it_is_written_is_not_added_in_part(tmp_path, monkeypatch):
+    """S6: the disk stood still for minutes. Half of a message would be acknowledged, and lost."""
+    queue = MessageQueue(str(tmp_path), INCOMING)
+    publish = queue._publish
+
+    def late(temporary):
+        age(temporary, 3600)
+        monkeypatch.setattr("shutil.rmtree", lambda path, **_: os.unlink(os.path.join(path, "body")))
+        MessageQueue(str(tmp_path), INCOMING).purge()
+        return publish(temporary)
+
+    monkeypatch.setattr(queue, "_publish", late)
+    with pytest.raises(StorageError):
+        add(queue)
+    assert queue.count() == 0
+
+
 def test_second_lock_fails(locking_queue):
     element = add(locking_queue)
     other = type(locking_queue)(*queue_arguments(locking_queue))
