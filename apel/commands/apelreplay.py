@@ -63,7 +63,7 @@ class ReplayCommand(Command):
             metavar="FILE",
             help="put the messages of these files of `apeldb archive` into the queue, in place of any others",
         )
-        parser.add_argument("--most", type=int, metavar="N", help="at most so many, the oldest first")
+        parser.add_argument("--most", type=_count, metavar="N", help="at most so many, the oldest first")
         parser.add_argument("--list", action="store_true", help="print the reasons of the selected messages")
         parser.add_argument("--dry-run", action="store_true", help="the same as --list")
         parser.add_argument("--json", action="store_true", help="print the reasons as JSON")
@@ -101,6 +101,13 @@ class ReplayCommand(Command):
         if done.busy:
             print("%d messages are in use by another process." % done.busy)
         return EXIT_DONE
+
+
+def _count(text: str) -> int:
+    """A number of messages, 1 or more. Raises ArgumentTypeError."""
+    if not (text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError("%r is no number of messages, 1 or more" % text)
+    return int(text)
 
 
 def _put_back(metrics: Metrics) -> Counter:

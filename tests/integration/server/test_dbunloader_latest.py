@@ -155,6 +155,8 @@ def test_unloader_waits_for_a_loader_that_has_not_committed(
             "apel.db.mysql.SESSION", "%s, SESSION innodb_lock_wait_timeout = 1" % mysql.SESSION
         )
         monkeypatch.setattr(Database.run, "__defaults__", (1,))
+        # It waits, too, but not until the snapshot is opened.
+        monkeypatch.setattr("apel.unloader.prepare_writers", lambda db: None)
         writers = [db.backend.connect(), db.backend.connect()]
         for connection in writers:
             db.backend.begin(connection)

@@ -77,6 +77,14 @@ def test_messages_are_put_back_by_reason_and_loaded(files: Installation, capsys:
     assert "3 messages were put back from reject." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "all"])
+def test_a_number_of_messages_that_is_none_puts_nothing_back(files: Installation, number: str) -> None:
+    fill(files.centre)
+    before = files.centre.reject.count()
+    assert run(files, "--all", "--most=" + number) == EXIT_USAGE
+    assert files.centre.reject.count() == before
+
+
 def test_messages_are_put_back_by_signer_and_time(files: Installation) -> None:
     fill(files.centre)
     assert run(files, "--signer", OTHER, "--since", "2025-01-01") == EXIT_DONE

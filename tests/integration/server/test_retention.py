@@ -136,6 +136,14 @@ def test_what_is_not_summarised_is_not_purged(centre: Centre) -> None:
     assert purge(centre).purged == {south: 32}
 
 
+def test_what_was_corrected_and_not_summarised_is_not_purged(centre: Centre) -> None:
+    """D8: as many jobs and seconds as before, and of another VO."""
+    fill(centre)
+    centre.load(message(jobs(30, Site="SOUTH", FQAN="/cms")))
+    unloaded(centre)
+    assert "its sums are not made yet" in purge(centre).refused[month_of(centre, "SOUTH")]
+
+
 def test_what_was_changed_by_hand_is_not_purged(centre: Centre) -> None:
     """Its sums do not say what its records say."""
     fill(centre)
