@@ -170,7 +170,7 @@ def records(kind: Kind, parts: Sequence[Part], build: Build) -> Page:
         Column("Age", "number"),
         Column(kind.things, "number", "in the newest month that has some"),
         Column("Of month"),
-        Column("Software"),
+        *([Column("Software")] if kind.software else []),
         Column("%s by month" % kind.things, "number", "the last %d months" % SPARK_MONTHS),
         Column("Publication status"),
     ]
@@ -194,7 +194,7 @@ def _service_row(columns: Sequence[Column], kind: Kind, part: Part, current: Mon
             age(part.publication),
             amount(part.counts[part.newest]),
             month_text(part.newest),
-            part.software,
+            *([part.software] if kind.software else []),
             Cell(sparkline(kind.things, part.counts, current), part.counts.get(current, 0)),
             status_cell(part.publication.status),
         ],

@@ -56,6 +56,7 @@ class Kind(NamedTuple):
     """A kind of accounting beside jobs. schema: of its database; part, things: what its pages call these.
 
     hours: whether it has hours of things, of which the query tells seconds, and not a number of them.
+    software: whether the query tells what sends the records.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Kind(NamedTuple):
     things: str
     query: str
     hours: bool = False
+    software: bool = False
 
     def part_of(self, name: str, last: str) -> Tuple[str, str]:
         """What is judged by itself, and what sends its records; last: the last column of the query."""
@@ -76,12 +78,14 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "cloud": Kind("cloud", "cloud", "Cloud", "Cloud compute service", "Virtual machines", CLOUD),
+    "cloud": Kind(
+        "cloud", "cloud", "Cloud", "Cloud compute service", "Virtual machines", CLOUD, software=True
+    ),
     "storage": Kind("storage", "storage", "Storage", "Storage system", "Records", STORAGE),
     "accelerator": Kind(
         "accelerator", "accelerator", "Accelerator", "Accelerators", "Hours", ACCELERATORS, hours=True
     ),
-    "ip": Kind("ip", "ip", "Public IP", "Cloud compute service", "Measurements", IPS),
+    "ip": Kind("ip", "ip", "Public IP", "Cloud compute service", "Measurements", IPS, software=True),
 }
 
 

@@ -12,8 +12,9 @@ from pubcentre import CURRENT, NOW, back
 from apel.pubsync import charts
 from apel.pubsync.documents import Build
 from apel.pubsync.figures import Published, Signed, SiteFigures
-from apel.pubsync.model import Site, Thresholds, judge_site
+from apel.pubsync.model import Site, Thresholds, judge_site, publication
 from apel.pubsync.publish import Publisher, Written
+from apel.pubsync.records import KINDS, Part
 from apelcommon.errors import Transient
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -117,6 +118,20 @@ def test_what_may_scroll_can_be_scrolled_from_the_keyboard(published: List[Page]
         )
         assert all(one["tabindex"] == "0" and one["role"] == "region" for one in scrolling)
         assert all(one["aria-label"] for one in scrolling)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_heading_of_a_kind_has_its_cell(tmp_path: Any, kind: str) -> None:
+    """Only some kinds tell the software."""
+    state = publication(NOW, NOW, NOW, Thresholds())
+    parts = {kind: [Part("SITE", "service", state, {(2026, 11): 1}, "software/1")]}
+    Publisher(str(tmp_path), Build(NOW, Thresholds(), kinds=(kind,)), 3).publish([], parts)
+    page = Page(str(tmp_path / "publishing" / kind / "index.html"))
+    headings = [one for one in page.all("th") if one["scope"] == "col"]
+    assert len(headings) == len(page.all("td")) + len(
+        [one for one in page.all("th") if one["scope"] == "row"]
+    )
+    assert ("software/1" in page.text) == KINDS[kind].software
 
 
 def test_json_lies_beside_each_page(published: List[Page]) -> None:
