@@ -1,7 +1,7 @@
 """Months whose sums must be made again: who marks them, who claims them. Shared by site and centre.
 
 Every writer of job records or received summaries leaves a row in ChangedMonths, with a random Mark, in
-its own transaction (apel.db.tables.mark_months). The summariser makes a marked month again as a whole,
+its own transaction (apel.db.marks.mark_months). The summariser makes a marked month again as a whole,
 and deletes the marks it had read in the same transaction. No clock is asked: a writer who commits after
 the marks were read leaves a mark of its own, and the month is made again next time.
 """
@@ -9,7 +9,7 @@ the marks were read leaves a mark of its own, and the month is made again next t
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 from apel.db import Database
-from apel.db.tables import CHANGED_MONTHS
+from apel.db.marks import CHANGED_MONTHS
 
 #: SQL and its parameters.
 Statement = Tuple[str, Sequence[Any]]

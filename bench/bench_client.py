@@ -9,7 +9,8 @@ from apel.client.benchmarks import Benchmark, History
 from apel.client.join import Joiner
 from apel.client.join_sql import JOB_COLUMNS
 from apel.client.summarise import summarise_site
-from apel.db.tables import BLAHD, EVENTS, store
+from apel.db.store import store
+from apel.db.tables import BLAHD, EVENTS
 from apel.records import BlahdRecord, EventRecord, Record
 from apel.times import DAY
 from apel.unloader import Unloader

@@ -9,7 +9,8 @@ from typing import Any, Callable, List, Sequence
 
 from apel.db import Database, open_database
 from apel.db.schema import initialise
-from apel.db.tables import EVENTS, SERVER_JOBS, Table, store
+from apel.db.store import store
+from apel.db.tables import EVENTS, SERVER_JOBS, Table
 from apel.records import EventRecord, JobRecord, Record
 from bench.common import Rate, report
 

@@ -12,7 +12,8 @@ from apel.client.options import TABLE
 from apel.client.summarise import summarise_site
 from apel.db import Database, open_backend, open_database
 from apel.db.schema import make
-from apel.db.tables import BLAHD, EVENTS, store
+from apel.db.store import store
+from apel.db.tables import BLAHD, EVENTS
 from apel.messages import Message, decode
 from apel.records import BlahdRecord, EventRecord
 from apel.times import DAY, epoch_from_text

@@ -49,7 +49,7 @@ from apel.client.join_sql import (
     WORK_COLUMNS,
 )
 from apel.db import Conflict, Database
-from apel.db.tables import mark_months
+from apel.db.marks import mark_months
 from apel.identity import NO_TOKEN, Token
 from apel.identity_map import IdentityMap
 from apel.summaries import SiteMonth

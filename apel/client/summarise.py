@@ -12,7 +12,7 @@ from typing import Any, List
 from apel.beside import SITE_SUM_KEY
 from apel.client.job_benchmarks import is_used
 from apel.db import Database
-from apel.db.tables import mark_months
+from apel.db.marks import mark_months
 from apel.summaries import SiteMonth, Statement, changed_months, recompute
 from apel.unloader import hold_off_unloader, prepare_writers
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
 from apel.db.details import Detail
 from apel.db.history import History
+from apel.db.marks import mark_months
 from apel.db.sources import (
     LEVEL_DECIMALS,
     USER,
@@ -18,7 +19,7 @@ from apel.db.sources import (
     time,
     year,
 )
-from apel.db.tables import PUBLISHER, SITE, Table, mark_months
+from apel.db.tables import PUBLISHER, SITE, Table
 from apel.records import (
     AcceleratorRecord,
     AcceleratorSummaryRecord,

@@ -13,7 +13,7 @@ from typing import (
 from apel.columns import ByColumn
 from apel.db.backend import VERSION_COLUMNS
 from apel.db.details import Detail, Pair, newest, unknown
-from apel.db.marks import CHANGED_MONTHS, MARKS, mark_months
+from apel.db.marks import CHANGED_MONTHS, MARKS
 from apel.db.sources import (
     USER,
     VO,
@@ -30,7 +30,6 @@ from apel.db.sources import (
     token,
     year,
 )
-from apel.db.store import Stored, store
 from apel.records import (
     BlahdRecord,
     EventRecord,
@@ -44,21 +43,6 @@ from apel.records import (
 
 if TYPE_CHECKING:
     from apel.db.database import Database, Transaction
-
-__all__ = [
-    "BLAHD",
-    "CHANGED_MONTHS",
-    "EVENTS",
-    "FILES",
-    "JOBS",
-    "NORMALISED_SUMMARIES",
-    "SERVER_JOBS",
-    "SUMMARIES",
-    "SYNC",
-    "Stored",
-    "mark_months",
-    "store",
-]
 
 
 class Table:

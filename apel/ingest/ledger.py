@@ -4,7 +4,8 @@ import abc
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Type
 
 from apel.db import Database, RowRefused, Transaction
-from apel.db.tables import BLAHD, EVENTS, FILES, Table, store
+from apel.db.store import store
+from apel.db.tables import BLAHD, EVENTS, FILES, Table
 from apel.parsers import Parser
 from apel.records import BlahdRecord, EventRecord, ProcessedFile, Record
 

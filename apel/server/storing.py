@@ -6,7 +6,9 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Se
 
 from apel.columns import joined, parts
 from apel.db import Database, RowRefused
-from apel.db.tables import Table, mark_months, store
+from apel.db.marks import mark_months
+from apel.db.store import store
+from apel.db.tables import Table
 from apel.messages import Message
 from apel.records import JobRecord, StorageRecord, SummaryRecord
 from apel.server.closed import REFUSED, MonthsClosed, refuse_closed

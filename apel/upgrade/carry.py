@@ -9,7 +9,7 @@ import logging
 from functools import partial
 from typing import Any, Dict, List, Sequence, Set, Tuple
 
-from apel.db.tables import mark_months
+from apel.db.marks import mark_months
 from apel.server.closed import PURGED
 from apel.server.retention import COLUMNS as CLOSED_COLUMNS
 from apel.upgrade.copying import next_chunk

@@ -9,7 +9,8 @@ from centre import SIGNER, Centre, jobs, message, wait_for
 
 from apel.db import Database, Unusable, open_database
 from apel.db.schema import initialise
-from apel.db.tables import SERVER_JOBS, store
+from apel.db.store import store
+from apel.db.tables import SERVER_JOBS
 from apel.server.retention import Retention
 from apel.server.summarise import Summariser
 from apel.unloader import Receiver, Unloader

@@ -7,7 +7,8 @@ from apel import unloader
 from apel.client.accelerators import reference_of
 from apel.client.join import rejoin_month
 from apel.client.run import missing_rules, unload
-from apel.db.tables import EVENTS, store
+from apel.db.store import store
+from apel.db.tables import EVENTS
 from apel.records import AcceleratorRecord
 
 COLUMNS = "LocalJobId, Model, Type, Count, Cores, AvailableDuration, ActiveDuration"

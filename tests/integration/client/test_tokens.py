@@ -6,7 +6,8 @@ from gridsite import CE1, MACHINE, event, grid, settings_with
 from apel.client.join import Joiner, rejoin_month
 from apel.client.run import missing_identities
 from apel.client.summarise import summarise_site
-from apel.db.tables import BLAHD, store
+from apel.db.store import store
+from apel.db.tables import BLAHD
 from apel.identity_map import parse_map
 
 VO, OTHER = "https://vo-auth.example/", "https://other.example/iam"

@@ -12,7 +12,7 @@ from apel import times
 from apel.commands import apelpubsync
 from apel.db import open_database
 from apel.db.central_tables import IP_RECORDS
-from apel.db.tables import store
+from apel.db.store import store
 from apel.pubsync.model import Thresholds
 from apel.pubsync.records import KINDS, Part, publication_of, read_parts
 from apel.records import PublicIpRecord

@@ -7,7 +7,8 @@ from centre import MARCH, Centre, job, message
 
 from apel.client.join_sql import JOB_COLUMNS
 from apel.db import Database
-from apel.db.tables import JOBS, SERVER_JOBS, store
+from apel.db.store import store
+from apel.db.tables import JOBS, SERVER_JOBS
 from apel.messages import decode
 from apel.server.archive import file_name, messages_in, write_archive
 from apel.summaries import SiteMonth

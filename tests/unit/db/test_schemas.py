@@ -11,7 +11,8 @@ from apel.db import Unusable, open_backend, open_database
 from apel.db.backend import session, statements
 from apel.db.options import read_database_settings
 from apel.db.schema import CENTRE, check, expected, initialise, prepare
-from apel.db.tables import SERVER_JOBS, store
+from apel.db.store import store
+from apel.db.tables import SERVER_JOBS
 from apel.records import JobRecord
 from apelcommon.errors import ConfigError
 from apelcommon.resources import schema_path

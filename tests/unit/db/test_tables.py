@@ -5,7 +5,9 @@ from typing import Any, Dict, List
 import pytest
 
 from apel.db import RowRefused, Unusable
-from apel.db.tables import BLAHD, EVENTS, FILES, SERVER_JOBS, SUMMARIES, SYNC, mark_months, store
+from apel.db.marks import mark_months
+from apel.db.store import store
+from apel.db.tables import BLAHD, EVENTS, FILES, SERVER_JOBS, SUMMARIES, SYNC
 from apel.records import BlahdRecord, EventRecord, JobRecord, ProcessedFile, SummaryRecord, SyncRecord
 
 DAY = 86400
