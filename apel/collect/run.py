@@ -17,6 +17,10 @@ from apelcommon.files import write_atomically
 log = logging.getLogger(__name__)
 
 MINUTE = 60
+CLOCK_WAS_WRONG = (
+    "%s says that all is collected until %s UTC: this host's clock was wrong. The last %d days (first_days)"
+    " are collected again; if it was wrong for longer, say --since."
+)
 
 
 class Piece(NamedTuple):
@@ -47,7 +51,10 @@ class Collector:
 
     def plan(self, since: Optional[int] = None, until: Optional[int] = None) -> List[Piece]:
         """What a run would do now, the oldest first. Raises ConfigError for an impossible period."""
-        window = self.rule.window(times.now(), self.state.read(), since, until)
+        now, known = times.now(), self.state.read()
+        if known is not None and known > now and since is None:
+            log.warning(CLOCK_WAS_WRONG, self.state.path, times.utc_text(known), self.options.first_days)
+        window = self.rule.window(now, known, since, until)
         if window.until < window.since or (since is not None and window.until == window.since):
             raise ConfigError("The period ends before it begins: %s" % window.as_text())
         return [self._piece(part) for part in window.pieces(self.source.piece_seconds)]

@@ -33,12 +33,15 @@ class Rule(NamedTuple):
     ) -> Window:
         """What a run at `now` collects, if the last one collected what had ended before `known`.
 
-        A `known` in the future, from when the clock was wrong, counts as now.
+        A `known` in the future, from when the clock was wrong, is none: nobody knows when that run was.
         """
         end = now - self.settle if until is None else until
         if since is not None:
             return Window(since, end)
-        return Window(max(0, end - self.first if known is None else min(known, end) - self.overlap), end)
+        if known is None or known > now:
+            back = self.first if known is None else max(self.first, self.overlap)
+            return Window(max(0, end - back), end)
+        return Window(max(0, min(known, end) - self.overlap), end)
 
 
 def known_after(window: Window, known: Optional[int], now: int) -> Optional[int]:

@@ -231,6 +231,19 @@ def test_crash_between_log_and_state_collects_again(collected, monkeypatch):
     assert collected.files == files
 
 
+def test_clock_that_was_wrong_for_a_run_leaves_no_job_out(collected):
+    """It knew the jobs that had ended by then, whenever that was: what ended since must not be left out."""
+    place = collected
+    place.at("2026-12-30 00:10:00")
+    assert place.run("slurm") == EXIT_DONE
+    place.at("2026-11-29 00:10:00")
+    before = len(place.asked)
+    assert place.run("slurm") == EXIT_DONE
+    assert "-S 2026-10-30T00:05:00" in place.asked[before]
+    assert "this host's clock was wrong" in place.log()
+    assert place.until() == "2026-11-29 00:05:00"
+
+
 def test_damaged_state_is_said(collected, capsys):
     path = collected.logs / ".apelcollect.slurm_acc.json"
     for text in ("", "{", "[]", '{"collected_until": "yesterday"}', '{"collected_until": true}'):

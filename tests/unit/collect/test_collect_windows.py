@@ -23,9 +23,13 @@ def test_run_after_a_long_pause_leaves_nothing_out():
 
 
 def test_clock_that_was_wrong():
-    """A state of the future is not believed, and the next one is sane again."""
+    """A state of the future is not believed, and the next one is sane again.
+
+    The run that left it may be days ago: beginning a day ago would leave out what has ended since.
+    """
     window = RULE.window(NOW, NOW + 1000 * DAY)
-    assert window == Window(NOW - 300 - DAY, NOW - 300)
+    assert window == Window(NOW - 300 - 30 * DAY, NOW - 300)
+    assert RULE.window(NOW, NOW) == Window(NOW - 300 - DAY, NOW - 300)
     assert known_after(window, NOW + 1000 * DAY, NOW) == NOW - 300
 
 
