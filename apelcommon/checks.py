@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence
 
 from apelcommon.errors import EXIT_DONE, EXIT_FAILED, ConfigError, ServiceError
@@ -98,6 +99,18 @@ def figures(settings: Any) -> List[Check]:
     if not os.path.isdir(folder):
         return [Check(WARNING, "metrics", "there is no directory %s: no figures will be written" % folder)]
     return [writable("metrics", folder)]
+
+
+def secrets(settings: Any) -> List[Check]:
+    """A warning where everybody on this host may read the password or token in a configuration file."""
+    held = [
+        getattr(getattr(settings, section, None), option, None)
+        for section, option in (("db", "password"), ("messaging", "token"))
+    ]
+    if not any(held) or not os.stat(settings.path).st_mode & stat.S_IROTH:
+        return []
+    text = "%s holds one, and everybody on this host may read it: chmod o-r" % settings.path
+    return [Check(WARNING, "password or token", text)]
 
 
 def executable(subject: str, name: str) -> Check:

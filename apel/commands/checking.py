@@ -20,6 +20,7 @@ from apelcommon.checks import (
     figures,
     log,
     obsolete,
+    secrets,
 )
 from apelcommon.command import OLD_LOG_CONFIG
 from apelcommon.config import Settings
@@ -58,7 +59,7 @@ def say(settings: List[Settings], checks: List[Check], logs: bool = True) -> int
     if hasattr(settings[0], "metrics"):
         checks = checks + figures(settings[0])
     for each in settings:
-        checks = checks + obsolete(each)
+        checks = checks + secrets(each) + obsolete(each)
     if os.path.exists(OLD_LOG_CONFIG):
         text = "%s is not read any more: [logging] of each file has its options; remove it" % OLD_LOG_CONFIG
         checks = [*checks, Check(WARNING, "obsolete", text)]

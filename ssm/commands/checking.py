@@ -15,6 +15,7 @@ from apelcommon.checks import (
     figures,
     log,
     obsolete,
+    secrets,
     writable,
 )
 from apelcommon.errors import ConfigError
@@ -37,7 +38,7 @@ def refuse_connect_alone(args: Any) -> None:
 def say(settings: Any, found: List[Check]) -> int:
     """Print what was found; the exit status."""
     print("Read without errors: %s" % settings.path)
-    print("\n".join(as_lines([*found, *obsolete(settings)])))
+    print("\n".join(as_lines([*found, *secrets(settings), *obsolete(settings)])))
     return exit_status(found)
 
 

@@ -87,3 +87,18 @@ def test_figures_that_have_no_folder(tmp_path: Any) -> None:
     assert checks.figures(naming("")) == []
     assert [each.outcome for each in checks.figures(naming("", tmp_path / "x.prom"))] == [OK]
     assert [each.outcome for each in checks.figures(naming("", tmp_path / "no" / "x.prom"))] == [WARNING]
+
+
+def test_a_password_that_everybody_may_read(tmp_path: Any) -> None:
+    """Files of older packages were so: sender.cfg with its token."""
+    path = tmp_path / "db.cfg"
+    path.write_text("")
+    path.chmod(0o644)
+    settings = SimpleNamespace(path=str(path), db=SimpleNamespace(password="secret"))
+    assert [each.outcome for each in checks.secrets(settings)] == [WARNING]
+    path.chmod(0o640)
+    assert checks.secrets(settings) == []
+    path.chmod(0o644)
+    assert checks.secrets(SimpleNamespace(path=str(path), db=SimpleNamespace(password=""))) == []
+    token = SimpleNamespace(path=str(path), messaging=SimpleNamespace(token="x"))
+    assert [each.outcome for each in checks.secrets(token)] == [WARNING]
