@@ -157,6 +157,12 @@ def _gap(months: Sequence[SiteMonth], document_url: str) -> Advice:
     )
 
 
+def cure(month: SiteMonth) -> str:
+    """The command that publishes the gap of one month; '' where there is none, or where it wouldn't help."""
+    lacking = month.comparison.kind in (GAP, ONLY_SITE)
+    return _republish([month]) if lacking and not month.pending and not month.archived else ""
+
+
 def _republish(months: Sequence[SiteMonth]) -> str:
     return "apelclient republish " + " ".join("--month %s" % month.text for month in reversed(months))
 

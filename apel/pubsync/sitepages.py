@@ -3,7 +3,7 @@
 from typing import Any, Iterable, List, Optional
 
 from apel.pubsync import paths
-from apel.pubsync.advice import advise
+from apel.pubsync.advice import advise, cure
 from apel.pubsync.charts import CHART_MONTHS, history, number, site_chart
 from apel.pubsync.documents import Build
 from apel.pubsync.layout import (
@@ -236,6 +236,11 @@ def _sync_page(site: Site, build: Build, months: Markup) -> Page:
     )
 
 
+def _cure(month: SiteMonth) -> Markup:
+    command = cure(month)
+    return tag("div", tag("pre", tag("code", command)), class_="advice") if command else Markup("")
+
+
 def month_page(site: Site, month: SiteMonth) -> Page:
     """One month of a site, by submit host."""
     folder = paths.month(site.name, month.text)
@@ -268,5 +273,5 @@ def month_page(site: Site, month: SiteMonth) -> Page:
         folder,
         "%s in %s" % (site.name, month.text),
         [TOP, ("Synchronisation", paths.SYNC), (site.name, paths.sync(site.name))],
-        [total, table("Submit hosts", columns, rows)],
+        [total, _cure(month), table("Submit hosts", columns, rows)],
     )

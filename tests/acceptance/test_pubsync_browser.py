@@ -167,6 +167,10 @@ def test_a_gap_has_its_command(centre: SimpleNamespace, browser: Browser) -> Non
     )
     browser.click("#months a")
     assert browser.title().startswith("FAULT-GAP in 2026-11")
+    told = "return Array.from(document.querySelectorAll('code'), one => one.innerText)"
+    assert browser.run(told) == []
+    browser.open(centre.url + "gridsync/FAULT-GAP/%s/" % text(1))
+    assert browser.run(told) == ["apelclient republish --month " + text(1)]
 
 
 def test_a_hostile_name_is_only_text(centre: SimpleNamespace, browser: Browser) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Optional
 import pytest
 from pubcentre import CURRENT, NOW, back, text
 
-from apel.pubsync.advice import advise
+from apel.pubsync.advice import advise, cure
 from apel.pubsync.figures import Published, Signed, SiteFigures
 from apel.pubsync.model import CLOCK, Comparison, Site, Thresholds, judge_site, publication, worst
 from apel.pubsync.nagios import check_publication
@@ -209,6 +209,14 @@ def test_a_gap_in_an_archived_month_must_be_reopened_first() -> None:
     gap, reopen = advise(judge_site("SITE", figures, NOW, LIMITS))
     assert "Publish the gap" in gap.text
     assert "archived the jobs of %s" % text(0) in reopen.text and "apeldb reopen" in reopen.text
+
+
+def test_only_a_gap_that_can_be_published_has_a_command() -> None:
+    judged = site({0: 10, 1: 5, 2: 5, 3: 20}, {0: 10, 1: 10, 2: 10, 3: 10, 4: 10}, pending=[2])
+    command = "apelclient republish --month %s"
+    assert [cure(month) for month in judged.months] == ["", command % text(1), "", "", command % text(4)]
+    archived = judged.months[1]._replace(archived=True)
+    assert cure(archived) == ""
 
 
 def test_a_silent_submit_host_of_a_busy_site_is_named() -> None:
