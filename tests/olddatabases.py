@@ -54,48 +54,36 @@ def fresh(mariadb: Any) -> Iterator[Callable[[str], Dict[str, Any]]]:
         mariadb.drop_database(name)
 
 
+#: What information_schema knows, of which table, and in which order.
+LOOKS = {
+    "columns": (
+        "table_name, ordinal_position, column_name, column_type, is_nullable, column_default, extra,"
+        " character_set_name, collation_name",
+        "columns WHERE table_schema",
+        "1, 2",
+    ),
+    "keys": (
+        "table_name, index_name, seq_in_index, column_name, non_unique, sub_part, index_type",
+        "statistics WHERE table_schema",
+        "1, 2, 3",
+    ),
+    "tables": ("table_name, table_type, engine, table_collation", "tables WHERE table_schema", "1"),
+    "views": ("table_name, view_definition", "views WHERE table_schema", "1"),
+    "routines": ("routine_name, routine_definition", "routines WHERE routine_schema", "1"),
+    "triggers": (
+        "trigger_name, event_object_table, action_statement",
+        "triggers WHERE trigger_schema",
+        "1",
+    ),
+}
+
+
 def look(server: Any, database: str) -> Dict[str, Any]:
     """All that information_schema knows of tables, columns, keys and views, without the database's name."""
-    columns = server.rows(
-        database,
-        "SELECT table_name, ordinal_position, column_name, column_type, is_nullable, column_default, extra,"
-        " character_set_name, collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
-        " ORDER BY 1, 2",
-    )
-    keys = server.rows(
-        database,
-        "SELECT table_name, index_name, seq_in_index, column_name, non_unique, sub_part, index_type"
-        " FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY 1, 2, 3",
-    )
-    tables = server.rows(
-        database,
-        "SELECT table_name, table_type, engine, table_collation FROM information_schema.tables"
-        " WHERE table_schema = DATABASE() ORDER BY 1",
-    )
-    views = server.rows(
-        database,
-        "SELECT table_name, view_definition FROM information_schema.views"
-        " WHERE table_schema = DATABASE() ORDER BY 1",
-    )
-    routines = server.rows(
-        database,
-        "SELECT routine_name, routine_definition FROM information_schema.routines"
-        " WHERE routine_schema = DATABASE() ORDER BY 1",
-    )
-    triggers = server.rows(
-        database,
-        "SELECT trigger_name, event_object_table, action_statement FROM information_schema.triggers"
-        " WHERE trigger_schema = DATABASE() ORDER BY 1",
-    )
-    found = {
-        "columns": columns,
-        "keys": keys,
-        "tables": tables,
-        "views": [(name, text.replace("`%s`." % database, "")) for name, text in views],
-        "routines": routines,
-        "triggers": triggers,
-    }
-    return {what: list(rows) for what, rows in found.items()}
+    query = "SELECT %s FROM information_schema.%s = DATABASE() ORDER BY %s"
+    found = {what: list(server.rows(database, query % look)) for what, look in LOOKS.items()}
+    found["views"] = [(name, text.replace("`%s`." % database, "")) for name, text in found["views"]]
+    return found
 
 
 def rows_of_all(old: Incumbent) -> Dict[str, List[Any]]:

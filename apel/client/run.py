@@ -243,7 +243,7 @@ def unload_accelerators(db: Database, settings: Settings, queue: Any, chosen: Se
     return Unloader(db, queue, chosen, size, receiver=ACCELERATOR_RECEIVER).unload(ACCELERATORS)
 
 
-def outlook(db: Database, settings: Settings) -> List[str]:
+def outlook(db: Database) -> List[str]:
     """What a run would find to do now, in lines; nothing is changed."""
 
     def read(tx: Any) -> List[str]:

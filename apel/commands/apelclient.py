@@ -297,7 +297,7 @@ def _dry_run_again(settings: Settings, args: argparse.Namespace) -> int:
 def _dry_run(settings: Settings) -> int:
     db = open_database(settings.db, schema="client")
     try:
-        for line in client.outlook(db, settings):
+        for line in client.outlook(db):
             print(line)
     finally:
         db.close()

@@ -11,9 +11,6 @@ from typing import Dict, Iterable, List, Optional, Set, Tuple
 from apel.logfiles import HEAD, Chunk, Found, LogFile, printable, sha256
 from apel.records import ProcessedFile
 
-#: An incumbent's row: the MD5 of a file that was read to its end.
-MD5_LENGTH = 32
-
 Seen = Tuple[str, Optional[int], Optional[int], Optional[int]]
 
 

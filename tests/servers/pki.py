@@ -170,13 +170,6 @@ class PKI:
             self._foreign = Authority(os.path.join(self.folder, "foreign"), "Foreign CA")
         return self._foreign
 
-    def issue_revoked(self, cn: str, **options: Any) -> Tuple[str, str]:
-        """A certificate of the root that stands in the revocation list of ca_dir."""
-        certificate, key = self.issue(cn, **options)
-        self.root.revoke(certificate)
-        trust(self.ca_dir, self.root)
-        return certificate, key
-
     def new_ca_dir(self, name: str, authorities: Sequence[Authority], crls: bool = True) -> str:
         """Another hashed directory below the folder, trusting these authorities; its path."""
         path = os.path.join(self.folder, name)

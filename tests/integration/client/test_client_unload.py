@@ -9,8 +9,6 @@ from apel.unloader import Unloader, records_per_message
 from apel.views import Selection
 from apelcommon.errors import ConfigError, Transient
 
-ENDS = (("a", "2026-03-20 23:59:59"), ("b", "2026-03-21 00:00:00"), ("c", "2026-03-19 23:59:59"))
-
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):

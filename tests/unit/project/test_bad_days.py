@@ -1,6 +1,7 @@
 """Every bad day that docs/bad-days.md tells has a test that names it, and no test names another."""
 
 import ast
+import glob
 import os
 import re
 
@@ -8,14 +9,11 @@ DAY = re.compile(r"\b[PCSD]\d{1,2}\b")
 
 
 def docstrings(folder):
-    for where, _, names in os.walk(folder):
-        for name in names:
-            if name.endswith(".py"):
-                with open(os.path.join(where, name), encoding="utf-8") as stream:
-                    tree = ast.parse(stream.read())
-                for node in ast.walk(tree):
-                    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)):
-                        yield ast.get_docstring(node) or ""
+    for path in sorted(glob.glob(os.path.join(folder, "**", "*.py"), recursive=True)):
+        with open(path, encoding="utf-8") as stream:
+            tree = ast.parse(stream.read())
+        told = (ast.FunctionDef, ast.ClassDef, ast.Module)
+        yield from (ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, told))
 
 
 def test_every_bad_day_has_a_test_and_every_test_one_that_is_told(root):

@@ -224,11 +224,3 @@ def stop():
 def contents(queue):
     """Everything in a queue with a schema."""
     return [queue.get(element) for element in queue.ids()]
-
-
-def names_below(path):
-    return sorted(
-        os.path.relpath(os.path.join(folder, name), path)
-        for folder, _, names in os.walk(path)
-        for name in names
-    )
