@@ -24,7 +24,7 @@ from apel.pubsync.layout import (
     tools,
 )
 from apel.pubsync.markup import Markup, tag
-from apel.pubsync.model import Comparison, Site, SiteMonth
+from apel.pubsync.model import Comparison, Publication, Site, SiteMonth
 from apel.times import month_of
 
 KINDS = {
@@ -73,16 +73,23 @@ def _site_page(site: Site, build: Build, months: Markup) -> Page:
 
 def _state(site: Site) -> Markup:
     state = site.publication
-    told = age(state).shown
     sync = _how_many(len(site.differing))
     if site.sync_status == "UNKNOWN":
         sync = "the site does not say how many jobs it has"
     return tag(
         "dl",
-        tag("div", tag("dt", "Published"), tag("dd", badge(state.status), " last job ", told)),
+        tag("div", tag("dt", "Published"), tag("dd", badge(state.status), " ", _last_job(state))),
         tag("div", tag("dt", "Synchronised"), tag("dd", badge(site.sync_status), " ", sync)),
         class_="state",
     )
+
+
+def _last_job(state: Publication) -> str:
+    if state.last is not None:
+        return "last job %s" % age(state).shown
+    if state.future is not None:
+        return "all jobs end in the future"
+    return "the sums don't say when jobs ended" if state.undated else "no job has come"
 
 
 def _how_many(differing: int) -> str:
@@ -208,7 +215,9 @@ def months_table(site: Site, folder: str, linked: int) -> Markup:
 
 def _comparison(comparison: Comparison) -> List[Cell]:
     shown = signed(comparison.difference)
-    if comparison.difference:
+    if comparison.site_jobs is None:
+        shown = Cell(count(None).shown, 0)
+    elif comparison.difference:
         shown = Cell("%s (%s)" % (shown.shown, percent(comparison.percent)), comparison.difference)
     return [count(comparison.site_jobs), count(comparison.centre_jobs), shown]
 

@@ -15,6 +15,7 @@ from apel.pubsync.figures import Published, Signed, SiteFigures
 from apel.pubsync.model import Site, Thresholds, judge_site, publication
 from apel.pubsync.publish import Publisher, Written
 from apel.pubsync.records import KINDS, Part
+from apel.times import DAY
 from apelcommon.errors import Transient
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -132,6 +133,24 @@ def test_every_heading_of_a_kind_has_its_cell(tmp_path: Any, kind: str) -> None:
         [one for one in page.all("th") if one["scope"] == "row"]
     )
     assert ("software/1" in page.text) == KINDS[kind].software
+
+
+def test_what_is_not_told_is_not_made_up(tmp_path: Any) -> None:
+    """A month without a sync message has no difference; sums without times are no silence."""
+    undated = Published(50, 3600, 36000, None, None, None)
+    ahead = Published(50, 3600, 36000, NOW + 9 * DAY, NOW + 9 * DAY, None)
+    sites = [
+        judge_site(name, SiteFigures({CURRENT: {"ce": of}}, {}, [], set()), NOW, Thresholds())
+        for name, of in (("UNDATED", undated), ("AHEAD", ahead))
+    ]
+    sites.append(judge_site("NONE", SiteFigures({}, {CURRENT: {"ce": 5}}, [], set()), NOW, Thresholds()))
+    publish(tmp_path, sites)
+    texts = {
+        one.name: Page(str(tmp_path / "publishing" / "grid" / one.name / "index.html")).text for one in sites
+    }
+    assert "+50" not in texts["UNDATED"] and "the sums don't say when jobs ended" in texts["UNDATED"]
+    assert "all jobs end in the future" in texts["AHEAD"]
+    assert "no job has come" in texts["NONE"] and "\N{MINUS SIGN}5 (100 %)" in texts["NONE"]
 
 
 def test_json_lies_beside_each_page(published: List[Page]) -> None:
