@@ -79,10 +79,13 @@ class SummariserCommand(Command):
 
 def month(text: str) -> Tuple[int, int]:
     """'2026-10' -> (2026, 10). Raises ArgumentTypeError."""
-    found = re.match(r"(\d{4})-(0[1-9]|1[0-2])$", text)
-    if not found:
-        raise argparse.ArgumentTypeError("%r is no month like 2026-10" % text)
-    return int(found.group(1)), int(found.group(2))
+    found = re.match(r"(\d{4})-(\d\d)$", text)
+    try:
+        year, number = (int(part) for part in found.groups()) if found else (0, 0)
+        times.month_bounds(year, number)
+    except ValueError:
+        raise argparse.ArgumentTypeError("%r is no month like 2026-10" % text) from None
+    return year, number
 
 
 def _summarise(

@@ -75,7 +75,10 @@ def refuse_elsewhere(args: argparse.Namespace) -> None:
 def run(settings: Any, schema: str, args: argparse.Namespace) -> int:
     """Do what the arguments say; the exit status."""
     if schema != "server":
-        raise ConfigError("%s is for the centre's database only." % args.action)
+        raise ConfigError(
+            "%s is about the centre's job records: give --schema server if they are in this database."
+            % args.action
+        )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     with open_database(settings, schema) as db, Lock(
         lock_path("apeldb", str(db.backend), "retention"), "apeldb %s" % args.action

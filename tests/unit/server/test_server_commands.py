@@ -252,7 +252,7 @@ def test_unknown_type_is_refused_as_configuration(files: Installation, capsys: A
     assert "[db] type is 'cluod', but must be one of cpu, cloud, storage" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("word", ["2026", "2026-13", "26-01", "october"])
+@pytest.mark.parametrize("word", ["2026", "2026-13", "26-01", "october", "0000-01", "9999-12"])
 def test_a_month_that_is_none_is_refused(files: Installation, capsys: Any, word: str) -> None:
     assert files.summarise("--month", word) == 2
     assert "is no month like 2026-10" in capsys.readouterr().err
