@@ -49,6 +49,18 @@ def test_every_field_is_documented_and_no_other() -> None:
     assert keys_of(found) == described
 
 
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/pubsync.md", "docs/storage.md", "docs/accelerators-centre.md"]
+)
+def test_pages_are_shown_to_who_reads_of_them(page: str) -> None:
+    with open(os.path.join(ROOT, page), encoding="utf-8") as stream:
+        pictures = re.findall(
+            r"^!\[.+\]\((?:docs/)?(images/pubsync-\w+\.png)\)$", stream.read(), re.MULTILINE
+        )
+    assert pictures
+    assert all(os.path.isfile(os.path.join(ROOT, "docs", name)) for name in pictures)
+
+
 def keys_of(value: Any) -> Set[str]:
     if isinstance(value, dict):
         return set(value).union(*map(keys_of, value.values()))
