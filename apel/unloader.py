@@ -39,9 +39,10 @@ from apel.errors import RecordError
 from apel.messages import encode
 from apel.messages.json_formats import JSON_FORMATS
 from apel.messages.json_formats import MOST_RECORDS as MOST_RECORDS_IN_JSON
+from apel.own_clock import checked_time
 from apel.records import Record
 from apel.views import SITE_VIEWS, Condition, Selection, View, is_added_up, query, since_last_month
-from apelcommon.errors import ConfigError, Transient
+from apelcommon.errors import ConfigError
 from apelcommon.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,6 @@ CLOCK_IS_BEHIND = "The database's clock (%s) is behind the last unload (%s): eve
 CLOCK_WAS_SET_BACK = "The database's clock was set back: what was written since (%s) will be sent again"
 #: Marks of a time that is still to come.
 AHEAD = "Type LIKE 'sent%%' AND UpdateTime > CURRENT_TIMESTAMP"
-OWN_CLOCK_IS_BEHIND = "This host's clock (%s UTC) is far behind the database's (%s): no job is unloaded"
 
 
 TextRows = Iterator[Sequence[Optional[str]]]
@@ -213,10 +213,7 @@ class Unloader:
     def _try_snapshot(self, view: View, latest: bool, last: bool, tx: Any) -> Optional[Tuple[str, TextRows]]:
         """None if there are rows of this very second, and it isn't the last try."""
         _lock(tx)
-        now = tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)")
-        if times.epoch_from_text(now) - times.now() > times.DAY:
-            # All new jobs would be refused, as of the future, and count as sent.
-            raise Transient(OWN_CLOCK_IS_BEHIND % (times.utc_text(times.now()), now))
+        now = checked_time(tx)  # or else all new jobs would be refused, as of the future, and count as sent
         newest = tx.value("SELECT CAST(MAX(UpdateTime) AS CHAR) FROM " + view.table)
         unseen = self.db.backend.unseen_seconds
         if newest is not None and newest >= now and not last and not unseen:

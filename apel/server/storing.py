@@ -10,6 +10,7 @@ from apel.db.marks import mark_months
 from apel.db.store import store
 from apel.db.tables import Table
 from apel.messages import Message
+from apel.own_clock import checked_time
 from apel.records import JobRecord, StorageRecord, SummaryRecord
 from apel.server.closed import REFUSED, MonthsClosed, refuse_closed
 from apel.server.deliveries import Delivery, Opened
@@ -23,6 +24,9 @@ from apel.unloader import hold_off_together, prepare_writers
 from apelcommon.daemon import notify
 
 log = logging.getLogger(__name__)
+
+#: What rules say of records that are not of this time.
+OF_THE_FUTURE = "in the future"
 
 NO_TABLES = "There are no %s tables in this database: run `apeldb init --schema %s`, or load it elsewhere."
 #: In one transaction: on a cluster, a write set of a few MB. Usual messages have a thousand.
@@ -64,9 +68,14 @@ class Storing:
         return (is_storage and self.rights is not None) or one.delivery.is_archived
 
     def judged(self, one: Opened) -> Opened:
-        """A message with those of its records that may be stored, or with the verdict on it."""
+        """A message with those of its records that may be stored, or with the verdict on it.
+
+        Raises Transient where it is our clock that is wrong.
+        """
         if isinstance(one.content, Verdict):
             return one
+        if any(OF_THE_FUTURE in str(rejected.error) for rejected in one.content.rejected):
+            self.db.run(checked_time)
         message = self._permitted(one.delivery, one.content)
         if message.record_class is SummaryRecord:
             message = message._replace(records=kept_apart(message.records))

@@ -5,8 +5,10 @@ import os
 from typing import Any, List
 
 import pytest
+from central_records import accelerators, at, cloud, gpu, ips, measured, vm
 from centre import SIGNER, Centre, job, jobs, message, summary, sync
 
+from apel.db.schema import CENTRE, initialise
 from apel.messages import Message
 from apel.records import JobRecord
 from apel.server.verdicts import as_rejected
@@ -39,6 +41,32 @@ def test_every_kind_of_message_is_stored(centre: Centre) -> None:
     )
     assert [centre.count(table) for table in ("JobRecords", "Summaries", "SyncRecords")] == [2, 2, 1]
     assert centre.rejected() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        message([job()]),
+        message([summary()], "summary v0.2"),
+        cloud(vm("2025-03-31", 10)),
+        accelerators(gpu()),
+        ips(measured("2025-03-02", 3)),
+    ],
+)
+def test_loader_whose_clock_is_far_behind_refuses_nothing(
+    centre: Centre, body: str, monkeypatch: Any
+) -> None:
+    """D2: for it all that is new is of the future. The clock is at fault, and passes."""
+    for schema in sorted(CENTRE):
+        initialise(centre.db.backend, schema)
+    centre.deliver(body)
+    with monkeypatch.context() as wrong:
+        wrong.setattr("apel.times.now", lambda: at("2024-01-01"))
+        with pytest.raises(Transient, match="clock"):
+            centre.loader().step()
+    assert centre.rejected() == [] and centre.incoming.count() == 1
+    centre.loader().step()
+    assert centre.rejected() == [] and centre.incoming.count() == 0
 
 
 def test_changed_months_are_marked_with_the_records(centre: Centre) -> None:
