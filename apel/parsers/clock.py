@@ -7,12 +7,13 @@ time means two moments, and only the caller can know which (SLURM: by the job's 
 import time
 from typing import Callable, Dict, Optional, Tuple
 
+from apel.parsers.units import MINUTES
 from apel.times import DAY, END_OF_TIME, epoch_from_text
 
 Offset = Callable[[int], int]
 
-#: Days kept; logs name few. Garbage can't fill it, as only days of the calendar are kept.
-MOST_DAYS = 20000
+#: Days and hours kept; logs name few. Garbage can't fill them, as only days of the calendar are kept.
+MOST_DAYS = MOST_HOURS = 20000
 
 
 def host_offset(epoch: int) -> int:
@@ -23,20 +24,6 @@ def host_offset(epoch: int) -> int:
 def utc_offset(epoch: int) -> int:
     """The offset of UTC itself."""
     return 0
-
-
-class TimesOfDay(Dict[str, int]):
-    """'hh:mm:ss' -> seconds since midnight, remembered (at most 86400 texts). ValueError if there is none."""
-
-    def __missing__(self, text: str) -> int:
-        hour, minute, second = text[:2], text[3:5], text[6:]
-        digits = hour + minute + second
-        if not (len(text) == 8 and text[2] == text[5] == ":" and digits.isdecimal()):
-            raise ValueError("not a time of day")
-        if hour > "23" or minute > "59" or second > "59":
-            raise ValueError("not a time of day")
-        self[text] = value = int(hour) * 3600 + int(minute) * 60 + int(second)
-        return value
 
 
 class Days(Dict[str, Optional[int]]):
@@ -62,6 +49,24 @@ class Days(Dict[str, Optional[int]]):
         return value
 
 
+class Hours(Dict[str, Optional[int]]):
+    """'YYYY-MM-DDThh:' -> epoch of that hour's start in a zone; None and ValueError as for Days."""
+
+    def __init__(self, days: Days) -> None:
+        super().__init__()
+        self._days = days
+
+    def __missing__(self, text: str) -> Optional[int]:
+        if len(self) >= MOST_HOURS:
+            self.clear()
+        hour = text[11:13]
+        if not (len(text) == 14 and text[13] == ":" and hour.isdecimal() and hour <= "23"):
+            raise ValueError("not an hour")
+        start = self._days[text[:11]]
+        self[text] = value = None if start is None else start + int(hour) * 3600
+        return value
+
+
 def day_start(text: str) -> int:
     """'2025-03-07T' (or with a blank) -> epoch of its midnight in UTC. Raises ValueError."""
     if not (len(text) == 11 and text[10] in "T "):
@@ -70,12 +75,11 @@ def day_start(text: str) -> int:
 
 
 class Clock:
-    """Epochs of 'YYYY-MM-DDThh:mm:ss' in a zone; `days` and `times` are for callers in a hurry."""
+    """Epochs of 'YYYY-MM-DDThh:mm:ss' in a zone; `hours` and MINUTES are for callers in a hurry."""
 
     def __init__(self, offset_at: Offset = host_offset) -> None:
         self._offset_at = offset_at
-        self.days = Days(offset_at)
-        self.times = TimesOfDay()
+        self.hours = Hours(Days(offset_at))
 
     def epochs(self, text: str) -> Tuple[int, ...]:
         """The moments that `text` may mean, in order: one, or two where the clocks go back.
@@ -87,10 +91,10 @@ class Clock:
             return (self._checked(int(text)),)
         if len(text) != 19:
             return (self._checked(epoch_from_text(text)),)
-        start = self.days[text[:11]]
-        if start is not None:
-            return (self._checked(start + self.times[text[11:]]),)
-        return self._near_change(day_start(text[:11]) + self.times[text[11:]])
+        hour, rest = self.hours[text[:14]], MINUTES.get(text[14:])
+        if hour is not None and rest is not None:
+            return (self._checked(hour + rest),)
+        return self._near_change(epoch_from_text(text))
 
     def _near_change(self, naive: int) -> Tuple[int, ...]:
         before, after = self._offset_at(naive - DAY), self._offset_at(naive + DAY)

@@ -44,8 +44,10 @@ MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
 #: Texts of places are remembered if they are no longer than this.
 SHORT = 256
 
-#: Stands for a blank inside of quotes while the others part the values.
-HELD = "\x01"
+#: Stands for a value in quotes, whose blanks part no values; few of them are wanted.
+QUOTE_HELD = "\x01"
+HELD = "=" + QUOTE_HELD
+_QUOTED = re.compile(r'="[^"]*"(?!\S)')
 
 #: What almost every line begins with; names with blanks and without quotes are not like that.
 _WHO = re.compile(r"user=(\S*) group=(\S*) [^\s=]+=")
@@ -70,7 +72,6 @@ class PbsParser(Parser):
         super().__init__(options)
         self._site, self._machine, self._parallel = options.site, options.machine_name, options.parallel
         self._names = Remembered(name)
-        self._short_durations = Remembered(units.seconds)
         self._places = Remembered(exec_hosts)
 
     def parse(self, line: str) -> Outcome:
@@ -139,23 +140,18 @@ class PbsParser(Parser):
             self.doubt(NO_CPU)
         try:
             return (
-                elapsed if wall is None else self._seconds(wall),
-                0 if cpu is None else self._seconds(cpu),
+                elapsed if wall is None else units.seconds(wall),
+                0 if cpu is None else units.seconds(cpu),
             )
         except ValueError:
             raise ParseError("%s or %s is of unknown form" % (WALL, CPU)) from None
 
-    def _seconds(self, text: str) -> int:
-        hours = text[:-6]
-        if text[-6:-5] == text[-3:-2] == ":" and hours.isdecimal() and len(hours) < 9:
-            return int(hours) * 3600 + self._short_durations[text[-5:]]
-        return units.seconds(text)
-
     def _memory(self, text: Optional[str]) -> Optional[int]:
         if text is None:
             return None
-        if text[-2:] == "kb" and text[:-2].isdecimal() and len(text) < 16:  # what PBS prints for almost all
-            return int(text[:-2])
+        digits = text[:-2]
+        if digits.isdecimal() and text[-2:] == "kb" and len(digits) < 14:  # what PBS prints for almost all
+            return int(digits)
         try:
             return units.size_kb(text)
         except ValueError:
@@ -183,26 +179,15 @@ class PbsParser(Parser):
 
 def wanted(text: str) -> Values:
     """As `attributes`, and quicker: only the values that make an event, of a line of the usual form."""
-    plain = _unquoted(text) if '"' in text else text
+    plain = _QUOTED.sub(HELD, text) if '"' in text else text
     who = _WHO.match(plain)
-    if who is None or "\t" in plain or ("'" in plain and "='" in plain):
+    if who is None or '"' in plain or "\t" in plain or ("'" in plain and "='" in plain):
         return attributes(text)
     values = dict(_WANTED.findall(plain, who.end(2)))
     values["user"], values["group"] = who.groups()
-    if HELD in plain:
-        for key in ("user", "group", "queue"):  # no other value that is wanted has blanks
-            values[key] = values.get(key, "").replace(HELD, " ")
+    if plain is not text and any(QUOTE_HELD in value for value in values.values()):
+        return attributes(text)
     return values
-
-
-def _unquoted(text: str) -> str:
-    """Without the quotes that PBS Pro has around values, blanks in these HELD; '' for other quotes."""
-    pieces = text.split('"')
-    for before, after in zip(pieces[0::2], pieces[2::2]):
-        if before[-1:] != "=" or after[:1] not in ("", " "):
-            return ""
-    pieces[1::2] = [value.replace(" ", HELD) for value in pieces[1::2]]
-    return "".join(pieces) if len(pieces) % 2 else ""
 
 
 def attributes(text: str) -> Values:

@@ -28,11 +28,13 @@ from apel.parsers.slurmcolumns import Layout, is_usual, names_of
 from apel.parsers.slurmjson import BEGIN as JSON_BEGIN
 from apel.parsers.slurmjson import END as JSON_END
 from apel.parsers.slurmjson import is_around, job_of
+from apel.parsers.units import MINUTES
 from apel.records import EventRecord, Record
 from apel.times import END_OF_TIME
 
 FIELDS = 15
 AFTER_NAME = FIELDS - 2
+JOB, START, ELAPSED, MAX_RSS, MAX_VM, STATE = 0, 4, 6, 12, 13, 14
 
 INFRASTRUCTURE = "APEL-CREAM-SLURM"
 
@@ -79,12 +81,10 @@ class SlurmParser(Parser):
     def __init__(self, options: ParserOptions, offset_at: Offset = host_offset) -> None:
         super().__init__(options)
         self._clock = Clock(offset_at)
-        self._days = self._clock.days
-        self._times = self._clock.times
+        self._hours = self._clock.hours
         self._site, self._machine = options.site, options.machine_name
         self._names = Remembered(name)
         self._counts = Remembered(units.count)
-        self._durations = Remembered(units.seconds, most=100000)
         self._layout: Optional[Layout] = None
 
     def begin(self, first_line: str) -> None:
@@ -120,37 +120,35 @@ class SlurmParser(Parser):
         return self._job(*self._layout.arranged(fields))
 
     def _job(self, fields: Sequence[str], gpus: Optional[int], cards: Sequence[Cards]) -> Outcome:
-        job, _, user, group, began, ended, elapsed, used, queue, cpus, nodes, at, real, virtual, state = (
-            fields
-        )
-        job = job.strip()
-        if "." in job:
-            return _step(job, real, virtual)
-        if state not in ENDED or began in NO_TIME:
+        """The outcome of the fifteen fields of a line."""
+        if "." in fields[JOB]:
+            return _step(fields)
+        if fields[STATE] not in ENDED or fields[START] in NO_TIME:
             names = names_of(fields)
             if names is not None:
                 self._learn(names)
                 return HEADER
-            skipped = _not_accounted(state, began, elapsed)
+            skipped = _not_accounted(fields[STATE], fields[START], fields[ELAPSED])
             if skipped is not None:
                 return skipped
+        return self._event(fields, gpus, cards)
+
+    def _event(self, fields: Sequence[str], gpus: Optional[int], cards: Sequence[Cards]) -> EventRecord:
+        """The record of a job that ended. Raises ParseError, RecordError."""
+        job, _, user, group, began, ended, elapsed, used, queue, cpus, nodes, at, real, virtual, _ = fields
         try:
-            wall = self._durations[elapsed]
-            cores = self._counts[cpus]
-            node_count = self._counts[nodes]
+            wall, cores, node_count = units.seconds(elapsed), self._counts[cpus], self._counts[nodes]
             cpu = int(used) if used.isdecimal() else self._cpu_seconds(used, wall * cores)
         except ValueError:
             raise ParseError(_unreadable(elapsed, used, cpus, nodes)) from None
         start, stop = self._times_of(began, ended, wall)
-        if not job[:1].isdecimal():
-            raise ParseError("JobID is no number")
         if 2 * cpu > 3 * wall * cores:
             self.doubt(MUCH_CPU)
         clean = self._names
         record = EventRecord.make(
             (
                 self._site,
-                job if job.isdecimal() and len(job) < TOO_LONG else name(job),
+                job if job.isdecimal() and len(job) < TOO_LONG else _job_name(job),
                 clean[user],
                 clean[group],
                 wall,
@@ -171,9 +169,7 @@ class SlurmParser(Parser):
                 None,
             )
         )
-        if wall > SMALL_NUMBER or cpu > SMALL_NUMBER:
-            return record.check()
-        return record
+        return record.check() if wall > SMALL_NUMBER or cpu > SMALL_NUMBER else record
 
     def parse_lines(self, lines: Iterable[str]) -> List[Union[Record, Skipped, Failed]]:
         """As for every parser; and a job's memory is the most of its line and of its steps after it."""
@@ -228,8 +224,9 @@ class SlurmParser(Parser):
         return all_cores
 
     def _memory(self, text: str) -> Optional[int]:
-        if text[-1] == "K" and text[:-1].isdecimal() and len(text) < 16:  # what sacct prints for almost all
-            return int(text[:-1])
+        digits = text[:-1]
+        if digits.isdecimal() and text[-1] == "K" and len(digits) < 15:  # what sacct prints for almost all
+            return int(digits)
         try:
             return units.memory_kb(text)
         except ValueError:
@@ -241,21 +238,18 @@ class SlurmParser(Parser):
         if began.isdecimal() and ended.isdecimal() and len(began) + len(ended) < 23:
             start, stop = int(began), int(ended)
         else:
-            start, stop = self._local_times(began, ended, wall)
+            try:
+                first, last = self._hours[began[:14]], self._hours[ended[:14]]
+                if first is None or last is None:
+                    raise ValueError("the clocks change")
+                start, stop = first + MINUTES[began[14:]], last + MINUTES[ended[14:]]
+            except (KeyError, ValueError):  # or no plain local time: perhaps one of the other forms
+                start, stop = self._best_times(began, ended, wall)
         if stop < start:
             raise ParseError("End is before Start")
         if start < 0 or stop >= END_OF_TIME:
             raise ParseError("Start or End is out of range")
         return start, stop
-
-    def _local_times(self, began: str, ended: str, wall: int) -> Tuple[int, int]:
-        try:
-            first, last = self._days[began[:11]], self._days[ended[:11]]
-            if first is not None and last is not None:
-                return first + self._times[began[11:]], last + self._times[ended[11:]]
-        except ValueError:  # no plain local time: perhaps one of the other forms
-            pass
-        return self._best_times(began, ended, wall)
 
     def _best_times(self, began: str, ended: str, wall: int) -> Tuple[int, int]:
         pairs = itertools.product(self._epochs("Start", began), self._epochs("End", ended))
@@ -283,10 +277,17 @@ def _attached(cards: Sequence[Cards], hosts: str, wall: int) -> Optional[Tuple[A
     return attached([card._replace(host=host) for card in cards], wall)
 
 
-def _step(job: str, real: str, virtual: str) -> Step:
+def _job_name(text: str) -> Optional[str]:
+    """The id of a job of an array (123_4) or of a heterogeneous one (123+0)."""
+    if not text.lstrip()[:1].isdecimal():
+        raise ParseError("JobID is no number")
+    return name(text)
+
+
+def _step(fields: Sequence[str]) -> Step:
     step = Step("job step")
-    step.job = job.partition(".")[0]
-    step.memory = (real, virtual)
+    step.job = fields[JOB].partition(".")[0].strip()
+    step.memory = (fields[MAX_RSS], fields[MAX_VM])
     return step
 
 

@@ -232,6 +232,15 @@ def test_quick_look_falls_back():
         assert wanted(text)["end"] == "8"
 
 
+def test_wanted_values_in_quotes():
+    """P16: quotes around values that are wanted are taken off; those around others hide what is in them."""
+    text = 'user="a b" group=g queue="long one" start=7 project="x start=9 end=9" end="8"'
+    assert wanted(text) == attributes(text)
+    assert [wanted(text)[key] for key in ("user", "queue", "start", "end")] == ["a b", "long one", "7", "8"]
+    plain = 'user=a group=g project="x start=9 end=9" start=7 end=8'
+    assert wanted(plain) == {"user": "a", "group": "g", "start": "7", "end": "8"}
+
+
 def test_no_name_of_a_job_makes_another_user():
     """Torque doesn't quote: of several users and groups the first counts, as these stand first in a line."""
     values = attributes("user=a group=b account=x user=root group=wheel end=7 end=8")
