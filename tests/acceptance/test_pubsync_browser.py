@@ -204,14 +204,15 @@ def test_headings_stay_in_sight_and_narrow_windows_hold_all(
     browser.open(centre.url)
     browser.screenshot(str(tmp_path / "wide.png"))
     browser.run("scrollTo(0, 2000)")
-    top = "return [scrollY, document.querySelector('#sites thead th').getBoundingClientRect().top]"
-    assert browser.run(top) == [2000, 0]
+    top = "return document.querySelector('#sites thead th').getBoundingClientRect().top"
+    assert browser.run("return scrollY") > 1000 and browser.run(top) == pytest.approx(0, abs=1)
     # Chromium's windows are at least 500 pixels wide.
     browser.screenshot(str(tmp_path / "narrow.png"), (500, 900))
     widths = "return [document.documentElement.scrollWidth, innerWidth]"
     for page in ("", "grid/", "gridsync/", "grid/FAULT-GAP/", *(kind + "/" for kind in KINDS)):
         browser.open(centre.url + page)
-        assert browser.run(widths) == [500, 500], page
+        needed, there = browser.run(widths)
+        assert needed <= there < 600, page
     browser.screenshot(str(tmp_path / "wide.png"))
 
 
