@@ -258,7 +258,16 @@ def run_steps(
             wait = backoff.next()
             log.warning("%s Trying again in %.0f seconds.", err, wait)
         wait_and_beat(stop, wait, beat)
-    notify("STOPPING=1")
+    say_whether_it_ends(stop)
+
+
+def say_whether_it_ends(stop: Any) -> None:
+    """After the work has ended: tell systemd, but not where it is to begin anew.
+
+    systemd takes a service at its word: one that went on would be killed when its time to stop is over.
+    """
+    if stop.is_for_good():
+        notify("STOPPING=1")
 
 
 def wait_and_beat(stop: Stop, seconds: float, beat: Callable[[], Any] = lambda: None) -> bool:

@@ -6,7 +6,7 @@ import time
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 from apelcommon.backoff import Backoff
-from apelcommon.daemon import notify, wait_and_beat
+from apelcommon.daemon import notify, say_whether_it_ends, wait_and_beat
 from apelcommon.errors import ConfigError, Transient
 from ssm import smime
 from ssm.banned import BannedSigners
@@ -268,7 +268,7 @@ class _Loop:
             except Exception as err:  # the edge: no answer of another service may end a daemon
                 log.exception("The connection failed in a way that should not be possible")
                 self._after("%s: %s." % (type(err).__name__, err))
-        notify("STOPPING=1")
+        say_whether_it_ends(self.stop)
 
     def _after(self, trouble: str) -> None:
         wait = self.backoff.next()

@@ -135,7 +135,7 @@ def test_loader_is_ready_alive_reloaded_hung_and_stopped(systemd: Systemd) -> No
     centre.db.close()
 
 
-def test_receiver_is_ready_hung_and_stopped(systemd: Systemd, pki: Any) -> None:
+def test_receiver_is_ready_reloaded_hung_and_stopped(systemd: Systemd, pki: Any) -> None:
     """Within its sandbox it takes messages from a directory."""
     unit = Unit(systemd, "ssmreceive")
     certificate, key = (shutil.copy(path, unit.folder) for path in pki.issue("host.example.org"))
@@ -149,6 +149,13 @@ def test_receiver_is_ready_hung_and_stopped(systemd: Systemd, pki: Any) -> None:
     with open(unit.folder + "/hand-over/0-0.message", "w", encoding="utf-8") as stream:
         stream.write("id\nrubbish")
     wait_for(lambda: "rejected (reject/" in unit.said())
+    # As logrotate does every week: one that then says it was stopping would be killed minutes later.
+    assert systemd.control("reload", unit.name) == 0
+    wait_for(lambda: "Configuration read again." in unit.said())
+    with open(unit.folder + "/hand-over/0-1.message", "w", encoding="utf-8") as stream:
+        stream.write("id\nrubbish")
+    wait_for(lambda: unit.said().count("rejected (reject/") == 2)
+    assert unit.show()["ActiveState"] == "active"
     unit.systemd.signal(unit.name, "STOP")
     wait_for(lambda: unit.show()["NRestarts"] != "0" and unit.show()["ActiveState"] == "active")
     assert systemd.control("stop", unit.name) == 0

@@ -1,5 +1,6 @@
 """Pid files, locks, signals and the loop of steps: what happens after a crash, and beside a twin."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -201,6 +202,22 @@ def test_systemd_is_told(tmp_path, monkeypatch):
 def test_notify_without_systemd_does_nothing(monkeypatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     assert notify("READY=1") is None
+
+
+@pytest.mark.parametrize(("ask", "told"), [("set", [b"STOPPING=1"]), ("interrupt", [])])
+def test_systemd_is_not_told_of_an_end_that_is_none(tmp_path, monkeypatch, ask, told):
+    """At a SIGHUP the work begins anew: who had said that it was stopping would be killed for not doing so."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(tmp_path / "notify"))
+        channel.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        stop = Stop()
+        run_steps(getattr(stop, ask), 0.0, stop)
+        heard = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.append(channel.recv(100))
+    assert [each for each in heard if each != b"WATCHDOG=1"] == [b"READY=1", *told]
 
 
 def test_is_running_knows_the_dead(dead_pid, live_process):
