@@ -206,7 +206,7 @@ def test_notify_without_systemd_does_nothing(monkeypatch):
 
 @pytest.mark.parametrize(("ask", "told"), [("set", [b"STOPPING=1"]), ("interrupt", [])])
 def test_systemd_is_not_told_of_an_end_that_is_none(tmp_path, monkeypatch, ask, told):
-    """At a SIGHUP the work begins anew: who had said that it was stopping would be killed for not doing so."""
+    """At a SIGHUP the work begins anew: who had said that it was stopping would be killed for going on."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(str(tmp_path / "notify"))
         channel.setblocking(False)
