@@ -3,13 +3,17 @@
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from apel.errors import RecordError
-from apel.parsers.base import name
+from apel.parsers.base import Parser, name
 from apel.records.fields import MOST_TUPLES
 
 GPU, FPGA = "GPU", "FPGA"
 
 #: More of one kind no job has, and no record holds: the log is wrong.
 MOST_CARDS = 999999
+
+#: In the place of a number of GPUs that is none, or is impossible: the job is recorded without it.
+UNREAD = -1
+NO_GPUS = "number of GPUs of unknown form, recorded without it"
 
 #: The generic resources of SLURM that are accelerators: name, type, and what their model begins with where
 #: they are shares of GPUs. How large a share, only the site knows.
@@ -47,6 +51,19 @@ def _merged(cards: Iterable[Cards]) -> List[Cards]:
         before = by_model.get(key, card._replace(number=0))
         by_model[key] = before._replace(number=before.number + card.number)
     return list(by_model.values())[:MOST_TUPLES]
+
+
+def possible(number: int) -> int:
+    """A number of GPUs; UNREAD for more than any job has."""
+    return number if number <= MOST_CARDS else UNREAD
+
+
+def known_gpus(parser: Parser, number: Optional[int]) -> Optional[int]:
+    """The number; None for UNREAD, which the parser counts."""
+    if number != UNREAD:
+        return number
+    parser.doubt(NO_GPUS)
+    return None
 
 
 def known_name(text: str) -> Optional[str]:

@@ -14,7 +14,16 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tupl
 from apel.errors import ParseError, RecordError
 from apel.identity import BAD_TOKEN, TOKEN_PARTS, Token, groups_text, is_users, token_groups
 from apel.parsers import units
-from apel.parsers.accelerators import GPU, Attached, Cards, attached, known_name
+from apel.parsers.accelerators import (
+    GPU,
+    MOST_CARDS,
+    UNREAD,
+    Attached,
+    Cards,
+    attached,
+    known_gpus,
+    known_name,
+)
 from apel.parsers.base import (
     BLANK,
     Failed,
@@ -314,7 +323,7 @@ class HTCondorParser(Parser):
             return outcome
         if not fields[-1] and "machineattrapelspecs0" in job:
             self.doubt(NOT_SCALED)
-        gpus = _gpus(job)
+        gpus = known_gpus(self, _gpus(job))
         if gpus is not None:
             given = _attached(job, gpus, fields[2]) if gpus else None
             outcome = outcome.replace(GPUs=gpus, Accelerators=given)
@@ -361,11 +370,13 @@ def _numbers(fields: List[str]) -> Tuple[Number, Number, int, int, int]:
 
 
 def _gpus(job: Mapping[str, object]) -> Optional[int]:
-    """How many GPUs a job had."""
+    """How many GPUs a job had; UNREAD if what the log says of that is no number, or more than any job has."""
     given = _count(text_of(job, GIVEN_GPUS))
     if given is None:
         assigned = [gpu for gpu in text_of(job, ASSIGNED_GPUS).split(",") if gpu.strip()]
         given = len(assigned) or _count(text_of(job, WANTED_GPUS))
+        if given is None and (text_of(job, GIVEN_GPUS) or text_of(job, WANTED_GPUS)):
+            return UNREAD
     return given
 
 
@@ -381,5 +392,5 @@ def _attached(job: Mapping[str, object], gpus: int, wall: str) -> Optional[Tuple
 
 
 def _count(text: str) -> Optional[int]:
-    """A small number; None for anything else."""
-    return int(text) if text.isdecimal() and len(text) < 8 else None
+    """A number of GPUs; None for anything else."""
+    return int(text) if text.isdecimal() and len(text) < 9 and int(text) <= MOST_CARDS else None

@@ -13,7 +13,7 @@ from typing import Dict, Iterable, List, Optional, Tuple, Union
 
 from apel.errors import ParseError, shown
 from apel.parsers import units
-from apel.parsers.accelerators import GPU, MOST_CARDS, Cards, attached, known_name
+from apel.parsers.accelerators import GPU, MOST_CARDS, NO_GPUS, Cards, attached, known_name
 from apel.parsers.base import (
     BLANK,
     SMALL_NUMBER,
@@ -49,7 +49,6 @@ MUCH_CPU = "suspicious: CPU time is more than 1.5 x wall time x cores"
 
 #: What all resource requirements that reserve GPUs have.
 NGPUS = "ngpus"
-NO_GPUS = "GPUs in a resource requirement of unknown form, recorded without them"
 
 #: A reservation of GPUs in rusage[…], perhaps for each task; and their model.
 _RUSAGE = re.compile(r"rusage\[([^]]*)\]")
@@ -134,11 +133,12 @@ class LsfParser(Parser):
         """The record with the GPUs that the job's resource requirement names."""
         hosts, after, _ = _execution(strings, gaps)
         cards = gpus_of(_requirement(strings, after + MEMORY_AFTER_USAGE), hosts)
-        if cards is None:
+        total = sum(card.number for card in cards or ())
+        if cards is None or total > MOST_CARDS:
             self.doubt(NO_GPUS)
+            return record
         if not cards:
             return record
-        total = sum(card.number for card in cards)
         wall = record.StopTime - record.StartTime
         return record.replace(GPUs=int(total), Accelerators=attached(cards, wall))
 

@@ -9,7 +9,7 @@ from typing import List, Optional, Tuple
 
 from apel.errors import ParseError
 from apel.parsers import units
-from apel.parsers.accelerators import attached
+from apel.parsers.accelerators import attached, known_gpus
 from apel.parsers.base import (
     BLANK,
     SMALL_NUMBER,
@@ -96,9 +96,7 @@ class PbsParser(Parser):
     def _event(self, job: str, times: Tuple[int, int], values: Values, text: str) -> EventRecord:
         get, names = values.get, self._names
         start, stop = times
-        gpus = None
-        if "gpu" in text:
-            gpus = gpus_of(attributes(text) if ":gpus=" in text else values)
+        gpus = self._gpus(values, text) if "gpu" in text else None
         wall, cpu = self._durations_of(values, stop - start)
         nodes, cores = self._place(values, text) if self._parallel else (0, 0)
         if cores and 2 * cpu > 3 * wall * cores:
@@ -130,6 +128,9 @@ class PbsParser(Parser):
         if wall > SMALL_NUMBER or cpu > SMALL_NUMBER or cores > SMALL_NUMBER or nodes > SMALL_NUMBER:
             return record.check()
         return record
+
+    def _gpus(self, values: Values, text: str) -> Optional[int]:
+        return known_gpus(self, gpus_of(attributes(text) if ":gpus=" in text else values))
 
     def _durations_of(self, values: Values, elapsed: int) -> Tuple[int, int]:
         """(wall, CPU) in seconds. A mother superior that died, or a platform, may leave them out."""

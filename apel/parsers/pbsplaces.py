@@ -6,8 +6,7 @@ from functools import lru_cache
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from apel.parsers import units
-from apel.parsers.accelerators import GPU, Cards, known_name
-from apel.parsers.base import SMALL_NUMBER
+from apel.parsers.accelerators import GPU, UNREAD, Cards, known_name, possible
 
 #: What follows the first host in exec_vnode or exec_host.
 _FIRST_HOST = re.compile(r"[/:+\[]")
@@ -101,20 +100,21 @@ def _asked_cores(values: Values) -> Iterator[int]:
 
 
 def gpus_of(values: Values) -> Optional[int]:
-    """GPUs that the job was given or, if that isn't told, asked for; None where the log doesn't say."""
+    """GPUs that the job was given or, if that isn't told, asked for; None where the log doesn't say.
+
+    UNREAD for a form that we don't know, or more than any job has.
+    """
     try:
         given = _NGPUS.findall(values.get("exec_vnode", ""))
         if given or "exec_gpus" in values:
             found = map(units.count, given) if given else (n for _, n in _exec_gpus(values["exec_gpus"]))
-            total = sum(found)
-            return total if total <= SMALL_NUMBER else None
+            return possible(sum(found))
         for key in ("resources_used.ngpus", "Resource_List.ngpus"):
             if key in values:
-                return units.count(values[key])
+                return possible(units.count(values[key]))
         return _gpus_of_nodes(values.get("Resource_List.nodes", ""))
     except ValueError:
-        pass  # a form that we don't know says as little as none at all
-    return None
+        return UNREAD
 
 
 def _exec_gpus(text: str) -> List[Tuple[str, int]]:
@@ -135,7 +135,7 @@ def _gpus_of_nodes(text: str) -> Optional[int]:
         found, nodes = _GPUS_OF_NODE.search(chunk), chunk.partition(":")[0]
         if found:
             total += (units.count(nodes) if nodes.isdecimal() else 1) * units.count(found.group(1))
-    return total if total <= SMALL_NUMBER else None
+    return possible(total)
 
 
 def cards_of(values: Values, gpus: int) -> List[Cards]:

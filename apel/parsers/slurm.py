@@ -9,7 +9,7 @@ from typing import FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
 
 from apel.errors import ParseError, shown
 from apel.parsers import units
-from apel.parsers.accelerators import Attached, Cards, attached, first_host
+from apel.parsers.accelerators import Attached, Cards, attached, first_host, known_gpus
 from apel.parsers.base import (
     BLANK,
     HEADER,
@@ -76,7 +76,7 @@ class SlurmParser(Parser):
     """EventRecords of sacct lines. Times are of the host's zone (`offset_at`) unless they name another."""
 
     type_name = "SLURM"
-    version = "SLURM/2"
+    version = "SLURM/3"
 
     def __init__(self, options: ParserOptions, offset_at: Offset = host_offset) -> None:
         super().__init__(options)
@@ -162,7 +162,7 @@ class SlurmParser(Parser):
                 self._memory(virtual) if virtual else None,
                 cores,
                 node_count,
-                gpus,
+                None if gpus is None else known_gpus(self, gpus),
                 _attached(cards, at, wall) if cards else None,
                 None,
                 None,

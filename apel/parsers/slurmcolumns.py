@@ -5,7 +5,7 @@ from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from apel.errors import ParseError
 from apel.parsers import units
-from apel.parsers.accelerators import Cards, of_tres
+from apel.parsers.accelerators import UNREAD, Cards, of_tres, possible
 from apel.parsers.base import Remembered
 
 #: What each of the fifteen fields may be called, the best first; and whether there is no job without it.
@@ -34,11 +34,9 @@ USUAL: Tuple[FrozenSet[str], ...] = tuple(frozenset(names) for names, _ in COLUM
 #: Where GPUs are to be found: `cpu=40,gres/gpu=2,gres/gpu:a100=2,mem=16G,node=1`; in old versions `gpu:2`.
 TRES = ("alloctres", "allocgres")
 
-MOST_GPUS = 1000000
-
 
 class Allocated(NamedTuple):
-    """What AllocTRES says: counts by resource, GPUs in all, and accelerators."""
+    """What AllocTRES says: counts by resource, GPUs in all (or UNREAD), and accelerators."""
 
     counts: Dict[str, str]
     gpus: Optional[int]
@@ -118,7 +116,7 @@ def _place(column: Sequence[str], names: Sequence[str]) -> int:
 
 
 def allocated(text: str) -> Allocated:
-    """What the text of AllocTRES says. Raises ParseError."""
+    """What the text of AllocTRES says."""
     counts = tres(text)
     return Allocated(counts, gpus(counts), of_tres(counts))
 
@@ -134,13 +132,13 @@ def tres(text: str) -> Dict[str, str]:
 
 
 def gpus(counts: Dict[str, str]) -> Optional[int]:
-    """How many GPUs: the total if it stands there, else the sum over the models; None for none at all."""
+    """How many GPUs: the total if it stands there, else the sum over the models; None for none at all.
+
+    UNREAD for what is no number, or more than any job has.
+    """
     models = [count for what, count in counts.items() if what.startswith("gres/gpu:")]
     numbers = [counts["gres/gpu"]] if "gres/gpu" in counts else models
     try:
-        total = sum(map(units.whole, numbers))
+        return possible(sum(map(units.whole, numbers))) if numbers else None
     except ValueError:
-        raise ParseError("the number of GPUs is of unknown form") from None
-    if total > MOST_GPUS:
-        raise ParseError("the number of GPUs is out of range")
-    return total if numbers else None
+        return UNREAD

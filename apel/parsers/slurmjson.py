@@ -9,8 +9,7 @@ import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from apel.errors import ParseError
-from apel.parsers.accelerators import Cards, of_tres
-from apel.records.fields import MOST_COUNT
+from apel.parsers.accelerators import Cards, of_tres, possible
 
 #: The lines between which an object of the list `jobs` stands, where it has many.
 BEGIN = ("    {", "\t\t{")
@@ -23,7 +22,7 @@ MOST = 2**63 - 1
 
 
 class JsonJob(NamedTuple):
-    """The fifteen fields of a job, as columns would have them; the number of GPUs; accelerators."""
+    """The fifteen fields of a job, as columns would have them; its GPUs (or UNREAD) and accelerators."""
 
     fields: List[str]
     gpus: Optional[int]
@@ -127,9 +126,10 @@ def _counts(tres: Any) -> Dict[str, Any]:
 
 def _gpus(counts: Mapping[str, Any]) -> Optional[int]:
     models = [count for what, count in counts.items() if what.startswith("gres/gpu:")]
-    numbers = [_whole(count) for count in ([counts["gres/gpu"]] if "gres/gpu" in counts else models)]
+    told = [counts["gres/gpu"]] if "gres/gpu" in counts else models
+    numbers = [MOST if isinstance(count, int) and count > MOST else _whole(count) for count in told]
     known = [number for number in numbers if number is not None]
-    return sum(known) if known and sum(known) <= MOST_COUNT else None
+    return possible(sum(known)) if known else None
 
 
 def _memory(job: Mapping[str, Any]) -> Dict[str, str]:

@@ -152,7 +152,7 @@ def test_one_bad_line_among_a_thousand(site):
     assert report.stored == 1000
     assert report.rejected["fewer than 15 fields"] == (1, site.path("batch", "a") + " line 501")
     rows = site.rows("SELECT LineNumber, FileName, Line, Reason, ParserVersion FROM RejectedLines")
-    assert rows == [(501, site.path("batch", "a"), "rubbish", "fewer than 15 fields", "SLURM/2")]
+    assert rows == [(501, site.path("batch", "a"), "rubbish", "fewer than 15 fields", "SLURM/3")]
     assert not report.failed
 
 
@@ -208,7 +208,7 @@ def test_newer_version_tries_rejected_lines_again(site):
     assert report.skipped == {"state PENDING: not ended": 1}
     assert site.jobs() == names(1, 2, 3, 4, 7)
     assert site.rows("SELECT ParserVersion, COUNT(*) FROM RejectedLines GROUP BY ParserVersion") == [
-        ("SLURM/2", 2501)
+        ("SLURM/3", 2501)
     ]
     assert site.parse().retried == 0
 

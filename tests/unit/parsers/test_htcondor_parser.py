@@ -7,6 +7,7 @@ import pytest
 from apel.errors import ParseError
 from apel.identity import BAD_TOKEN
 from apel.parsers import Failed, Skipped
+from apel.parsers.accelerators import NO_GPUS
 from apel.parsers.htcondor import HTCondorParser
 from apel.records import EventRecord
 
@@ -247,13 +248,20 @@ def test_json_scaling(htcondor):
         ({"RequestGPUs": 2}, 2),
         ({"RequestGPUs": 2, "GPUsProvisioned": 1}, 1),
         ({"RequestGPUs": "/Expr(x)/"}, None),
-        ({"RequestGPUs": -1}, None),
         ({}, None),
     ],
 )
 def test_json_gpus(htcondor, found, gpus):
     cards = ((0, None, None, "GPU", gpus, 5400, None),) if gpus else None
     assert htcondor.parse(json.dumps(advert(**found))) == expected(GPUs=gpus, Accelerators=cards)
+    assert not htcondor.doubts
+
+
+@pytest.mark.parametrize("found", [{"RequestGPUs": -1}, {"GPUsProvisioned": 1000000}, {"RequestGPUs": "x"}])
+def test_gpus_of_unknown_form_lose_no_job(htcondor, found):
+    """The job is recorded without their number, and counted."""
+    assert htcondor.parse(json.dumps(advert(**found))) == expected()
+    assert htcondor.doubts == {NO_GPUS: 1}
 
 
 @pytest.mark.parametrize(

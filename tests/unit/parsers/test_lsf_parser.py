@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
 from apel.parsers import Failed, LsfParser, ParserOptions, Skipped
+from apel.parsers.accelerators import NO_GPUS
 from apel.parsers.lsf import places
 from apel.records import EventRecord
 
@@ -290,12 +291,13 @@ def test_accelerators_by_host(lsf, requirement, cards):
         "rusage[ngpus_physical=2] || rusage[mem=1]",
         "rusage[ngpus_physical=1.5]",
         "rusage[ngpus_physical=2/jobgroup]",
+        "rusage[ngpus_physical=600000/task]",
     ],
 )
 def test_requirement_of_unknown_form_is_counted_and_loses_no_job(lsf, requirement):
     record = lsf.parse(line(res=requirement))
     assert (record.GPUs, record.Accelerators) == (None, None)
-    assert lsf.doubts == {"GPUs in a resource requirement of unknown form, recorded without them": 1}
+    assert lsf.doubts == {NO_GPUS: 1}
 
 
 def test_gpus_of_hosts_in_their_short_form(lsf):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
 from apel.parsers import Failed, ParserOptions, PbsParser, Skipped
+from apel.parsers.accelerators import NO_GPUS, UNREAD
 from apel.parsers.pbs import attributes, wanted
 from apel.parsers.pbsplaces import exec_hosts, exec_vnodes, gpus_of, selected
 from apel.records import EventRecord
@@ -294,17 +295,18 @@ def test_array_as_a_whole_is_no_job(pbs):
     [
         ("exec_vnode", "(n1:ncpus=4:ngpus=1+n2:ncpus=2)+(n3:ncpus=1:ngpus=2)", 3),
         ("exec_gpus", "n1-gpu/0+n1-gpu/1", 2),
-        ("exec_gpus", "n1-gpu/0-9999999999", None),
+        ("exec_gpus", "n1-gpu/0-9999999999", UNREAD),
         ("Resource_List.ngpus", "4", 4),
-        ("Resource_List.ngpus", "many", None),
-        ("Resource_List.ngpus", "2147483648", None),
-        ("exec_vnode", "(n1:ncpus=4:ngpus=2147483647+n2:ncpus=2:ngpus=1)", None),
+        ("Resource_List.ngpus", "many", UNREAD),
+        ("Resource_List.ngpus", "1000000", UNREAD),
+        ("exec_vnode", "(n1:ncpus=4:ngpus=2147483647+n2:ncpus=2:ngpus=1)", UNREAD),
         ("jobname", "gpu", None),
     ],
 )
 def test_gpus(pbs, key, text, gpus):
-    assert pbs.parse(line(**{key: text})).GPUs == gpus
     assert gpus_of({key: text}) == gpus
+    assert pbs.parse(line(**{key: text})).GPUs == (None if gpus == UNREAD else gpus)
+    assert pbs.doubts == ({NO_GPUS: 1} if gpus == UNREAD else {})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
 from apel.parsers import ParserOptions, Skipped, SlurmParser
+from apel.parsers.accelerators import NO_GPUS
 from apel.parsers.slurmcolumns import gpus, tres
 from apel.records import EventRecord
 
@@ -180,9 +181,11 @@ def test_slurm_job_has_its_host_and_wall_time(slurm):
 
 
 @pytest.mark.parametrize("text", ["gres/gpu=two", "gres/gpu=-1", "gres/gpu=", "gres/gpu=99999999"])
-def test_gpus_of_unknown_form_are_said(text):
-    with pytest.raises(ParseError, match="number of GPUs"):
-        gpus(tres(text))
+def test_gpus_of_unknown_form_lose_no_job(slurm, text):
+    """The job is recorded without their number, and counted."""
+    record = parsed(slurm, NEW, AllocTRES="cpu=40,node=2," + text)
+    assert (record.JobName, record.GPUs, record.Accelerators) == ("48211", None, None)
+    assert slurm.doubts == {NO_GPUS: 1}
 
 
 WORDS = st.sampled_from([*SAMPLE.values(), *SAMPLE, "", "x", "9" * 30, "-1", "gpu:", "=", "\x00", "a.b"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from apel.errors import ParseError, RecordError
 from apel.parsers import Failed, ParserOptions, Skipped, SlurmParser
+from apel.parsers.accelerators import NO_GPUS
 from apel.records import EventRecord
 
 JOB = {
@@ -157,9 +158,9 @@ def test_job_without_gpus(slurm):
 @pytest.mark.parametrize("count", [4294967294, 2**63])
 def test_no_value_is_no_number_of_gpus(slurm, count):
     """SLURM's NO_VAL; no job is lost by it."""
-    assert (
-        one(slurm, tres={"allocated": [*JOB["tres"]["allocated"][:3], dict(GPU, count=count)]}).GPUs is None
-    )
+    allocated = [*JOB["tres"]["allocated"][:3], dict(GPU, count=count)]
+    assert one(slurm, tres={"allocated": allocated}).GPUs is None
+    assert slurm.doubts == {NO_GPUS: 1}
 
 
 @pytest.mark.parametrize("text", ['{"job_id": 1', "{" * 5000 + "1", '    {"job_id": 1}}'])
