@@ -6,7 +6,7 @@ import os
 LINE = (
     "%d|job|user|group|2025-03-07T09:00:00|2025-03-07T11:30:05|02:30:05|4-00:00:10|grid|40|2|n|||COMPLETED\n"
 )
-FILES = 1500
+FILES = 400
 
 
 def test_known_old_files_are_not_opened(site, monkeypatch):

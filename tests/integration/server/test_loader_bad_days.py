@@ -15,7 +15,7 @@ from apel.db import open_database
 from apelcommon.errors import Transient
 from servers.databases import mariadb_settings
 
-KILLS, PER_KILL = 12, 10
+KILLS, PER_KILL = 8, 10
 NUMBERS = itertools.count(1)
 WAITING = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
 
