@@ -205,6 +205,11 @@ def test_headings_stay_in_sight_and_narrow_windows_hold_all(
     browser.screenshot(str(tmp_path / "wide.png"))
     browser.run("scrollTo(0, 2000)")
     top = "return document.querySelector('#sites thead th').getBoundingClientRect().top"
+    scrolling = (
+        "const box = document.querySelector('#sites').parentNode;"
+        " return [box.scrollWidth > box.clientWidth, box.tabIndex]"
+    )
+    assert browser.run(scrolling) == [False, -1]
     assert browser.run("return scrollY") > 1000 and browser.run(top) == pytest.approx(0, abs=1)
     # Chromium's windows are at least 500 pixels wide.
     browser.screenshot(str(tmp_path / "narrow.png"), (500, 900))
@@ -213,6 +218,8 @@ def test_headings_stay_in_sight_and_narrow_windows_hold_all(
         browser.open(centre.url + page)
         needed, there = browser.run(widths)
         assert needed <= there < 600, page
+    browser.open(centre.url)
+    assert browser.run(scrolling) == [True, 0]
     browser.screenshot(str(tmp_path / "wide.png"))
 
 

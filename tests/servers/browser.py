@@ -60,8 +60,18 @@ class Browser(Server):
         if not self._scripts:
             options["prefs"] = {"profile.managed_default_content_settings.javascript": 2}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        self._session = "/session/" + self._new_session(wanted)
+
+    def _new_session(self, wanted: Dict[str, Any]) -> str:
+        """Start the browser itself: on a busy machine it now and then ends before the driver has reached it."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(BrowserError):
+                return self._session_id(wanted)
+        return self._session_id(wanted)
+
+    def _session_id(self, wanted: Dict[str, Any]) -> str:
         made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-        self._session = "/session/" + made["sessionId"]
+        return str(made["sessionId"])
 
     def kill(self) -> None:
         """End the browser's processes, which are the driver's children, with it."""

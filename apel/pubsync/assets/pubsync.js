@@ -77,5 +77,18 @@ function addTools(place) {
   filter();
 }
 
+// A box that need not scroll is none: it isn't in the way of headings that stick, nor of the keyboard.
+function fit() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    box.classList.remove("fits");
+    const fits = box.scrollWidth <= box.clientWidth;
+    box.classList.toggle("fits", fits);
+    if (fits) box.removeAttribute("tabindex");
+    else box.tabIndex = 0;
+  }
+}
+
 document.querySelectorAll("table").forEach(makeSortable);
 document.querySelectorAll(".tools").forEach(addTools);
+fit();
+window.addEventListener("resize", fit);
