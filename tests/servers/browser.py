@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from servers.process import Server, find_program, free_port, lend, private_folder
 
 ANSWER_SECONDS = 180.0
+TRIES = 3
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to an element
 ARGUMENTS = [
     "--headless=new",
@@ -63,7 +64,7 @@ class Browser(Server):
         self._session = "/session/" + self._new_session(wanted)
 
     def _new_session(self, wanted: Dict[str, Any]) -> str:
-        """Start the browser itself: on a busy machine it now and then ends before the driver has reached it."""
+        """Start the browser itself: on a busy machine it may end before the driver has reached it."""
         for _ in range(TRIES - 1):
             with contextlib.suppress(BrowserError):
                 return self._session_id(wanted)
