@@ -291,3 +291,38 @@ def test_tables_and_views_of_sums_come_with_version_two(
             view = "VCloudSummaries" if schema == "cloud" else "VStarRecords"
             (made,) = db.run(lambda tx: tx.rows("SHOW CREATE VIEW " + view))
             assert ("> 0" in made[1]) == (schema == "cloud")
+
+
+# -- version 2 of storage, which had no levels that have vanished -----------------------------------------
+
+SINCE_THREE = (
+    "DROP VIEW VUnloadedDays",
+    "DROP VIEW VUnloadedMonths",
+    "DROP TABLE StorageVanishedSummaries",
+    "UPDATE SchemaVersion SET Version = 2",
+)
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_vanished_levels_come_with_version_three(
+    request: Any, command: Any, tmp_path: Any, kind: str
+) -> None:
+    """Or else the summariser would fail where the first one vanishes."""
+    if kind == "mariadb":
+        server = request.getfixturevalue("mariadb")
+        settings = mariadb_settings(server, server.new_database("two"))
+    else:
+        settings = sqlite_settings(tmp_path / "two.db")
+    backend = open_backend(settings)
+    initialise(backend, "storage")
+    with session(backend) as connection:
+        for statement in (*SINCE_THREE, "INSERT INTO Sites (id, name) VALUES (1, 'x')"):
+            backend.execute(connection, statement, ())
+        connection.commit()
+    with open_database(settings, "storage") as db, pytest.raises(Unusable, match="run `apeldb upgrade`"):
+        db.run(lambda tx: tx.value("SELECT 1"))
+    assert command(settings, "upgrade", "--schema", "storage") == 0
+    assert command(settings, "check", "--schema", "storage") == 0
+    with open_database(settings, "storage") as db:
+        assert db.run(lambda tx: tx.rows("SELECT name FROM Sites")) == [("x",)]
+        assert db.run(lambda tx: tx.rows("SELECT * FROM VUnloadedDays")) == []
