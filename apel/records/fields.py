@@ -60,14 +60,17 @@ def is_number(text: str) -> bool:
 
 
 def at_least(least: float) -> Check:
+    """Refuses numbers below it."""
     return lambda value: f"{value} is less than {least}" if value < least else None
 
 
 def at_most(most: float) -> Check:
+    """Refuses numbers above it."""
     return lambda value: f"{value} is more than {most}" if value > most else None
 
 
 def no_longer_than(length: int) -> Check:
+    """Refuses text of more characters."""
     return lambda value: f"{len(value)} characters, at most {length} allowed" if len(value) > length else None
 
 
@@ -307,16 +310,19 @@ class Tuples(Field):
 
 
 def text(required: bool = False, max_length: int = MOST_NAME) -> Any:
+    """Text on one line. max_length: in characters."""
     return Text(required, max_length)
 
 
 def one_of(*choices: str) -> Any:
+    """One of these words, written in any case; it may not be absent."""
     return Choice(choices)
 
 
 def integer(
     required: bool = False, ge: Optional[int] = None, between: Optional[Tuple[int, int]] = None
 ) -> Any:
+    """A whole number. ge: the least; between: the least and the most."""
     least, most = between or (ge, None)
     return Integer(required, least, most)
 
@@ -324,17 +330,21 @@ def integer(
 def number(
     required: bool = False, ge: Optional[float] = None, between: Optional[Tuple[float, float]] = None
 ) -> Any:
+    """A number with or without decimals. ge: the least; between: the least and the most."""
     least, most = between or (ge, None)
     return Number(required, least, most)
 
 
 def timestamp(required: bool = False) -> Any:
+    """A time in whole epoch seconds, UTC."""
     return Timestamp(required)
 
 
 def time_or_zero() -> Any:
+    """A time in whole epoch seconds, UTC, where 0 stands for none."""
     return TimeOrZero(False)
 
 
 def tuples(name: Any, *values: Any) -> Any:
+    """Any number of tuples, which lie in a table of their own (apel/db/details.py)."""
     return Tuples(name, values)
