@@ -32,8 +32,9 @@ def open_backend(settings: Any, read_seconds: Optional[int] = None) -> Backend:
 
         return SQLite(settings.name)
     from apel.db.mysql import MySQL, hosts
+    from apel.db.mysql_sockets import or_by_socket
 
-    servers = hosts(settings.hostname, settings.port)
+    servers = hosts(or_by_socket(settings.hostname, settings.port), settings.port)
     return MySQL(servers, settings.name, settings.username, settings.password, read_seconds)
 
 

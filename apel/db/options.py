@@ -25,7 +25,8 @@ DATABASE_OPTIONS: List[Option] = [
         "hostname",
         "words",
         ["localhost"],
-        "mysql: the server, as host or host:port; or several, separated by commas, which are tried in order.",
+        "mysql: the server, as host, host:port or the path of its socket; or several, separated by commas, "
+        "which are tried in order. localhost: its port, then its socket.",
     ),
     Option("db", "port", "integer", DEFAULT_PORT, "mysql: the port, where hostname does not give one."),
     Option(

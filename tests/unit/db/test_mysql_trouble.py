@@ -10,7 +10,7 @@ from typing import Any, Iterator, List
 import pymysql
 import pytest
 
-from apel.db import Conflict, Lost, RowRefused, Unusable, open_database
+from apel.db import Conflict, Lost, RowRefused, Unusable, mysql_sockets, open_database
 from apel.db.mysql import Host, MySQL, hosts
 from apel.db.schema import initialise
 from apelcommon import daemon
@@ -333,6 +333,22 @@ def test_hosts_of_every_form() -> None:
 def test_socket_file(mariadb: Any, maria_db: Any) -> None:
     settings = mariadb_settings(mariadb, maria_db.backend.database)
     settings.hostname = [mariadb.folder + "/socket"]
+    with open_database(settings, "client") as db:
+        assert db.run(lambda tx: tx.value(COUNT)) == 0
+
+
+def test_localhost_is_tried_by_its_socket_as_well(mariadb: Any, maria_db: Any, monkeypatch: Any) -> None:
+    """As files of APEL 2 have it: its library took localhost for the socket; an account may know no more."""
+    for statement in (
+        "CREATE USER IF NOT EXISTS only@localhost IDENTIFIED BY 'x'",
+        "GRANT ALL ON *.* TO only@localhost",
+    ):
+        mariadb.rows("", statement)
+    settings = mariadb_settings(mariadb, maria_db.backend.database)
+    settings.hostname, settings.username, settings.password = ["localhost"], "only", "x"
+    assert mysql_sockets.or_by_socket(["localhost"], mariadb.port) == ["localhost"]
+    monkeypatch.setattr(mysql_sockets, "SOCKETS", ("/nowhere", mariadb.folder + "/socket"))
+    monkeypatch.setattr(mysql_sockets, "USUAL_PORT", mariadb.port)
     with open_database(settings, "client") as db:
         assert db.run(lambda tx: tx.value(COUNT)) == 0
 
