@@ -17,7 +17,17 @@ from apel.identity import (
     token_groups,
     token_of,
 )
-from apel.parsers.base import BLANK, Outcome, Parser, ParserOptions, Remembered, Skipped, name, own_name
+from apel.parsers.base import (
+    BLANK,
+    TOO_LONG,
+    Outcome,
+    Parser,
+    ParserOptions,
+    Remembered,
+    Skipped,
+    name,
+    own_name,
+)
 from apel.parsers.clock import Clock, utc_offset
 from apel.records import BlahdRecord
 from apel.records.fields import NULL_WORDS
@@ -42,6 +52,13 @@ NO_USER = "no userDN, recorded without it"
 NO_FQAN = "no userFQAN, recorded without VO"
 NO_JOB_ID = "no jobID, recorded without it"
 
+#: No record, message or database holds longer ones.
+LONG_NAMES = {
+    "userDN": "userDN longer than 255 characters, recorded without it",
+    "jobID": "jobID longer than 255 characters, recorded without it",
+}
+LONG_FQAN = "userFQAN longer than 255 characters, recorded as the longest group above it"
+
 _ITEM = re.compile(r'\s*"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r'\\(["\\])')
 
@@ -57,6 +74,18 @@ def _identity(text: str) -> Identity:
     """FQAN as logged -> (FQAN, VO, group, role) as recorded."""
     fqan = _name(text)
     return (None, None, None, None) if fqan is None else (fqan, *parse_fqan(fqan))
+
+
+def _shortened(fqan: str) -> str:
+    """An FQAN without its last parts, so that there is room: capability, role, groups; '' for no room."""
+    return fqan[:TOO_LONG].rpartition("/")[0]
+
+
+def _other_issuer(issuer: Optional[str], url: Optional[str]) -> Optional[str]:
+    """The URL of a userDN that seemed an issuer, if the line names another: it is the subject."""
+    if issuer is None or url is None or url.rstrip("/") == issuer.rstrip("/"):
+        return None
+    return url
 
 
 def _subject(user: str) -> Token:
@@ -81,7 +110,7 @@ class BlahParser(Parser):
     """
 
     type_name = "BLAH"
-    version = "BLAH/2"
+    version = "BLAH/3"
     record_class = BlahdRecord
 
     def __init__(self, options: ParserOptions) -> None:
@@ -99,17 +128,23 @@ class BlahParser(Parser):
         for key in REQUIRED:
             if key not in values:
                 raise ParseError("%s is missing" % key)
-        names, get = self._names, values.get
-        time = self._epoch(values["timestamp"])
-        lrms_id, ce = own_name(values["lrmsID"]), names[values["ceID"]]
+        lrms_id, ce = own_name(values["lrmsID"]), self._names[values["ceID"]]
         if lrms_id is None:
             return NO_LRMS_ID
         if ce is None:
             raise ParseError("ceID is empty")
+        if len(line) > TOO_LONG:
+            self._shorten(values)
+        return self._entry(lrms_id, ce, values, TOKEN in line)
+
+    def _entry(self, lrms_id: str, ce: str, values: Mapping[str, str], has_token: bool) -> BlahdRecord:
+        """The record of a batch job; `has_token`: whether the line has items about a token."""
+        names, get = self._names, values.get
+        time = self._epoch(values["timestamp"])
         user, job_id = names[get("userDN", "")], own_name(get("jobID", ""))
         fqan, vo, group, role = self._identities[get("userFQAN", "")]
         token, groups = NO_TOKEN, None
-        if TOKEN in line or (user is not None and user[0] != "/"):
+        if has_token or (user is not None and user[0] != "/"):
             user, token, groups = self._submitter(values, user)
         if user is None or fqan is None or job_id is None:
             self._note_absence(user, fqan, job_id)
@@ -134,6 +169,17 @@ class BlahParser(Parser):
             )
         )
 
+    def _shorten(self, values: Dict[str, str]) -> None:
+        """No job is lost for a name that nothing can hold; and its VO is kept."""
+        for key, reason in LONG_NAMES.items():
+            if len(values.get(key, "")) >= TOO_LONG:
+                values[key] = ""
+                self.doubt(reason)
+        fqan = values.get("userFQAN", "")
+        if len(fqan) >= TOO_LONG:
+            values["userFQAN"] = _shortened(fqan)
+            self.doubt(LONG_FQAN)
+
     def _submitter(
         self, values: Mapping[str, str], user: Optional[str]
     ) -> Tuple[Optional[str], Token, Optional[str]]:
@@ -153,7 +199,8 @@ class BlahParser(Parser):
             return named, None
         groups = self._groups[_says(values, parts[2])]
         if subject is None:
-            return Token(issuer or named.issuer, named.subject), groups
+            subject = named.subject or _other_issuer(issuer, named.issuer)
+            return Token(issuer or named.issuer, subject), groups
         return Token(issuer or (named.issuer if named.subject == subject else None), subject), groups
 
     def _part(self, values: Mapping[str, str], key: str) -> Optional[str]:

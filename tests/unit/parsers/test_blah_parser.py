@@ -111,6 +111,12 @@ ITEMS = {"AuthTokenIssuer": ISSUER, "AuthTokenSubject": SUBJECT}
         # As shipped, HTCondor-CE writes the subject alone.
         ({"userDN": SUBJECT}, (SUBJECT, None, SUBJECT)),
         ({"userDN": None, "AuthTokenIssuer": ISSUER}, (None, ISSUER, None)),
+        # A subject may be a URL; it is no issuer where the line names one.
+        (
+            {"userDN": "https://people.example/ada", "orig_AuthTokenIssuer": ISSUER},
+            (ISSUER + " https://people.example/ada", ISSUER, "https://people.example/ada"),
+        ),
+        ({"userDN": ISSUER[:-1], "orig_AuthTokenIssuer": ISSUER}, (ISSUER[:-1], ISSUER, None)),
         (dict(ITEMS, userDN="CN=Ada,DC=org"), ("CN=Ada,DC=org", ISSUER, SUBJECT)),
         (dict(ITEMS, AuthTokenSubject="undefined", userDN="undefined"), (None, ISSUER, None)),
         ({"userDN": "CN=Ada,DC=org"}, ("CN=Ada,DC=org", None, None)),
@@ -142,6 +148,38 @@ def test_token_that_cant_stand_in_a_record_loses_no_line(blah, key):
     record = blah.parse(line(**dict(ITEMS, **{key: "https://" + "x" * 300})))
     assert record.LrmsId == "7"
     assert blah.doubts == {BAD_TOKEN: 1}
+
+
+LONG_GROUP = "/vo" + "/group" * 50
+
+
+@pytest.mark.parametrize(
+    "fqan, kept, vo, role",
+    [
+        ("/vo/Role=%s/Capability=NULL" % ("r" * 240), "/vo/Role=" + "r" * 240, "vo", "Role=" + "r" * 240),
+        ("/vo/Role=" + "r" * 300, "/vo", "vo", None),
+        (LONG_GROUP + "/Role=pilot", LONG_GROUP[: 3 + 6 * 42], "vo", None),
+        ("/" + "v" * 300, None, None, None),
+        ("v" * 300, None, None, None),
+    ],
+)
+def test_fqan_beyond_any_column_keeps_its_vo(blah, fqan, kept, vo, role):
+    """P22: the line is not lost."""
+    record = blah.parse(line(userFQAN=fqan))
+    assert (record.FQAN, record.VO, record.VORole) == (kept, vo, role)
+    assert blah.doubts["userFQAN longer than 255 characters, recorded as the longest group above it"] == 1
+    assert record.check() == record
+
+
+@pytest.mark.parametrize("key, field", [("userDN", "GlobalUserName"), ("jobID", "GlobalJobId")])
+def test_names_beyond_any_column_lose_no_line(blah, key, field):
+    """P22: no message can hold them; what is right of a job is kept."""
+    assert getattr(blah.parse(line(**{key: "/" + "x" * 254})), field) == "/" + "x" * 254
+    assert not blah.doubts
+    record = blah.parse(line(**{key: "/" + "x" * 255}))
+    assert (record.LrmsId, record.VO, getattr(record, field)) == ("7", "atlas", None)
+    assert blah.doubts["%s longer than 255 characters, recorded without it" % key] == 1
+    assert record.check() == record
 
 
 def test_bare_vo_name(blah):
