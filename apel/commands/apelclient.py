@@ -104,6 +104,8 @@ class ClientCommand(Command):
     def _check(self, args: argparse.Namespace) -> int:
         settings = TABLE.read(args.config)
         found = checking.database(settings.db, "client")
+        if settings.spec_updater.enabled:
+            found.append(checking.bdii(settings.spec_updater))
         if settings.joiner.enabled:
             found += checking.benchmarks(settings.db, settings.spec_updater, settings.joiner.local_jobs)
             found += checking.identities(settings.db, settings.joiner.identity_map)

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any, Dict, List, Optional, Set
 
 from apel import times
+from apel.client.bdii import Bdii, BdiiUnavailable, published_benchmarks
 from apel.db import Database, open_database
 from apel.db.schema import VERSIONS
 from apel.identity import token_of
@@ -124,6 +125,17 @@ def benchmarks(section: Any, specs: Any, local_jobs: bool) -> List[Check]:
     if local_jobs and specs.spec_value is None:
         checks.append(Check(FAILED, "benchmark", "local jobs have none: set spec_type and spec_value"))
     return checks or [Check(OK, "benchmark", "every compute element seen has one (%d known)" % known)]
+
+
+def bdii(specs: Any) -> Check:
+    """Whether the BDII answers and knows the site. A run goes on without it, so it is a warning at most."""
+    place = Bdii(specs.ldap_host, specs.ldap_port, specs.ldap_timeout)
+    try:
+        found = published_benchmarks(place, specs.site_name)
+    except BdiiUnavailable as err:
+        return Check(WARNING, "BDII", "%s; benchmarks that are known stay in force" % err)
+    text = "%s:%d has %d benchmarks of %s" % (place.host, place.port, len(found), specs.site_name)
+    return Check(OK if found else WARNING, "BDII", text)
 
 
 def _without_benchmark(db: Database) -> List[str]:

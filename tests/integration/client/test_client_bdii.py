@@ -2,11 +2,14 @@
 
 import socket
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from apel.client.bdii import Bdii, BdiiUnavailable, published_benchmarks
 from apel.client.benchmarks import Benchmark
+from apel.commands import checking
+from apelcommon.checks import OK, WARNING, Check
 from servers.process import ServerMissing
 from servers.slapd import Slapd
 
@@ -93,6 +96,21 @@ def test_elements_and_clusters_give_their_benchmarks(bdii, caplog):
     ]
     assert "'fast', which is no number" in caplog.text
     assert "no benchmark for ce2" in caplog.text
+
+
+def said(bdii, site):
+    specs = SimpleNamespace(ldap_host=bdii.host, ldap_port=bdii.port, ldap_timeout=5.0, site_name=site)
+    return checking.bdii(specs)
+
+
+def test_check_of_the_configuration_asks_the_bdii(bdii, monkeypatch):
+    """A run without it only warns, so the check does."""
+    text = "%s:%d has 3 benchmarks of %s" % (bdii.host, bdii.port, SITE)
+    assert said(bdii, SITE) == Check(OK, "BDII", text)
+    assert said(bdii, "OTHER").outcome == WARNING
+    monkeypatch.setitem(sys.modules, "ldap", None)
+    found = said(bdii, SITE)
+    assert found.outcome == WARNING and "install the package python3-ldap" in found.text
 
 
 def test_site_that_is_not_published(bdii):
