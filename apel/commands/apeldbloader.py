@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from apel import __version__
 from apel.commands import checking
-from apel.commands.server_config import add_db_argument, open_central, read_both
+from apel.commands.server_config import add_db_argument, open_any, read_both, type_of
 from apel.db.options import SCHEMAS
 from apel.server.figures import Figures, Health
 from apel.server.loader import Loader, Queues
@@ -67,7 +67,7 @@ class Service:
         """The loader with its queues, and its database, which it connects to when first used."""
         if self.loader is None:
             queues = _queues(self.settings)
-            db = open_central(self.db_settings.db, ANSWER_SECONDS)
+            db = open_any(self.db_settings.db, ANSWER_SECONDS)
             strict = self.settings.loader.strict
             self.loader = Loader(db, queues, strict, self.rights, self.figures.message)
             self.loader.unfinished = self.unfinished
@@ -116,8 +116,9 @@ class Service:
 
 def _check(settings: Settings, db_settings: Settings) -> int:
     spool = checks.writable("spool", settings.loader.msgpath)
-    schema = SCHEMAS[db_settings.db.type]
-    return checking.say([settings, db_settings], [*checking.database(db_settings.db, schema), spool])
+    db = db_settings.db
+    found = checking.database(db, SCHEMAS[type_of(db)], or_others=db.type is None)
+    return checking.say([settings, db_settings], [*found, spool])
 
 
 def _queues(settings: Settings) -> Queues:

@@ -8,7 +8,7 @@ from typing import List, Optional
 from apel import __version__, times
 from apel.commands import checking
 from apel.commands.apelsummariser import month
-from apel.commands.server_config import add_db_argument, open_central, read_both
+from apel.commands.server_config import add_db_argument, open_any, read_both
 from apel.commands.spool import OUTGOING, outgoing
 from apel.db import Database
 from apel.db.lookups import known_site
@@ -140,7 +140,7 @@ class _Daemon:
 def run_once(settings: Settings, db_settings: Settings, args: argparse.Namespace) -> int:
     """One run; the exit status."""
     metrics = Metrics(settings.metrics.textfile, "apeldbunloader")
-    db = open_central(db_settings.db)
+    db = open_any(db_settings.db)
     success = False
     try:
         done = _unload(db, settings, args)

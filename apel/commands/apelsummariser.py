@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Set, Tuple
 
 from apel import __version__, times
 from apel.commands import checking
-from apel.commands.server_config import add_db_argument, open_central, read_both
+from apel.commands.server_config import add_db_argument, open_central, read_both, type_of
 from apel.db import Database
 from apel.db.options import SCHEMAS
 from apel.server.options import SUMMARISER
@@ -61,7 +61,7 @@ class SummariserCommand(Command):
         settings, db_settings = read_both(SUMMARISER, args.config, args.db)
         if args.check_config:
             return checking.say(
-                [settings, db_settings], checking.database(db_settings.db, SCHEMAS[db_settings.db.type])
+                [settings, db_settings], checking.database(db_settings.db, SCHEMAS[type_of(db_settings.db)])
             )
         self.start_log(settings, args)
         metrics = Metrics("" if args.dry_run else settings.metrics.textfile, self.name)
@@ -69,7 +69,7 @@ class SummariserCommand(Command):
         with PidFile("" if args.dry_run else settings.summariser.pidfile):
             db = open_central(db_settings.db)
             try:
-                _summarise(db, settings, args, SUMS[db_settings.db.type], metrics)
+                _summarise(db, settings, args, SUMS[type_of(db_settings.db)], metrics)
                 success = True
             finally:
                 db.close()

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Set
 from apel import times
 from apel.client.bdii import Bdii, BdiiUnavailable, published_benchmarks
 from apel.db import Database, open_database
-from apel.db.schema import VERSIONS
+from apel.db.schema import CENTRE, VERSIONS
 from apel.identity import token_of
 from apel.identity_map import IdentityMap
 from apelcommon.checks import (
@@ -78,9 +78,9 @@ def add_check_argument(parser: Any) -> None:
     )
 
 
-def database(section: Any, schema: str) -> List[Check]:
-    """Whether the database answers, has our schema, and has a clock like ours."""
-    db = open_database(section, schema)
+def database(section: Any, schema: str, or_others: bool = False) -> List[Check]:
+    """Whether the database answers, has our schema (or any of the centre), and has a clock like ours."""
+    db = open_database(section, schema, or_others=or_others)
     if not db.backend.exists():
         folder = os.path.dirname(os.path.abspath(section.name))
         if os.access(folder, os.W_OK | os.X_OK):
@@ -88,11 +88,12 @@ def database(section: Any, schema: str) -> List[Check]:
         return [Check(FAILED, "database", "%s can't be made: %s can't be written" % (db.backend, folder))]
     try:
         now = db.run(lambda tx: tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)"), tries=1)
+        found = next(name for name in (schema, *sorted(CENTRE)) if db.has(name))
     except ServiceError as err:
         return [Check(FAILED, "database", str(err))]
     finally:
         db.close()
-    text = "%s answers, schema %s version %d" % (db.backend, schema, VERSIONS[schema])
+    text = "%s answers, schema %s version %d" % (db.backend, found, VERSIONS[found])
     return [Check(OK, "database", text), _clock(times.epoch_from_text(now))]
 
 

@@ -8,8 +8,10 @@ from apel.db.options import DATABASE_OPTIONS, SCHEMAS
 from apelcommon.config import Option, OptionTable, Settings
 from apelcommon.errors import ConfigError
 from apelcommon.metrics import METRICS
+from apelcommon.options import Shipped
 
 DB_CONFIG = "/etc/apel/db.cfg"
+USUAL_TYPE = "cpu"
 
 DB_TABLE = OptionTable(
     "db",
@@ -19,11 +21,12 @@ DB_TABLE = OptionTable(
             "db",
             "type",
             "choice",
-            "cpu",
+            None,
             "What the database is about: cpu (jobs of grid and batch systems), cloud, storage, accelerator "
             "(GPUs and the like) or ip (public IP addresses). Tables of the others may be in it, too. The "
-            "summariser makes sums of this kind.",
+            "summariser makes sums of this kind. Not given: cpu; loader and unloader take what is there.",
             choices=tuple(SCHEMAS),
+            sample=Shipped(USUAL_TYPE),
         ),
         # Of programs that have no file of their own: apelreport, apeldb.
         *METRICS,
@@ -32,9 +35,22 @@ DB_TABLE = OptionTable(
 )
 
 
-def open_central(db: Any, read_seconds: Optional[int] = None) -> Database:
+def type_of(db: Any) -> str:
+    """What the database of a [db] section of db.cfg is about."""
+    return str(db.type or USUAL_TYPE)
+
+
+def open_central(db: Any) -> Database:
     """The database of a [db] section of db.cfg; see open_database."""
-    return open_database(db, SCHEMAS[db.type], read_seconds)
+    return open_database(db, SCHEMAS[type_of(db)])
+
+
+def open_any(db: Any, read_seconds: Optional[int] = None) -> Database:
+    """The same for programs that work on tables of any kind: without a `type`, these need not be of jobs.
+
+    APEL 2 has none in files for storage, and looks at it in the summariser alone.
+    """
+    return open_database(db, SCHEMAS[type_of(db)], read_seconds, or_others=db.type is None)
 
 
 def add_db_argument(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Optional
 from apel.db.backend import Backend
 from apel.db.database import Database, Transaction
 from apel.db.errors import Conflict, Lost, NewConnection, RowRefused, Unusable
-from apel.db.schema import prepare
+from apel.db.schema import prepare, prepare_any
 
 __all__ = [
     "Conflict",
@@ -38,10 +38,12 @@ def open_backend(settings: Any, read_seconds: Optional[int] = None) -> Backend:
     return MySQL(servers, settings.name, settings.username, settings.password, read_seconds)
 
 
-def open_database(settings: Any, schema: str, read_seconds: Optional[int] = None) -> Database:
-    """A [db] section's database; `schema` is a key of schema.VERSIONS.
+def open_database(
+    settings: Any, schema: str, read_seconds: Optional[int] = None, or_others: bool = False
+) -> Database:
+    """A [db] section's database; `schema` is a key of schema.VERSIONS; or_others: any of the centre will do.
 
     Nothing is connected yet: the first use does that, so a daemon may start before its database. Then SQLite
     makes its file and schema, and on a server the schema's version is checked.
     """
-    return Database(open_backend(settings, read_seconds), schema, prepare)
+    return Database(open_backend(settings, read_seconds), schema, prepare_any if or_others else prepare)

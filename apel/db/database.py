@@ -13,6 +13,7 @@ from typing import (
     List,
     Optional,
     Sequence,
+    Set,
     Tuple,
     TypeVar,
 )
@@ -136,7 +137,7 @@ class Database:
         #: Whether ids are in use that hold for this connection only (see on_one_connection).
         self._pinned = False
         self._lookups = Lookups(self)
-        self._schemas = {schema}
+        self._schemas: Set[str] = set()
 
     @property
     def sql(self) -> Expressions:
@@ -290,7 +291,7 @@ class Database:
         """Whether a schema is in this database; those of the centre may be together in one."""
         if schema not in self._schemas:
             query = "SELECT DISTINCT SchemaName FROM SchemaVersion"
-            self._schemas = {self.schema, *(name for (name,) in self.run(lambda tx: tx.rows(query)))}
+            self._schemas = {name for (name,) in self.run(lambda tx: tx.rows(query))}
         return schema in self._schemas
 
     @contextmanager

@@ -163,6 +163,20 @@ def prepare(backend: Backend, connection: Any, schema: str) -> None:
     _make_now(backend, connection, schema)
 
 
+def prepare_any(backend: Backend, connection: Any, schema: str) -> None:
+    """The same for whom any schema of the centre will do where a server has not this one."""
+    if backend.makes_itself or not _of_centre(backend, connection):
+        prepare(backend, connection, schema)
+
+
+def _of_centre(backend: Backend, connection: Any) -> List[str]:
+    """The schemas of the centre that are here. Raises Unusable if one has another version than ours."""
+    if VERSION_TABLE not in backend.relations(connection):
+        return []
+    found = CENTRE.intersection(versions(backend, connection))
+    return [schema for schema in sorted(found) if is_there(backend, connection, schema)]
+
+
 def _others(backend: Backend, connection: Any) -> str:
     """What the database holds instead, as an advice."""
     if VERSION_TABLE not in backend.relations(connection):

@@ -5,9 +5,10 @@ from typing import Any, Iterator
 
 import pytest
 from central_records import star, storage
-from centre import END, SIGNER, Centre
+from centre import END, SIGNER, Centre, Installation
 from golden import comparable, golden_view
 
+from apel.commands import apeldbunloader
 from apel.server.site_rights import ENFORCE, WARN, SiteRights
 from servers.databases import BACKENDS, fresh_database
 from ssm.dn import canonical
@@ -109,3 +110,19 @@ def test_a_storage_record_of_another_site_is_not_replaced(centre: Centre, tmp_pa
         assert centre.rows(query) == [("a", site), ("b", "NORTH")]
     (rejected,) = centre.rejected()
     assert "RecordId: OTHER: %s may not send it" % SIGNER in rejected["error"]
+
+
+@pytest.mark.server
+def test_files_of_the_incumbent_do_not_say_what_the_database_is_about(mariadb: Any, tmp_path: Any) -> None:
+    """Its db.cfg has a type for the summariser alone, which it has none of for storage."""
+    for db in fresh_database("storage", tmp_path, mariadb):
+        options = mariadb.options_for(db.backend.database)  # type: ignore[attr-defined]
+        files = Installation(tmp_path, options)
+        files.centre.deliver(star(storage()))
+        assert files.load("--check-config") == files.load("--once") == 0
+        unloader = "[unloader]\ndir_location = %s\ntable_name = VStarRecords\nsend_ur = true\n" % tmp_path
+        config = files.write("unloader.cfg", unloader + "[logging]\nlogfile =\nconsole = false\n")
+        assert apeldbunloader.main(["-d", files.db_cfg, "-c", config]) == 0
+        assert len([path for path in (tmp_path / "outgoing").glob("*/*") if path.is_file()]) == 1
+        files.close()
+        assert Installation(tmp_path, dict(options, type="cpu")).load("--check-config") == 1

@@ -134,6 +134,19 @@ def test_the_schemas_of_the_centre_may_share_a_database(empty_settings: Any) -> 
         initialise(backend, "client")
 
 
+@pytest.mark.server
+def test_any_schema_of_the_centre_will_do_where_none_is_named(maria_client: Any) -> None:
+    """The incumbent's files of a storage database don't say what it is."""
+    initialise(open_backend(maria_client), "storage")
+    with open_database(maria_client, "server", or_others=True) as db:
+        assert db.has("storage") and not db.has("server")
+        db.run(lambda tx: tx.execute("UPDATE SchemaVersion SET Version = 99"))
+    for or_others, reason in ((True, "version 99 of schema storage"), (False, "no server schema")):
+        asked = open_database(maria_client, "server", or_others=or_others)
+        with asked as db, pytest.raises(Unusable, match=reason):
+            db.run(lambda tx: tx.value("SELECT 1"))
+
+
 def test_a_newer_schema_is_refused(empty_settings: Any) -> None:
     initialise(open_backend(empty_settings), "client")
     with open_database(empty_settings, "client") as db:
