@@ -254,6 +254,14 @@ def test_job_that_never_started_is_skipped(pbs, start):
     assert pbs.parse(line(start=start, exec_host=None, walltime=None)) == Skipped("never started")
 
 
+def test_line_that_is_cut_is_no_job_that_never_started(pbs):
+    """P4: a full disk cuts a line anywhere; wherever that is, its job is not passed over."""
+    whole = line()
+    for end in range(whole.index("user="), whole.index(" end=") + 6):
+        with pytest.raises(ParseError):
+            pbs.parse(whole[:end])
+
+
 def test_times_that_the_mother_superior_lost(pbs):
     """P16: the job is kept, what is missing is counted."""
     record = pbs.parse(line(walltime=None, cput=None, mem=None, vmem=None))
