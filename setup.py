@@ -1,6 +1,5 @@
 """Installs the suite: the packages apel, ssm and apelcommon, the commands, schemas and samples."""
 
-import io
 import os
 import re
 from glob import glob
@@ -15,7 +14,7 @@ def read(*path: str) -> str:
     name = os.path.join(HERE, *path)
     if not os.path.exists(name):
         return ""
-    with io.open(name, encoding="utf-8") as stream:
+    with open(name, encoding="utf-8") as stream:
         return stream.read()
 
 
