@@ -24,7 +24,9 @@ def each_once(function: Callable[[Any], Any], column: Sequence[Any]) -> List[Any
 
 def are_all_equal(column: Sequence[Any]) -> bool:
     """Whether there is but one value, of one or more."""
-    return column.count(column[0]) == len(column)
+    first = column[0]
+    # Mostly the last one differs, if any does.
+    return bool(first == column[-1]) and column.count(first) == len(column)
 
 
 class ByColumn(Sequence[Any]):
