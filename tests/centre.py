@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 
 from apel.commands import apeldbloader, apelreport, apelsummariser
 from apel.commands.server_config import DB_TABLE
-from apel.db import open_database
+from apel.db import Database, open_database
 from apel.messages import encode
 from apel.records import JobRecord, Record, SummaryRecord, SyncRecord
 from apel.server.loader import Loader, Queues
@@ -95,6 +95,17 @@ def sync(count: int, month: int = 3) -> str:
         Site="EXAMPLE-NORTH", SubmitHost="ce01", NumberOfJobs=count, Month=month, Year=2025
     )
     return message([record], "sync v0.1")
+
+
+def refuse_13_cores(db: Database) -> None:
+    """Make a database refuse jobs that break none of our rules."""
+    refusing = "ALTER TABLE JobRecords ADD CONSTRAINT unlucky CHECK (Processors <> 13)"
+    if db.backend.name == "sqlite":
+        refusing = (
+            "CREATE TRIGGER unlucky BEFORE INSERT ON JobRecords WHEN NEW.Processors = 13"
+            " BEGIN SELECT RAISE(ABORT, 'unlucky'); END"
+        )
+    db.run(lambda tx: tx.execute(refusing))
 
 
 class Centre:

@@ -13,8 +13,8 @@ UNKNOWN = "unknown type"
 FROM_ARCHIVE = "archive/"
 #: So large may a message be that is stored with others: some 150 jobs. Usual messages have a thousand.
 SMALL_CHARACTERS = 100000
-#: So many of them are stored at once: a write set of a cluster is a few MB, and other loaders want some, too.
-MOST_CHARACTERS, MOST_MESSAGES = 1000000, 200
+#: So much is stored at once: a write set of a cluster is a few MB, and other loaders want messages, too.
+MOST_CHARACTERS, MOST_RECORDS, MOST_MESSAGES = 1000000, 2000, 50
 
 
 class Delivery(NamedTuple):
@@ -71,29 +71,52 @@ def opened(delivery: Delivery) -> Opened:
         return Opened(delivery, refusal(UNKNOWN, delivery.body, str(err)))
 
 
+class Group:
+    """Messages that are stored together, as many as there is room for."""
+
+    def __init__(self) -> None:
+        self.messages: List[Opened] = []
+        self.characters = self.records = 0
+
+    def add(self, message: Opened) -> None:
+        """Take one more."""
+        self.messages.append(message)
+        self.characters += len(message.delivery.body)
+        self.records += _records(message)
+
+    def has_room_for(self, message: Opened) -> bool:
+        """Whether one more can be stored with them."""
+        return (
+            len(self.messages) < MOST_MESSAGES
+            and self.characters + len(message.delivery.body) <= MOST_CHARACTERS
+            and self.records + _records(message) <= MOST_RECORDS
+        )
+
+
+def _records(message: Opened) -> int:
+    return len(message.content.records) if isinstance(message.content, Message) else 0
+
+
 def grouped(messages: Iterable[Opened], alone: Callable[[Opened], bool]) -> Iterator[List[Opened]]:
     """Messages in their order: small ones that follow each other together, the others by themselves.
 
     alone: whether a message must not be stored with others. None waits for more to come. When the next one
     can't be had (Transient), those before it are given first.
     """
-    held: List[Opened] = []
-    room = MOST_CHARACTERS
+    group = Group()
     try:
         for message in messages:
-            size = len(message.delivery.body)
-            by_itself = size > SMALL_CHARACTERS or alone(message)
-            if held and (by_itself or size > room or len(held) >= MOST_MESSAGES):
-                yield held
-                held, room = [], MOST_CHARACTERS
+            by_itself = len(message.delivery.body) > SMALL_CHARACTERS or alone(message)
+            if group.messages and (by_itself or not group.has_room_for(message)):
+                yield group.messages
+                group = Group()
             if by_itself:
                 yield [message]
             else:
-                held.append(message)
-                room -= size
+                group.add(message)
     except Transient as err:
-        if held:
-            yield held
+        if group.messages:
+            yield group.messages
         raise err
-    if held:
-        yield held
+    if group.messages:
+        yield group.messages

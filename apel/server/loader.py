@@ -9,7 +9,7 @@ import logging
 import time
 from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence, Set
 
-from apel.db import Database
+from apel.db import Conflict, Database, Lost
 from apel.server.deliveries import Delivery, Opened, grouped, opened, read
 from apel.server.rejects import Rejects
 from apel.server.rest import Unfinished
@@ -218,16 +218,20 @@ class Loader:
             return 0
         try:
             verdicts = self.storing.store(group)
-        except Transient as err:
+        except (Conflict, Lost) as err:
             _log_deferred(group, err)
             raise
         except Exception as err:
-            if len(group) == 1:
-                self._put_off(group[0].delivery.name, err)
-                return 0
-            log.info("%d messages can't be stored in one transaction: %s", len(group), err)
-            middle = len(group) // 2
-            return self._store(group[:middle]) + self._store(group[middle:])
+            if len(group) > 1:
+                # Refused, or more than a cluster takes at once.
+                log.info("%d messages can't be stored in one transaction: %s", len(group), err)
+                middle = len(group) // 2
+                return self._store(group[:middle]) + self._store(group[middle:])
+            if isinstance(err, Transient):
+                _log_deferred(group, err)
+                raise
+            self._put_off(group[0].delivery.name, err)
+            return 0
         for one, verdict in zip(group, verdicts):
             if verdict.outcome.stored:
                 self.unfinished.committed[one.delivery.name] = verdict

@@ -113,6 +113,9 @@ class Storing:
         one transaction: where the database refuses any of it, that raises RowRefused or MonthsClosed.
         Raises Transient when the database can't be used.
         """
+        verdicts = [one.content for one in group if isinstance(one.content, Verdict)]
+        if len(verdicts) == len(group):
+            return verdicts
         if not self._prepared:
             prepare_writers(self.db)
             self._prepared = True

@@ -6,7 +6,7 @@ from typing import Any, List
 
 import pytest
 from central_records import accelerators, at, cloud, gpu, ips, measured, vm
-from centre import SIGNER, Centre, job, jobs, message, summary, sync
+from centre import SIGNER, Centre, job, jobs, message, refuse_13_cores, summary, sync
 
 from apel.db.schema import CENTRE, initialise
 from apel.messages import Message
@@ -149,20 +149,9 @@ def test_strict_refuses_a_message_with_one_bad_record(centre: Centre) -> None:
     assert rejected["body"] == body and "record 6: LocalJobId" in rejected["error"]
 
 
-def refuse_13_cores(centre: Centre) -> None:
-    """Make the database refuse a record that breaks none of our rules."""
-    if centre.db.backend.name == "mysql":
-        centre.execute("ALTER TABLE JobRecords ADD CONSTRAINT unlucky CHECK (Processors <> 13)")
-    else:
-        centre.execute(
-            "CREATE TRIGGER unlucky BEFORE INSERT ON JobRecords WHEN NEW.Processors = 13"
-            " BEGIN SELECT RAISE(ABORT, 'unlucky'); END"
-        )
-
-
 def test_a_record_that_only_the_database_refuses_is_kept_and_the_others_are_loaded(centre: Centre) -> None:
     """D3: with the database's reason, and the record's number in the message as it was sent."""
-    refuse_13_cores(centre)
+    refuse_13_cores(centre.db)
     records = [job(LocalJobId=str(number), Processors=12 + number % 2) for number in range(4)]
     centre.load(message(records).replace("LocalJobId: 0\n", "LocalJobId: None\n"))
     assert centre.rows("SELECT LocalJobId FROM JobRecords") == [("2",)]
@@ -175,7 +164,7 @@ def test_a_record_that_only_the_database_refuses_is_kept_and_the_others_are_load
 
 def test_strict_refuses_a_message_with_a_record_that_only_the_database_refuses(centre: Centre) -> None:
     """D3: the strict option."""
-    refuse_13_cores(centre)
+    refuse_13_cores(centre.db)
     body = message([job(LocalJobId="1"), job(LocalJobId="2", Processors=13)])
     centre.load(body, strict=True)
     assert centre.count("JobRecords") == centre.count("ChangedMonths") == 0

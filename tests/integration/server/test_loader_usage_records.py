@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from centre import Centre, job, jobs, message
+from centre import Centre, job, jobs, message, refuse_13_cores
 
 from apel.messages import decode
 
@@ -41,13 +41,7 @@ def test_strict_refuses_a_message_with_one_bad_record(centre: Centre) -> None:
 
 def test_records_that_only_the_database_refuses_are_kept_with_the_others(centre: Centre) -> None:
     """D3: as sent and as written anew, in one document; nothing of them is lost."""
-    if centre.db.backend.name == "mysql":
-        centre.execute("ALTER TABLE JobRecords ADD CONSTRAINT unlucky CHECK (Processors <> 13)")
-    else:
-        centre.execute(
-            "CREATE TRIGGER unlucky BEFORE INSERT ON JobRecords WHEN NEW.Processors = 13"
-            " BEGIN SELECT RAISE(ABORT, 'unlucky'); END"
-        )
+    refuse_13_cores(centre.db)
     sent = [job(LocalJobId=str(number), Processors=12 + number % 2) for number in range(4)]
     body = message(sent, "job car").replace("<urf:LocalJobId>0<", "<urf:LocalJobId>None<")
     centre.load(body.replace("urf:", "u:").replace(":urf", ":u"))

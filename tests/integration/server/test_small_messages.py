@@ -7,9 +7,9 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 from central_records import cloud, snapshot, star, vm
-from centre import MARCH, SIGNER, Centre, Installation, job, jobs, message, summary, sync
+from centre import MARCH, SIGNER, Centre, Installation, job, jobs, message, refuse_13_cores, summary, sync
 
-from apel.db.errors import Conflict, Lost
+from apel.db.errors import Conflict, Lost, Unusable
 from apel.db.schema import initialise
 from apel.server import deliveries
 from apel.server.closed import CLOSED
@@ -159,21 +159,10 @@ def test_the_newest_version_stays_whatever_the_order(centre: Centre) -> None:
 # -- refused ------------------------------------------------------------------------------------------------
 
 
-def refuse_13_cores(centre: Centre) -> None:
-    """Make the database refuse a record that breaks none of our rules."""
-    if centre.db.backend.name == "mysql":
-        centre.execute("ALTER TABLE JobRecords ADD CONSTRAINT unlucky CHECK (Processors <> 13)")
-    else:
-        centre.execute(
-            "CREATE TRIGGER unlucky BEFORE INSERT ON JobRecords WHEN NEW.Processors = 13"
-            " BEGIN SELECT RAISE(ABORT, 'unlucky'); END"
-        )
-
-
 @pytest.mark.parametrize("strict", [False, True])
 def test_what_the_database_refuses_is_refused_alone(centre: Centre, strict: bool) -> None:
     """D3: of many small messages only the bad record; in strict mode, its message."""
-    refuse_13_cores(centre)
+    refuse_13_cores(centre.db)
     for number in range(20):
         good, bad = job(LocalJobId="g%d" % number), job(LocalJobId="b%d" % number, Processors=13)
         centre.deliver(message([good, bad] if number in (7, 19) else [good]), empaid=str(number))
@@ -269,6 +258,39 @@ def test_conflict_repeats_the_whole_transaction_of_small_messages(centre: Centre
     assert centre.loader().step() == 5
     assert next(failures, None) is None
     assert centre.count("JobRecords") == 6 and centre.incoming.count() == 0
+
+
+def test_small_messages_too_many_for_a_cluster_are_stored_as_it_takes_them(
+    centre: Centre, monkeypatch: Any
+) -> None:
+    """D18: a write set that is larger than is allowed doesn't pass: each message alone is not."""
+    centre.load(one_job("names"))
+    insert = centre.db.backend.insert
+
+    def limited(connection: Any, table: str, columns: Any, rows: Any, conflict: str) -> int:
+        if table == "JobRecords" and len(rows) > 3:
+            raise Unusable("wsrep_max_ws_rows exceeded")
+        return insert(connection, table, columns, rows, conflict)
+
+    for number in range(10):
+        centre.deliver(one_job(number))
+    loader = centre.loader()
+    with monkeypatch.context() as patch:
+        patch.setattr(centre.db.backend, "insert", limited)
+        assert loader.step() == 10
+        centre.deliver(message(jobs(4)))
+        with pytest.raises(Transient, match="exceeded"):
+            loader.step()
+    assert centre.count("JobRecords") == 11 and centre.incoming.count() == 1
+
+
+def test_rubbish_is_rejected_while_the_database_is_gone(centre: Centre, monkeypatch: Any) -> None:
+    """Nothing of it is to be stored."""
+    centre.deliver("rubbish")
+    with monkeypatch.context() as patch:
+        patch.setattr(centre.db.backend, "connect", None)
+        assert centre.loader().step() == 1
+    assert centre.reject.count() == 1
 
 
 def test_database_gone_keeps_all_small_messages(centre: Centre, monkeypatch: Any, caplog: Any) -> None:

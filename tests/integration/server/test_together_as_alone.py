@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 import pytest
 from central_records import accelerators, cloud, gpu, ips, measured, normalised, snapshot, star, vm
-from centre import END, MARCH, SIGNER, Centre, job, message, summary, sync
+from centre import END, MARCH, SIGNER, Centre, job, message, refuse_13_cores, summary, sync
 from mutations import mutated
 
 from apel.db import Database
@@ -87,13 +87,7 @@ def prepared(db: Database) -> None:
     north = db.ids("Sites", [SITES[0]])[SITES[0]]
     row = (north, *MARCH, CLOSED, 1, "2025-06-01 00:00:00", 0)
     db.run(lambda tx: tx.insert("ClosedMonths", COLUMNS, [row]))
-    unlucky = "ALTER TABLE JobRecords ADD CONSTRAINT unlucky CHECK (Processors <> 13)"
-    if db.backend.name == "sqlite":
-        unlucky = (
-            "CREATE TRIGGER unlucky BEFORE INSERT ON JobRecords WHEN NEW.Processors = 13"
-            " BEGIN SELECT RAISE(ABORT, 'unlucky'); END"
-        )
-    db.run(lambda tx: tx.execute(unlucky))
+    refuse_13_cores(db)
 
 
 def rows_of(db: Database, query: str) -> List[Any]:

@@ -4,6 +4,8 @@ from typing import Any, Iterator, List
 
 import pytest
 
+from apel.messages import Message
+from apel.records import JobRecord
 from apel.server import deliveries
 from apel.server.deliveries import Delivery, Opened, grouped
 from apel.server.verdicts import refusal
@@ -44,6 +46,14 @@ def names(messages: Any, alone: str = "") -> List[str]:
 )
 def test_groups_keep_the_order_and_their_bounds(sizes: List[int], expected: List[str]) -> None:
     assert names(opened(chr(97 + place), size) for place, size in enumerate(sizes)) == expected
+
+
+def test_groups_are_bounded_by_records(monkeypatch: Any) -> None:
+    monkeypatch.setattr(deliveries, "MOST_RECORDS", 5)
+    sizes = [2, 2, 2, 0, 3, 9, 1]
+    records = [Message("", JobRecord, [None] * size, []) for size in sizes]  # type: ignore[list-item]
+    given = (Opened(opened(name).delivery, content) for name, content in zip("abcdefg", records))
+    assert names(given) == ["ab", "cde", "f", "g"]
 
 
 def test_what_must_go_alone_goes_alone() -> None:
