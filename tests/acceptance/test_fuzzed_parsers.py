@@ -44,7 +44,8 @@ class Run:
             [sys.executable, SCRIPT, self.name, str(statistics), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=dict(os.environ, TZ="Europe/London"),
+            # The order of sets would lead it other ways in each run.
+            env=dict(os.environ, TZ="Europe/London", PYTHONHASHSEED="0"),
             timeout=MOST_SECONDS,
         )
         self.status, self.said = done.returncode, done.stdout.decode("utf-8", "replace")

@@ -267,7 +267,7 @@ def test_stop_that_is_resumed_waits_again():
         thread.start()
     stop.interrupt()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive(), "all who wait are woken"
 
 

@@ -360,7 +360,7 @@ def test_broker_that_is_away_at_the_start_is_no_failed_start(
     transport.refuse = 3
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(5)
+        systemd.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         receive(receiver_settings, DnList(dns), ImpatientStop(2))
         assert systemd.recv(100) == b"READY=1"
