@@ -159,7 +159,7 @@ class PbsParser(Parser):
             self.doubt(NO_MEMORY)
             return None
 
-    def _place(self, values: Values, text: str) -> Place:
+    def _place(self, values: Values, text: str) -> Tuple[int, int]:
         """(nodes, cores): hosts as exec_host has them; CPUs as exec_vnode has them, if it does."""
         hosts, vnodes = values.get("exec_host"), values.get("exec_vnode")
         try:
@@ -169,7 +169,7 @@ class PbsParser(Parser):
             if hosts is None:
                 return place
             by_host = self._read_place(hosts)
-            return Place(by_host.nodes, place.cores or by_host.cores)
+            return by_host.nodes, place.cores or by_host.cores
         except ValueError:  # missing, or a form that we don't know
             self.doubt(NO_PLACE)
             return asked_for(attributes(text))
@@ -186,7 +186,7 @@ def wanted(text: str) -> Values:
         return attributes(text)
     values = dict(_WANTED.findall(plain, who.end(2)))
     values["user"], values["group"] = who.groups()
-    if plain is not text and any(QUOTE_HELD in value for value in values.values()):
+    if plain is not text and QUOTE_HELD in "".join(values.values()):
         return attributes(text)
     return values
 
