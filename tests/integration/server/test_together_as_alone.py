@@ -21,7 +21,7 @@ from apel.server.site_rights import ENFORCE, SiteRights
 from servers.databases import fresh_database
 from ssm.dn import canonical
 
-COUNT = 120
+COUNT = 70
 SIGNERS = [SIGNER, "/DC=org/DC=example/CN=other", "/CN=" + "x" * 300]
 SITES = ["EXAMPLE-NORTH", "EXAMPLE-SOUTH", "EXAMPLE-WEST"]
 #: What two loads of the same can't have in common.
