@@ -48,11 +48,11 @@ def test_header_holds_for_what_is_appended_later(site):
 
 def test_rejected_line_is_tried_again_with_its_files_columns(site):
     """P8."""
-    site.write("a", HEADER + JOB % 1 + JOB.replace("gpu=2", "gpu=many") % 2)
+    site.write("a", HEADER + JOB % 1 + JOB.replace("cpu=4", "cpu=many") % 2)
     site.write("b", LINE % 3 + LINE.replace("|40|", "|forty|") % 4)
     assert site.parse().rejected_lines == 2
     site.db.run(lambda tx: tx.execute("UPDATE RejectedLines SET ParserVersion = 'old'"))
     site.db.run(lambda tx: tx.execute("UPDATE RejectedLines SET Line = REPLACE(Line, 'many', '7')"))
     report = site.parse()
     assert (report.retried, report.stored) == (2, 1)
-    assert ("2", 4, 1, 7) in site.rows(GPUS)
+    assert ("2", 7, 1, 2) in site.rows(GPUS)
