@@ -130,7 +130,8 @@ def test_republish_by_site_month_and_vo(portal: Portal, table: str) -> None:
     whole = len(records(portal.run(words, table_name=table)))
     site = records(portal.run(words, table_name=table))[0].SiteName
     assert whole and len(records(portal.run([*words, "--site", site], table_name=table))) == whole
-    assert portal.run([*words, "--site", "OTHER"], table_name=table) == []
+    assert portal.fails([*words, "--site", "OTHER"], table_name=table) == 1
+    assert portal.sent() == []
     assert portal.run(["republish", "--month", "2025-02"], table_name=table) == []
     some = records(portal.run(["republish", "--vo", "vo.example"], table_name=table))
     assert some and {one.VO for one in some} == {"vo.example"}
