@@ -158,7 +158,7 @@ class Loader:
             try:
                 locked = bool(self.queues.incoming.lock(name))
             except (PermissionError, NotADirectoryError) as err:
-                self.unfinished.rest.begin(name, "It can't be locked: %s." % err)
+                self._rest(name, "It can't be locked: %s." % err)
                 return False
         if locked:
             self._in_hand.add(name)
@@ -193,8 +193,13 @@ class Loader:
         else:
             log.error("Message %s: the loader failed", name, exc_info=err)
             reason = "internal error: %s: %s" % (type(err).__name__, err)
-        self.unfinished.rest.begin(name, reason)
+        self._rest(name, reason)
         self._give_back(name)
+
+    def _rest(self, name: str, reason: str) -> None:
+        self.unfinished.rest.begin(name, reason)
+        if name in self.unfinished.committed:
+            self._turns.is_held(name)
 
     # -- loading them ---------------------------------------------------------------------------
 
@@ -252,6 +257,8 @@ class Loader:
         """
         name = delivery.name
         if self._must_stay(delivery):
+            # Another loader may store the one before it once more: so this one must be, too, after that.
+            self.unfinished.committed.pop(name, None)
             return False
         try:
             self._put_away(delivery, verdict)

@@ -445,6 +445,43 @@ def test_restart_after_a_full_disk_undoes_no_correction(
     assert centre.incoming.count() == 0 and centre.reject.count() == 1
 
 
+def test_another_loader_takes_only_the_first_of_those_that_must_stay(centre: Centre) -> None:
+    """D6: it stores that once more, and ends; the corrections after it, stored before, are so again."""
+    names = deliver_versions(centre)
+    names.append(centre.deliver(one_job("z"), signer=OTHER))
+    loader = centre.loader()
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with in_trouble(centre, "remove", names[0]), pytest.raises(Transient, match="No space left"):
+        with broken(centre.incoming, "lock", lambda name: name == names[-1], full):
+            loader.step()
+    another = centre._queue("incoming", dict(centre.incoming.schema))
+    assert all(map(another.lock, names[2:]))
+    assert centre.loader().step() == 1
+    assert walls(centre) == [("x", 1), ("y", 3600)]
+    for name in names[2:]:
+        another.unlock(name)
+    assert loader.step() == 3
+    assert walls(centre) == [("x", 3), ("y", 3600), ("z", 3600)]
+
+
+@pytest.mark.parametrize("method", ["get", "lock"])
+def test_a_stored_message_that_is_out_of_reach_holds_up_its_signer(
+    centre: Centre, monkeypatch: Any, method: str
+) -> None:
+    """D6: it couldn't be removed, and then not even be read; but perhaps by the next loader."""
+    names = deliver_versions(centre)
+    loader = centre.loader()
+    with in_trouble(centre, "remove", names[0]):
+        loader.step()
+    monkeypatch.setattr(loader.unfinished.rest, "is_over", lambda name: True)
+    denied = PermissionError(errno.EACCES, "Permission denied")
+    with broken(centre.incoming, method, lambda name: name == names[0], denied):
+        assert loader.step() == 0
+    assert list(centre.incoming.ids()) == [names[0], *names[2:]]
+    assert loader.step() == 3
+    assert walls(centre) == [("x", 3), ("y", 3600)]
+
+
 def test_a_refused_message_that_must_stay_holds_up_nobody(centre: Centre) -> None:
     """Nothing of it is stored."""
     centre.deliver("rubbish")
