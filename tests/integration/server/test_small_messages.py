@@ -451,9 +451,9 @@ def test_another_loader_takes_only_the_first_of_those_that_must_stay(centre: Cen
     names.append(centre.deliver(one_job("z"), signer=OTHER))
     loader = centre.loader()
     full = OSError(errno.ENOSPC, "No space left on device")
-    with in_trouble(centre, "remove", names[0]), pytest.raises(Transient, match="No space left"):
-        with broken(centre.incoming, "lock", lambda name: name == names[-1], full):
-            loader.step()
+    failing = broken(centre.incoming, "lock", lambda name: name == names[-1], full)
+    with in_trouble(centre, "remove", names[0]), failing, pytest.raises(Transient, match="No space left"):
+        loader.step()
     another = centre._queue("incoming", dict(centre.incoming.schema))
     assert all(map(another.lock, names[2:]))
     assert centre.loader().step() == 1
