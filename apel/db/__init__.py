@@ -31,10 +31,10 @@ def open_backend(settings: Any, read_seconds: Optional[int] = None) -> Backend:
         from apel.db.sqlite import SQLite
 
         return SQLite(settings.name)
-    from apel.db.mysql import MySQL, hosts
-    from apel.db.mysql_sockets import or_by_socket
+    from apel.db.mysql import MySQL
+    from apel.db.mysql_hosts import hosts
 
-    servers = hosts(or_by_socket(settings.hostname, settings.port), settings.port)
+    servers = hosts(settings.hostname, settings.port)
     return MySQL(servers, settings.name, settings.username, settings.password, read_seconds)
 
 

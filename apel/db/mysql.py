@@ -6,7 +6,7 @@ import inspect
 import logging
 import secrets
 import socket
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import pymysql
 from pymysql.constants import FIELD_TYPE
@@ -16,6 +16,7 @@ from apel.db.backend import TIME_COLUMNS, Backend, Query, Row, statements
 from apel.db.errors import Conflict, Lost, RowRefused, Unusable
 from apel.db.literals import value_lists
 from apel.db.mysql_expressions import MySQLExpressions
+from apel.db.mysql_hosts import Host, or_by_socket
 from apelcommon.errors import Permanent, ServiceError
 from apelcommon.resources import schema_path
 
@@ -100,30 +101,6 @@ LOCK_WAIT = 1205
 ENGINE_ERROR, INTERNAL = 1030, "error 122"
 
 
-class Host(NamedTuple):
-    """Where a server listens."""
-
-    name: str
-    port: int
-
-    def __str__(self) -> str:
-        return self.name if self.name.startswith("/") else "%s:%d" % self
-
-
-def hosts(names: Sequence[str], port: int) -> List[Host]:
-    """['db1', 'db2:3307', '[::1]:3306', '/run/mysqld.sock'] as hosts; `port` where none is given."""
-    return [_host(name, port) for name in names]
-
-
-def _host(name: str, port: int) -> Host:
-    if name.startswith("/") or (name.count(":") > 1 and not name.startswith("[")):
-        return Host(name, port)
-    before, colon, after = name.rpartition(":")
-    if colon and after.isdigit():
-        return Host(before.strip("[]"), int(after))
-    return Host(name.strip("[]"), port)
-
-
 def _number(text: str) -> Any:
     """SUM of whole numbers is a DECIMAL to the server; everybody else wants an int."""
     return float(text) if "." in text else int(text)
@@ -174,6 +151,8 @@ class MySQL(Backend):
         Raises Lost, which says what each of them answered, or Unusable when the only answers were refusals.
         """
         failures: List[ServiceError] = []
+        # At each time: one that was down when we began has no socket before it is up.
+        self.servers = or_by_socket(self.servers)
         for _ in self.servers:
             host = self.servers[self._current]
             try:

@@ -10,8 +10,9 @@ from typing import Any, Iterator, List
 import pymysql
 import pytest
 
-from apel.db import Conflict, Lost, RowRefused, Unusable, mysql_sockets, open_database
-from apel.db.mysql import Host, MySQL, hosts
+from apel.db import Conflict, Lost, RowRefused, Unusable, mysql_hosts, open_database
+from apel.db.mysql import MySQL
+from apel.db.mysql_hosts import Host, hosts
 from apel.db.schema import initialise
 from apelcommon import daemon
 from apelcommon.errors import Permanent
@@ -346,11 +347,32 @@ def test_localhost_is_tried_by_its_socket_as_well(mariadb: Any, maria_db: Any, m
         mariadb.rows("", statement)
     settings = mariadb_settings(mariadb, maria_db.backend.database)
     settings.hostname, settings.username, settings.password = ["localhost"], "only", "x"
-    assert mysql_sockets.or_by_socket(["localhost"], mariadb.port) == ["localhost"]
-    monkeypatch.setattr(mysql_sockets, "SOCKETS", ("/nowhere", mariadb.folder + "/socket"))
-    monkeypatch.setattr(mysql_sockets, "USUAL_PORT", mariadb.port)
+    monkeypatch.setattr(mysql_hosts, "SOCKETS", ("/nowhere", mariadb.folder + "/socket"))
+    monkeypatch.setattr(mysql_hosts, "USUAL_PORT", mariadb.port)
     with open_database(settings, "client") as db:
         assert db.run(lambda tx: tx.value(COUNT)) == 0
+
+
+def test_socket_that_comes_later_is_found(mariadb: Any, maria_db: Any, monkeypatch: Any) -> None:
+    """Of a server that was down when a daemon began, and that listens to nothing else."""
+    settings = mariadb_settings(mariadb, maria_db.backend.database)
+    settings.hostname, settings.port = ["localhost"], free_port()
+    monkeypatch.setattr(mysql_hosts, "SOCKETS", ("/nowhere",))
+    monkeypatch.setattr(mysql_hosts, "USUAL_PORT", settings.port)
+    with open_database(settings, "client") as db:
+        with pytest.raises(Lost):
+            db.run(lambda tx: tx.value(COUNT), tries=1)
+        monkeypatch.setattr(mysql_hosts, "SOCKETS", ("/nowhere", mariadb.folder + "/socket"))
+        assert db.run(lambda tx: tx.value(COUNT), tries=1) == 0
+
+
+def test_only_localhost_and_its_usual_port_stand_for_a_socket(monkeypatch: Any, tmp_path: Any) -> None:
+    monkeypatch.setattr(mysql_hosts, "SOCKETS", (str(tmp_path),))
+    found = mysql_hosts.or_by_socket(hosts(["localhost"], 3306))
+    assert [str(host) for host in found] == ["localhost:3306", str(tmp_path)]
+    assert mysql_hosts.or_by_socket(found) == found
+    for others in (hosts(["localhost"], 3307), hosts(["db1"], 3306), hosts(["localhost", "db1"], 3306)):
+        assert mysql_hosts.or_by_socket(others) == others
 
 
 # -- sessions -------------------------------------------------------------------------------------
