@@ -20,7 +20,8 @@ On a Galera cluster no lock reaches the other nodes, and each stamps rows by its
 some time earlier (Backend.unseen_seconds), so the rows of that time are sent once more: harmless, as above.
 
 A clock that is set back would have rows written with stamps before W once more, and an unload that comes when
-it has passed W again would never look at them. So each writer moves marks that lie in its future back to now.
+it has passed W again would never look at them. So each writer moves marks that lie in its future back to now;
+and an unload during which that happened leaves the mark where it was.
 
 W becomes the watermark (Type 'sent') only after the last message is safe in the spool. An unload that
 fails before has marked nothing as sent (C10): the next one sends all of it again.
@@ -158,8 +159,8 @@ class Unloader:
         if view.table and interval != "gap":
             watermark, rows = self._open_snapshot(view, interval == "latest")
             done = self._write(view, self.selection, rows)
-            self.db.run(lambda tx: _set_watermark(tx, self.sent, watermark))
-            if self.inherits:
+            is_set = self.db.run(lambda tx: _set_watermark(tx, self.sent, watermark))
+            if self.inherits and is_set:
                 self.db.run(lambda tx: tx.execute("DELETE FROM LastUpdated WHERE Type = %s", (SENT,)))
             return done
         if interval != "gap":
@@ -343,8 +344,14 @@ def _watermark(tx: Any, kind: str) -> Optional[str]:
     return found
 
 
-def _set_watermark(tx: Any, kind: str, watermark: str) -> None:
+def _set_watermark(tx: Any, kind: str, watermark: str) -> bool:
+    """Whether it could be: not to a time to come, before which rows may be written that we haven't seen."""
+    now = str(tx.value("SELECT CAST(CURRENT_TIMESTAMP AS CHAR)"))
+    if watermark > now:
+        log.warning(CLOCK_WAS_SET_BACK, now)
+        return False
     tx.insert("LastUpdated", ("Type", "UpdateTime"), [(kind, watermark)], conflict="update")
+    return True
 
 
 def _changed_sums(before: Optional[str], now: str) -> Condition:

@@ -143,6 +143,19 @@ def test_clock_that_was_set_back_hides_nothing_when_it_has_passed_the_watermark_
     assert len(records(portal.run(**options))) == 1
 
 
+def test_clock_that_was_set_back_during_an_unload_hides_nothing(portal: Portal, monkeypatch: Any) -> None:
+    """C6: what was written then has stamps before the mark that the unload was going to make."""
+    portal.centre.load(message([job()]))
+    portal.age("JobRecords")
+    with monkeypatch.context() as patch:
+        patch.setattr("apel.unloader.checked_time", lambda tx: "2037-01-01 00:00:00")
+        assert len(portal.run()) == 1
+    portal.centre.load(message([job(LocalJobId="during")]))
+    portal.age("JobRecords")
+    portal.centre.load(message([job(LocalJobId="later")]))
+    assert {"during", "later"} <= {one.LocalJobId for one in records(portal.run())}
+
+
 @pytest.mark.server
 def test_unloader_waits_for_a_loader_that_has_not_committed(
     mariadb: Any, tmp_path: Any, monkeypatch: Any, no_waiting: None
