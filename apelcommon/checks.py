@@ -82,8 +82,13 @@ def log(settings: Any) -> List[Check]:
     path = settings.logging.logfile
     if not path:
         return []
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        return [Check(FAILED, "log", "there is no directory %s: make it" % folder)]
     if not os.path.exists(path):
-        return [writable("log", os.path.dirname(os.path.abspath(path)))]
+        return [writable("log", folder)]
+    if os.path.isdir(path):
+        return [Check(FAILED, "log", "%s is a directory" % path)]
     if os.access(path, os.W_OK):
         return [Check(OK, "log", path)]
     text = "%s can't be written by user id %d: it is %s's"

@@ -83,6 +83,13 @@ def test_a_log_that_root_wrote_by_hand_is_known_before_the_first_night(
     assert found.outcome == FAILED and found.text.endswith(": it is %s's" % path.owner())
 
 
+def test_a_log_that_has_no_folder(tmp_path: Any) -> None:
+    """No run makes one: each would end at once, with what --check-config has to say."""
+    (missing,) = checks.log(naming(tmp_path / "no" / "client.log"))
+    assert missing == Check(FAILED, "log", "there is no directory %s: make it" % (tmp_path / "no"))
+    assert [each.outcome for each in checks.log(naming(tmp_path))] == [FAILED]
+
+
 def test_figures_that_have_no_folder(tmp_path: Any) -> None:
     assert checks.figures(naming("")) == []
     assert [each.outcome for each in checks.figures(naming("", tmp_path / "x.prom"))] == [OK]
