@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 from apelcommon.backoff import Backoff
 from apelcommon.daemon import notify, say_whether_it_ends, wait_and_beat
 from apelcommon.errors import ConfigError, Transient
+from apelcommon.ids import of_sender
 from ssm import smime
 from ssm.banned import BannedSigners
 from ssm.broker import DIRECTORY
@@ -111,7 +112,7 @@ class Receiver:
         if delivery.id == PING:
             log.info("Received ping message.")
             return
-        identifier = delivery.id or NO_ID
+        identifier = of_sender(delivery.id) or NO_ID
         self._store(identifier, self.judge_anything(identifier, delivery.body))
 
     def judge_anything(self, identifier: str, body: bytes) -> Verdict:

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Counter as Counts
 from typing import NamedTuple
 
+from apelcommon.ids import of_sender
 from ssm.dn import canonical
 from ssm.errors import QueueError
 from ssm.reasons import BANNED, NOT_DECRYPTED, NOT_LISTED, NOT_VERIFIED
@@ -69,7 +70,7 @@ class _Replay:
 
     def _judge(self, element: str) -> bool:
         found = self.receiver.reject.read(element)
-        identifier = found.get("empaid", b"").decode("utf-8", "replace")
+        identifier = of_sender(found.get("empaid", b"").decode("utf-8", "replace"))
         verdict = self.receiver.judge_anything(identifier, found["body"])
         if verdict.error:
             self.left[verdict.error] += 1

@@ -18,11 +18,11 @@ from apel.db.lookups import NONE
 from apel.errors import RecordError
 from apel.messages import encode
 from apel.records import JobRecord
-from apel.server.deliveries import FROM_ARCHIVE
 from apel.summaries import SiteMonth
 from apel.times import utc_text
 from apelcommon.errors import Permanent
 from apelcommon.files import fsync_directory
+from apelcommon.ids import FROM_ARCHIVE
 
 RECORDS_PER_MESSAGE = 1000
 SUFFIX = ".jobs.gz"

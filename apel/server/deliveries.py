@@ -6,11 +6,10 @@ from apel.errors import RecordError, shown
 from apel.messages import Message, decode
 from apel.server.verdicts import Verdict, refusal
 from apelcommon.errors import Transient
+from apelcommon.ids import is_of_archive
 
 NO_ID = "noid"
 UNKNOWN = "unknown type"
-#: How the ids of archived messages begin. They hold what was here before anything that is here now.
-FROM_ARCHIVE = "archive/"
 #: So large may a message be that is stored with others: some 150 jobs. Usual messages have a thousand.
 SMALL_CHARACTERS = 100000
 #: So much is stored at once: a write set of a cluster is a few MB, and other loaders want messages, too.
@@ -27,8 +26,8 @@ class Delivery(NamedTuple):
 
     @property
     def is_archived(self) -> bool:
-        """Whether it was made by `apeldb archive`."""
-        return self.empaid.startswith(FROM_ARCHIVE)
+        """Whether it holds what was here before anything that is here now. No receiver gives such ids."""
+        return is_of_archive(self.empaid)
 
     @property
     def conflict(self) -> str:

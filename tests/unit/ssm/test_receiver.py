@@ -10,6 +10,7 @@ import servers.pki as test_pki
 import ssm.receiver
 from apelcommon.daemon import Stop
 from apelcommon.errors import ConfigError
+from apelcommon.ids import is_of_archive
 from ssm import smime
 from ssm.credentials import load_credentials
 from ssm.dnlist import DnList
@@ -46,6 +47,15 @@ def test_good_message_is_stored(receiver, host):
 def test_message_without_an_id_is_stored(receiver, host):
     deliver(receiver, host.sign("x"), "")
     assert contents(receiver.incoming)[0]["empaid"] == "noid"
+
+
+@pytest.mark.parametrize("identifier", ["archive/SITE.2024-03-1", " archive/x", "\u3000archive/x"])
+def test_id_of_an_archive_is_no_senders(receiver, host, identifier):
+    """The loader takes what has one for older than all that is there, and lets it correct nothing."""
+    deliver(receiver, host.sign("x"), identifier)
+    (element,) = contents(receiver.incoming)
+    assert element["empaid"] == "sender/" + identifier.strip()
+    assert is_of_archive(identifier) and not is_of_archive(element["empaid"])
 
 
 def test_ping_is_ignored(receiver):

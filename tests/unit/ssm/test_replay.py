@@ -8,6 +8,7 @@ from servers.pki import slash_dn, trust
 from ssm.commands import ssmreceive
 from ssm.credentials import load_credentials
 from ssm.queues import INCOMING, REJECT, MessageQueue
+from ssm.reasons import NOT_VERIFIED
 from ssm.receiver import Receiver
 from ssm.replay import replay_rejected
 from ssm.transport import Delivery
@@ -41,6 +42,19 @@ def test_signer_listed_too_late(receiver, host, another_host, foreign_host):
     assert (first["signer"], first["empaid"]) == (another_host.dn, "id-0")
     assert errors(receiver) == [error for error in before if "not in valid DNs" not in error]
     assert all(receiver.reject.lock(element) for element in receiver.reject.ids()), "what is left is unlocked"
+
+
+def test_id_of_an_archive_is_no_senders(receiver, host):
+    """Nor that of a message which another receiver has rejected."""
+    element = {
+        "body": host.sign("x"),
+        "signer": host.dn,
+        "empaid": "archive/x",
+        "error": "%sby mistake" % NOT_VERIFIED,
+    }
+    receiver.reject.add(element)
+    assert replay_rejected(receiver).accepted == 1
+    assert [receiver.incoming.get(name)["empaid"] for name in receiver.incoming.ids()] == ["sender/archive/x"]
 
 
 def test_one_name_only(receiver, host, another_host):
