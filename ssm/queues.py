@@ -54,6 +54,9 @@ INCOMING = {"body": "string", "signer": "string", "empaid": "string?", "error": 
 REJECT = {"body": "string", "signer": "string?", "empaid": "string?", "error": "string"}
 ACCEPT = INCOMING
 
+#: The errors of a rename to a folder in which there is something.
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+
 
 class MessageQueue(Queue):
     """The normal layout: an element is a directory with a file for each key of the schema.
@@ -115,7 +118,7 @@ class MessageQueue(Queue):
             try:
                 os.rename(temporary, self._at(element))
             except OSError as err:
-                if err.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                if err.errno in TAKEN:
                     continue
                 if err.errno == errno.ENOENT and not os.path.isdir(self._at(folder)):
                     continue  # a purge removed the folder; the next turn makes another
@@ -222,8 +225,16 @@ class MessageQueue(Queue):
         and not add what is left of it.
         """
         obsolete = self._at("obsolete/" + new_name())
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.rename(path, obsolete)
+        except FileNotFoundError:
+            return
+        except OSError as err:
+            if err.errno not in TAKEN:
+                raise
+            # By another process, in the same microsecond.
+            self._discard(path)
+        else:
             # What a crash leaves in obsolete/ is removed by purge.
             shutil.rmtree(obsolete, ignore_errors=True)
 

@@ -90,6 +90,20 @@ def test_element_that_is_tidied_up_while_it_is_written_is_not_added_in_part(tmp_
     assert queue.count() == 0
 
 
+def test_two_processes_remove_in_the_same_microsecond(tmp_path, monkeypatch):
+    """What one has put to what is removed is no error of the other's."""
+    queue = open_queue("normal", str(tmp_path / "queue"))
+    element, name = add(queue), "0" * 14
+    names = iter([name, "1" * 14])
+    monkeypatch.setattr("ssm.queues.new_name", lambda: next(names))
+    others = tmp_path / "queue" / "obsolete" / name / "body"
+    others.parent.mkdir()
+    others.write_text("x")
+    assert queue.lock(element)
+    queue.remove(element)
+    assert queue.count() == 0 and others.exists()
+
+
 def test_second_lock_fails(locking_queue):
     element = add(locking_queue)
     other = type(locking_queue)(*queue_arguments(locking_queue))
