@@ -57,6 +57,11 @@ class _Enduring(logging.Handler):
     where = "standard output"
     _failures = 0
 
+    def format(self, record: logging.LogRecord) -> str:
+        """What the stream has no bytes for is shown as `\\udce9`: names of files may be anything."""
+        encoding = getattr(getattr(self, "stream", None), "encoding", None) or "utf-8"
+        return super().format(record).encode(encoding, "backslashreplace").decode(encoding)
+
     def emit(self, record: logging.LogRecord) -> None:
         before = self._failures
         try:

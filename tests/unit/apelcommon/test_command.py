@@ -1,5 +1,6 @@
 """The frame of commands: exit statuses, and what the operator is told."""
 
+import io
 import json
 import logging
 import os
@@ -168,6 +169,21 @@ def test_full_disk_costs_lines_of_the_log_and_no_work(capsys):
         logs.close()
     told = "Cannot log to /dev/full: No space left on device. Lines of the log are lost until that is mended."
     assert capsys.readouterr().err == told + "\n"
+
+
+def test_name_that_the_log_has_no_bytes_for_is_shown(tmp_path, capsys, monkeypatch):
+    """A file whose name is Latin-1, and standard output as cron gives it to old Pythons."""
+    out = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    path = tmp_path / "x.log"
+    logs.set_up(OptionTable("example", LOGGING(str(path), True)).parse("").logging)
+    try:
+        logging.error("%s of Zo\u00eb", os.fsdecode(b"m\xe9ssage"))
+    finally:
+        logs.close()
+    assert path.read_text(encoding="utf-8").endswith(" - m\\udce9ssage of Zo\u00eb\n")
+    assert out.buffer.getvalue().endswith(b" - m\\udce9ssage of Zo\\xeb\n")
+    assert capsys.readouterr().err == ""
 
 
 def test_rotation_into_a_folder_that_is_gone_stops_no_daemon(tmp_path, capsys):
