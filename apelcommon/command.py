@@ -2,6 +2,7 @@
 
 import abc
 import argparse
+import io
 import logging
 import os
 import sys
@@ -76,6 +77,7 @@ class Command(abc.ABC):
 
 def main(command: Command, argv: Optional[List[str]] = None) -> int:
     """Run a command; its exit status (0 done, 1 failed, 2 usage or configuration, 75 try again later)."""
+    _print_anything()
     parser = command.parser()
     try:
         args = parser.parse_args(argv)
@@ -97,6 +99,20 @@ def main(command: Command, argv: Optional[List[str]] = None) -> int:
         what = "%s: %s" % (type(err).__name__, err)
         print("%s: internal error: %s (the log has the details)" % (command.name, what), file=sys.stderr)
         return EXIT_FAILED
+
+
+def _print_anything() -> None:
+    """Have standard output show what its encoding has no bytes for as escapes.
+
+    That may be a name with an accent, or a help text, where cron sets no language and Python is old.
+    """
+    stream = sys.stdout
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+    elif stream is sys.__stdout__ and isinstance(stream, io.TextIOWrapper):
+        # Python 3.6. The old one lives on, and does not close what is below both.
+        lines = stream.line_buffering
+        sys.stdout = io.TextIOWrapper(stream.buffer, stream.encoding, "backslashreplace", None, lines)
 
 
 def _failed(command: Command, err: ServiceError) -> int:

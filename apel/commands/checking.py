@@ -74,7 +74,7 @@ def add_check_argument(parser: Any) -> None:
     parser.add_argument(
         "--check-config",
         action="store_true",
-        help="check the configuration, try what it names (database, folders, …), then end",
+        help="check the configuration, try what it names (database, folders and so on), then end",
     )
 
 

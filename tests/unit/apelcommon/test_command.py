@@ -186,6 +186,34 @@ def test_name_that_the_log_has_no_bytes_for_is_shown(tmp_path, capsys, monkeypat
     assert capsys.readouterr().err == ""
 
 
+def test_what_standard_output_has_no_bytes_for_is_shown():
+    """Under LANG=C, as cron has it: Python 3.6 prints ASCII then, and ended the program for an accent."""
+    script = """
+import os, sys
+from apelcommon.command import Command, main
+
+class Printing(Command):
+    name = "printing"
+    description = "Zo\u00eb's."
+
+    def run(self, args):
+        print(os.fsdecode(b"m\\xe9ssage"), "of Zo\u00eb")
+        return 0
+
+main(Printing(), [])
+sys.exit(main(Printing(), ["--help"]))
+"""
+    settings = dict(os.environ, LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
+    done = subprocess.run(
+        [sys.executable, "-c", script.encode("ascii", "backslashreplace").decode("ascii")],
+        env=settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"m\\udce9ssage of Zo\\xeb\n" in done.stdout and b"Zo\\xeb's." in done.stdout
+
+
 def test_rotation_into_a_folder_that_is_gone_stops_no_daemon(tmp_path, capsys):
     """Whoever had something to log went on with an error of the log; it is told again the next time."""
     folder = tmp_path / "log"
