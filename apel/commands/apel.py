@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import logging
 import os
+import sys
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from apel import __version__, times
@@ -17,6 +19,8 @@ from apelcommon.command import main as run_command
 from apelcommon.config import Settings
 from apelcommon.errors import EXIT_DONE, ConfigError, ServiceError
 from apelcommon.metrics import last_success
+
+log = logging.getLogger(__name__)
 
 FINE, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -89,23 +93,33 @@ class ApelCommand(Command):
         """Do the work; the exit status."""
         if args.check_config:
             return _check_config(args)
-        try:
-            settings = CLIENT.read(args.config)
-            status, spool = _site(settings), _outgoing(settings, args.ssm_config)
-        except ServiceError as err:
-            if not args.check:
-                raise
-            text = "; ".join(err.problems) if isinstance(err, ConfigError) else str(err)
-            print("APEL UNKNOWN - %s" % text)
-            return UNKNOWN
-        problems = list(find_problems(status, spool, args.warning_hours, args.critical_hours))
         if args.check:
-            return _check(status, spool, problems)
+            return _probe(args)
+        status, spool, problems = _found(args)
         if args.json:
             print(json.dumps(_as_json(status, spool, problems), indent=2))
         else:
             print("\n".join(_page(status, spool, problems)))
         return EXIT_DONE
+
+
+def _found(args: argparse.Namespace) -> Tuple[SiteStatus, Spool, List[Problem]]:
+    settings = CLIENT.read(args.config)
+    status, spool = _site(settings), _outgoing(settings, args.ssm_config)
+    return status, spool, list(find_problems(status, spool, args.warning_hours, args.critical_hours))
+
+
+def _probe(args: argparse.Namespace) -> int:
+    """Print Nagios' line; its exit status. What can't be found out is UNKNOWN: 1 and 2 are alarms."""
+    try:
+        return _check(*_found(args))
+    except ServiceError as err:
+        text = "; ".join(err.problems) if isinstance(err, ConfigError) else str(err)
+    except Exception as err:  # the outermost edge of a probe
+        log.critical("Unhandled exception raised!", exc_info=True)
+        text = "internal error: %s: %s" % (type(err).__name__, err)
+    print("APEL UNKNOWN - %s" % text)
+    return UNKNOWN
 
 
 def _check_config(args: argparse.Namespace) -> int:
@@ -283,4 +297,8 @@ def _waiting_as_json(waiting: Waiting) -> Dict[str, Any]:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the command; its exit status."""
-    return run_command(ApelCommand(), argv)
+    command = ApelCommand()
+    words = sys.argv[1:] if argv is None else argv
+    if "--check" in words:
+        command.usage_status = UNKNOWN
+    return run_command(command, words)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from typing import Any, Callable
+from unittest import mock
 
 import pytest
 from gridsite import CE1, CE2, event, grid, new_site
@@ -247,6 +248,15 @@ def test_without_database_it_is_unknown(host: Host) -> None:
     (host.folder / "client.cfg").write_text(CLIENT.format(folder=host.folder, ce=CE1))
     code, said = host.status("--check")
     assert (code, "nothing has run here yet" in said) == (3, True)
+
+
+def test_a_probe_that_fails_or_is_asked_wrongly_is_unknown(host: Host) -> None:
+    """Nagios takes 1, the status of an unforeseen error, for a warning, and 2, argparse's, for an alarm."""
+    assert host.status("--check", "--warning-hours", "many")[0] == 3
+    assert host.status("--warning-hours", "many")[0] == 2
+    with mock.patch("apel.commands.apel.site_status", side_effect=KeyError("surprise")):
+        assert host.status("--check") == (3, "APEL UNKNOWN - internal error: KeyError: 'surprise'\n")
+        assert host.status()[0] == 1
 
 
 def test_parser_and_client_write_figures(host: Host) -> None:
