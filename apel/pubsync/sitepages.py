@@ -194,7 +194,7 @@ def months_table(site: Site, folder: str, linked: int) -> Markup:
                 day(month.published.last_end),
                 *_comparison(month.comparison),
                 Cell(
-                    number(month.published.normalised_cpu_seconds / 3600),
+                    number(round(month.published.normalised_cpu_seconds / 3600)),
                     month.published.normalised_cpu_seconds,
                 ),
                 status_cell(month.comparison.status),

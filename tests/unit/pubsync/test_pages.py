@@ -137,7 +137,7 @@ def test_every_heading_of_a_kind_has_its_cell(tmp_path: Any, kind: str) -> None:
 
 def test_what_is_not_told_is_not_made_up(tmp_path: Any) -> None:
     """A month without a sync message has no difference; sums without times are no silence."""
-    undated = Published(50, 3600, 36000, None, None, None)
+    undated = Published(50, 3600, 89999999, None, None, None)
     ahead = Published(50, 3600, 36000, NOW + 9 * DAY, NOW + 9 * DAY, None)
     sites = [
         judge_site(name, SiteFigures({CURRENT: {"ce": of}}, {}, [], set()), NOW, Thresholds())
@@ -149,6 +149,7 @@ def test_what_is_not_told_is_not_made_up(tmp_path: Any) -> None:
         one.name: Page(str(tmp_path / "publishing" / "grid" / one.name / "index.html")).text for one in sites
     }
     assert "+50" not in texts["UNDATED"] and "the sums don't say when jobs ended" in texts["UNDATED"]
+    assert "25,000" in texts["UNDATED"] and "24,999" not in texts["UNDATED"]  # hours are rounded
     assert "all jobs end in the future" in texts["AHEAD"]
     assert "no job has come" in texts["NONE"] and "\N{MINUS SIGN}5 (100 %)" in texts["NONE"]
 
