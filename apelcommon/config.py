@@ -16,7 +16,7 @@ from apelcommon.logs import FORMATS, LEVELS, TEXT
 from apelcommon.options import REQUIRED, Option, Shipped
 from apelcommon.resources import sample_path
 
-__all__ = ["REQUIRED", "LOGGING", "Option", "OptionTable", "Settings"]
+__all__ = ["REQUIRED", "LOGGING", "Option", "OptionTable", "Settings", "read_text"]
 
 SAMPLE_WIDTH = 98
 
@@ -85,14 +85,7 @@ class OptionTable:
 
     def read(self, path: str) -> Settings:
         """Read a file. Raises ConfigError that lists everything wrong with it."""
-        try:
-            with open(path, encoding="utf-8") as stream:
-                text = stream.read()
-        except FileNotFoundError:
-            raise ConfigError("Config file not found at %s: %s" % (path, _what_to_do(path))) from None
-        except (OSError, UnicodeDecodeError) as err:
-            raise ConfigError("Config file %s can't be read: %s" % (path, err)) from err
-        return self.parse(text, path)
+        return self.parse(read_text(path), path)
 
     def parse(self, text: str, path: str = "<text>") -> Settings:
         """Read the text of a file; `path` is what the errors call it."""
@@ -133,6 +126,17 @@ class OptionTable:
                 if option.section == section:
                     lines += _sample_lines(option)
         return "\n".join(lines) + "\n"
+
+
+def read_text(path: str) -> str:
+    """The text of a configuration file. Raises ConfigError that says what to do where there is none."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        raise ConfigError("Config file not found at %s: %s" % (path, _what_to_do(path))) from None
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError("Config file %s can't be read: %s" % (path, err)) from err
 
 
 def _what_to_do(path: str) -> str:

@@ -4,7 +4,7 @@ import configparser
 import io
 from typing import List, Optional, Tuple
 
-from apelcommon.config import REQUIRED, Option, OptionTable, Settings
+from apelcommon.config import REQUIRED, Option, OptionTable, Settings, read_text
 from apelcommon.errors import ConfigError
 from apelcommon.metrics import METRICS
 
@@ -62,9 +62,8 @@ def read_database_settings(path: str) -> Tuple[Settings, Optional[str]]:
     """
     parser = configparser.RawConfigParser()
     try:
-        with open(path, encoding="utf-8") as stream:
-            parser.read_file(stream, path)
-    except (OSError, UnicodeDecodeError, configparser.Error) as err:
+        parser.read_string(read_text(path), path)
+    except configparser.Error as err:
         raise ConfigError("Config file %s can't be read: %s" % (path, " ".join(str(err).split()))) from err
     if any(parser.has_section(section) for section in _CLIENT_SECTIONS):
         schema: Optional[str] = "client"

@@ -230,8 +230,11 @@ def test_a_file_without_database_is_said(tmp_path: Any) -> None:
         read_database_settings(str(path))
     problems = " ".join(caught.value.problems)
     assert all(word in problems for word in ("hostname", "port", "name is missing"))
-    with pytest.raises(ConfigError):
-        read_database_settings(str(tmp_path / "none.cfg"))
+
+
+def test_where_no_file_is_it_is_said_how_to_get_one(tmp_path: Any) -> None:
+    with pytest.raises(ConfigError, match="not found at .*client.cfg: copy .*/conf/client.cfg there"):
+        read_database_settings(str(tmp_path / "client.cfg"))
 
 
 def test_new_jobs_are_found_by_update_time_not_by_reading_all(server_db: Any) -> None:
