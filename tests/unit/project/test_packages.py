@@ -253,3 +253,16 @@ def test_documentation_says_where_the_libraries_come_from(releases, root):
         for each in release.bundled:
             row = "| EL%s | %s %s | %s |" % (el, each.pip, each.version, each.licence)
             assert row in text, row
+
+
+def test_documentation_has_pip_install_sources(root):
+    """APEL is in no package index: pip is given `.` or `.[extra]`, with extras that setup.py has."""
+    setup = read(root, "setup.py")
+    pages = [os.path.join("docs", name) for name in listed(root, "docs") if name.endswith(".md")]
+    texts = [read(root, page) for page in ("README.md", *pages)]
+    given = [words for text in texts for words in re.findall(r"pip install ([^\n`#]*)", text)]
+    assert given
+    for words in given:
+        assert not re.search(r"\bapel\b", words), words
+        extras = re.findall(r"\[([a-z,]+)\]", words)
+        assert all('"%s":' % extra in setup for group in extras for extra in group.split(",")), words
