@@ -252,8 +252,8 @@ def outlook(db: Database) -> List[str]:
         months = tx.value("SELECT COUNT(DISTINCT SiteID * 1000000 + Year * 100 + Month) FROM ChangedMonths")
         return [
             "%d new jobs, and %d new grid records" % (status.get(NEW, 0), grid),
-            "%d jobs wait for a grid record" % status.get(WAITS_FOR_GRID_RECORD, 0),
-            "%d jobs wait for a benchmark" % status.get(WAITS_FOR_BENCHMARK, 0),
+            "%d jobs of earlier runs wait for a grid record" % status.get(WAITS_FOR_GRID_RECORD, 0),
+            "%d jobs of earlier runs wait for a benchmark" % status.get(WAITS_FOR_BENCHMARK, 0),
             "%d site-months to sum up, beside those that new jobs change" % months,
         ]
 

@@ -177,6 +177,14 @@ def test_dry_run_says_what_there_is_to_do_and_does_nothing(client, capsys):
     assert "2 new jobs, and 1 new grid records" in capsys.readouterr().out
     assert client.spool() == []
     assert client.site.jobs() == {}
+    client.run()
+    client.site.put(event("3"))
+    capsys.readouterr()
+    assert client.run("--dry-run") == EXIT_DONE
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "1 new jobs, and 0 new grid records",
+        "1 jobs of earlier runs wait for a grid record",
+    ]
 
 
 def test_old_client_cfg_works(client):
