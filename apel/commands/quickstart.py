@@ -55,6 +55,8 @@ class QuickStart(Command):
         """Make the folder, run every hop, print the report."""
         if args.jobs < 1:
             raise ConfigError("--jobs must be at least 1")
+        if args.logs is not None and not os.path.isdir(args.logs):
+            raise ConfigError("--logs %s: no such folder" % args.logs)
         began = time.monotonic()
         folder = _new_folder(args.keep)
         story = _Story(folder)
@@ -88,8 +90,6 @@ def _logs(args: argparse.Namespace, folder: str, story: "_Story") -> Any:
     batch, blah = os.path.join(source, "batch"), os.path.join(source, "blah")
     if os.path.isdir(batch):
         return LogFiles(args.system, batch, blah if os.path.isdir(blah) else None), None
-    if not os.path.isdir(source):
-        raise ConfigError("--logs %s: no such folder" % args.logs)
     return LogFiles(args.system, source, None), None
 
 

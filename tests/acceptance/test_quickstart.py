@@ -59,3 +59,4 @@ def test_quickstart_never_writes_into_a_folder_that_has_something(tmp_path, caps
 def test_quickstart_says_what_is_wrong(words, says, capsys, tmp_path):
     assert main([*words, "--keep", str(tmp_path / "kept")]) == 2
     assert says in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()
