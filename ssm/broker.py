@@ -14,6 +14,8 @@ ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?$")
 # What a header can hold: of another, the library that refuses it would say all of it, in the log.
 TOKEN = re.compile(r"[!-~]+\Z")
 DEFAULT_PORTS = {AMS: 443}
+#: Of brokers alone. SSM 4 looks at no port with AMS, so files that once were for a broker may still name one.
+STOMP_PORTS = (61612, 61613, 61614, 6162, 6163)
 PROTOCOLS = (STOMP, DIRECTORY, AMS)
 
 
@@ -121,6 +123,10 @@ def transport_problems(settings: Any, section: Any) -> List[str]:
     if section.protocol is None:
         section.protocol = STOMP
         log.warning("%s: no protocol is given; STOMP is assumed.", settings.path)
+    if section.protocol == AMS and settings.broker.port in STOMP_PORTS:
+        text = "%s: [broker] port %d is one of STOMP, not of AMS: %d is taken."
+        log.warning(text, settings.path, settings.broker.port, DEFAULT_PORTS[AMS])
+        settings.broker.port = None
     problems = []
     if section.protocol in (AMS, STOMP):
         problems += _broker_problems(settings.broker, DEFAULT_PORTS.get(section.protocol))

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from apelcommon import __version__
+from ssm.broker import DEFAULT_PORTS, broker_addresses, transport_problems
 from ssm.commands import ssmreceive, ssmsend
 from ssm.options import RECEIVER, SENDER
 from ssm.queues import INCOMING, MessageQueue
@@ -214,6 +215,20 @@ def test_protocol_missing_means_stomp(write, sender_settings, tmp_path, capsys):
 def test_ams_without_a_host_is_refused(write, sender_settings, capsys):
     assert ssmsend.main(["-c", write("sender", sender_settings, sender__protocol="AMS")]) == 2
     assert "[broker] host is missing" in capsys.readouterr().err
+
+
+def test_the_port_of_a_former_broker_is_not_that_of_ams(write, sender_settings, tmp_path):
+    """SSM 4 looks at no port with AMS, so such files work there."""
+    for port, taken in (("61614", 443), ("8080", 8080)):
+        path = write(
+            "sender", sender_settings, sender__protocol="AMS", broker__host="a, b:1", broker__port=port
+        )
+        assert ssmsend.main(["-c", path]) == 0
+        settings = SENDER.read(path)
+        assert transport_problems(settings, settings.sender) == []
+        addresses = broker_addresses(settings.broker, DEFAULT_PORTS["AMS"])
+        assert addresses == [("a", taken), ("b", 1)]
+    assert (tmp_path / "log").read_text().count("is one of STOMP, not of AMS: 443 is taken") == 2
 
 
 def test_unusable_key_fails_and_keeps_the_queue(write, sender_settings, another_host, outgoing, capsys):
