@@ -49,15 +49,15 @@ SELECT COUNT(DISTINCT S.CEID) FROM SpecRecords S WHERE S.StopTime IS NULL
 """
 
 
-def say(settings: List[Settings], checks: List[Check], logs: bool = True) -> int:
+def say(settings: List[Settings], checks: List[Check], logs: bool = True, metrics: bool = True) -> int:
     """Print the checks, and what is obsolete in the files; the exit status.
 
     The first file is the command's own: the log and the figures that it names can be written? With
-    `logs` false, the command writes no log.
+    `logs` false, the command writes no log; with `metrics` false, no figures.
     """
     if logs and hasattr(settings[0], "logging"):
         checks = checks + log(settings[0])
-    if hasattr(settings[0], "metrics"):
+    if metrics and hasattr(settings[0], "metrics"):
         checks = checks + figures(settings[0])
     for each in settings:
         checks = checks + secrets(each) + obsolete(each)

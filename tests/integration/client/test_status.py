@@ -296,6 +296,7 @@ def test_configuration_can_be_checked(host: Host) -> None:
     code, said = host.status("--check-config")
     assert code == 0 and "schema client version" in said and "ok       queue" in said
     assert "parser " not in said
+    assert "metrics" not in said  # which only those who write figures need be able to
     (host.folder / "none.cfg").write_text(SENDER.format(folder=host.folder).replace("spool", "elsewhere"))
     code, said = host.status("--check-config")
     assert code == 1 and "failed   queue: there is no directory %s/elsewhere" % host.folder in said
