@@ -20,6 +20,10 @@ class RecordError(Permanent):
         super().__init__(f"{field}: {reason}" if field else reason)
 
 
+class OfTheFuture(RecordError):
+    """A record of a time that is still to come: or else it is our own clock that is wrong."""
+
+
 class ParseError(Permanent):
     """A log line that can't be understood; its reason holds none of its data, so that it can be counted."""
 

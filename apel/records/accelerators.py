@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apel.errors import RecordError
+from apel.errors import OfTheFuture
 from apel.records.base import Record
 from apel.records.fields import MOST_COUNT, integer, number, one_of, text
 from apel.records.jobs import MOST_BENCHMARK
@@ -22,7 +22,7 @@ MOST_ACCELERATORS = 999999.999999
 def measurement_month_has_begun(record: Any, now: int) -> None:
     if month_bounds(record.MeasurementYear, record.MeasurementMonth)[0] > now:
         month = f"{record.MeasurementYear}-{record.MeasurementMonth:02d}"
-        raise RecordError("MeasurementMonth", f"{month} is in the future")
+        raise OfTheFuture("MeasurementMonth", f"{month} is in the future")
 
 
 class AcceleratorRecord(Record):

@@ -2,7 +2,7 @@
 
 from typing import Any, Optional
 
-from apel.errors import RecordError
+from apel.errors import OfTheFuture, RecordError
 from apel.records.base import Record
 from apel.records.fields import integer, number, text, time_or_zero, timestamp
 from apel.records.jobs import MOST_BENCHMARK
@@ -39,7 +39,7 @@ def month_is_known(record: Any, now: int) -> None:
     if time is None:
         raise RecordError("RecordCreateTime", "absent, and so is StartTime: the month can't be known")
     if time > now + FUTURE_ALLOWED:
-        raise RecordError("RecordCreateTime", f"the figures are of {time}, more than 2 days in the future")
+        raise OfTheFuture("RecordCreateTime", f"the figures are of {time}, more than 2 days in the future")
 
 
 class CloudRecord(Record):

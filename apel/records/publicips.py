@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apel.errors import RecordError
+from apel.errors import OfTheFuture, RecordError
 from apel.records.base import Record
 from apel.records.fields import MOST_COUNT, integer, number, text, timestamp
 from apel.records.rules import FUTURE_ALLOWED, month_has_begun
@@ -18,7 +18,7 @@ def version_is_known(record: Any, now: int) -> None:
 
 def measured_already(record: Any, now: int) -> None:
     if record.MeasurementTime > now + FUTURE_ALLOWED:
-        raise RecordError("MeasurementTime", f"{record.MeasurementTime} is more than 2 days in the future")
+        raise OfTheFuture("MeasurementTime", f"{record.MeasurementTime} is more than 2 days in the future")
 
 
 def measurements_are_in_order(record: Any, now: int) -> None:

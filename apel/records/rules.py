@@ -3,7 +3,7 @@
 from operator import le
 from typing import Any, Callable, Dict
 
-from apel.errors import RecordError, shown
+from apel.errors import OfTheFuture, RecordError, shown
 from apel.times import DAY, month_bounds
 
 #: How far a sender's clock may be ahead of ours.
@@ -45,7 +45,7 @@ def job_ends_after_it_starts(record: Any, now: int) -> None:
 @_surely_kept_if(lambda records, now: max(records.column("EndTime")) <= now + FUTURE_ALLOWED)
 def job_has_ended(record: Any, now: int) -> None:
     if record.EndTime > now + FUTURE_ALLOWED:
-        raise RecordError("EndTime", f"{record.EndTime} is more than 2 days in the future")
+        raise OfTheFuture("EndTime", f"{record.EndTime} is more than 2 days in the future")
 
 
 def event_ends_after_it_starts(record: Any, now: int) -> None:
@@ -83,7 +83,7 @@ def benchmark_is_known(record: Any, now: int) -> None:
 
 def month_has_begun(record: Any, now: int) -> None:
     if month_bounds(record.Year, record.Month)[0] > now:
-        raise RecordError("Month", f"{record.Year}-{record.Month:02d} is in the future")
+        raise OfTheFuture("Month", f"{record.Year}-{record.Month:02d} is in the future")
 
 
 def end_times_are_in_the_month(record: Any, now: int) -> None:

@@ -9,6 +9,7 @@ from apel.db import Database, RowRefused
 from apel.db.marks import mark_months
 from apel.db.store import store
 from apel.db.tables import Table
+from apel.errors import OfTheFuture
 from apel.messages import Message
 from apel.own_clock import checked_time
 from apel.records import JobRecord, StorageRecord, SummaryRecord
@@ -24,9 +25,6 @@ from apel.unloader import hold_off_together, prepare_writers
 from apelcommon.daemon import notify
 
 log = logging.getLogger(__name__)
-
-#: What rules say of records that are not of this time.
-OF_THE_FUTURE = "in the future"
 
 NO_TABLES = "There are no %s tables in this database: run `apeldb init --schema %s`, or load it elsewhere."
 #: In one transaction: on a cluster, a write set of a few MB. Usual messages have a thousand.
@@ -74,7 +72,7 @@ class Storing:
         """
         if isinstance(one.content, Verdict):
             return one
-        if any(OF_THE_FUTURE in str(rejected.error) for rejected in one.content.rejected):
+        if any(isinstance(rejected.error, OfTheFuture) for rejected in one.content.rejected):
             self.db.run(checked_time)
         message = self._permitted(one.delivery, one.content)
         if message.record_class is SummaryRecord:
