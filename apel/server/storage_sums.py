@@ -76,10 +76,8 @@ def all_months(tx: Any) -> Set[SiteMonth]:
 
 def remake(tx: Any, month: SiteMonth) -> Sequence[Statement]:
     """Make a month again. Rows that stay what they were keep their UpdateTime: they are not sent again."""
-    first, after = month_bounds(month.year, month.month)
-    bounds = (month.site_id, utc_text(first), utc_text(after), utc_text(after))
     count = "SELECT COUNT(*) FROM %s WHERE " + IN_MONTH.replace("%s", "%%s")
-    slices = 1 + sum(tx.value(count % table, bounds) for table in SOURCES) // RECORDS_AT_ONCE
+    slices = 1 + sum(tx.value(count % table, _in_month(month)) for table in SOURCES) // RECORDS_AT_ONCE
     days = sum(_remake_slice(tx, month, (slices, each)) for each in range(slices))
     _count(tx, month, days)
     return []
@@ -90,8 +88,7 @@ def _remake_slice(tx: Any, month: SiteMonth, which: Tuple[int, int]) -> int:
     first, after = month_bounds(month.year, month.month)
     days: List[Row] = []
     months: List[Row] = []
-    bounds = (utc_text(first), utc_text(after), utc_text(after))
-    for key, parts in _snapshots(tx, (month.site_id, *bounds, *which)).items():
+    for key, parts in _snapshots(tx, (*_in_month(month), *which)).items():
         levels = levels_by_day(parts, first, after)
         days += [(*month, utc_text(day), *key, *_ending(level)) for day, level in levels.items()]
         if levels:
@@ -101,6 +98,12 @@ def _remake_slice(tx: Any, month: SiteMonth, which: Tuple[int, int]) -> int:
     _replace(tx, DAYS, (*month, *which), DAY_KEY, DAY_COLUMNS, days)
     _replace(tx, MONTHS, (*month, *which), MONTH_KEY, MONTH_COLUMNS, months)
     return len(days)
+
+
+def _in_month(month: SiteMonth) -> Row:
+    """The values of IN_MONTH."""
+    first, after = map(utc_text, month_bounds(month.year, month.month))
+    return (month.site_id, first, after, after)
 
 
 def _ending(level: Level) -> Row:
