@@ -1,4 +1,4 @@
-"""The options that say which rows are unloaded, the same in client.cfg and unloader.cfg."""
+"""The options that say which rows are unloaded and where to, the same in client.cfg and unloader.cfg."""
 
 from typing import Any, Iterator, List
 
@@ -6,6 +6,9 @@ from apelcommon.config import Option
 
 INTERVALS = ("latest", "gap", "all")
 
+DIR_LOCATION = Option(
+    "unloader", "dir_location", "path", "/var/spool/apel/", "Messages go to the queue `outgoing` below it."
+)
 VOS: List[Option] = [
     Option("unloader", "include_vos", "words", [], "Only these VOs are sent.", sample="atlas,cms"),
     Option(

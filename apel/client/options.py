@@ -6,7 +6,7 @@ from apel.client.accelerator_rules import RULES
 from apel.client.benchmarks import benchmark_type, benchmark_value, manual_benchmark
 from apel.db.options import DATABASE_OPTIONS
 from apel.identity_file import identity_option
-from apel.selecting import GAP, INTERVALS, VOS, gap_problems
+from apel.selecting import DIR_LOCATION, GAP, INTERVALS, VOS, gap_problems
 from apel.unloader import USUAL_RECORDS
 from apel.views import ONLY_JOBS_AS_UR
 from apelcommon.config import LOGGING, Option, OptionTable, Settings
@@ -65,13 +65,7 @@ SPEC_UPDATER: List[Option] = [
 
 UNLOADER: List[Option] = [
     Option("unloader", "enabled", "boolean", True, "Whether messages are written."),
-    Option(
-        "unloader",
-        "dir_location",
-        "path",
-        "/var/spool/apel/",
-        "Messages go to the queue `outgoing` below it.",
-    ),
+    DIR_LOCATION,
     Option(
         "unloader",
         "send_summaries",

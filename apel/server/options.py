@@ -5,7 +5,7 @@ import os
 from typing import Iterator
 
 from apel.auth.options import SITE_MAP
-from apel.selecting import GAP, INTERVALS, VOS, gap_problems
+from apel.selecting import DIR_LOCATION, GAP, INTERVALS, VOS, gap_problems
 from apel.server.site_rights import MODES, OFF
 from apel.server.views import CENTRE_VIEWS
 from apel.unloader import USUAL_RECORDS, Receiver
@@ -157,13 +157,7 @@ def unloader_problems(settings: Settings) -> Iterator[str]:
 UNLOADER = OptionTable(
     "apeldbunloader",
     [
-        Option(
-            "unloader",
-            "dir_location",
-            "path",
-            "/var/spool/apel/",
-            "Messages go to the queue `outgoing` below it.",
-        ),
+        DIR_LOCATION,
         Option(
             "unloader",
             "table_name",
