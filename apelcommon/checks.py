@@ -11,6 +11,8 @@ from apelcommon.files import owner_name
 OK, WARNING, FAILED = "ok", "warning", "failed"
 #: So much room (bytes) a spool should have.
 LEAST_FREE = 100 * 1000 * 1000
+#: A certificate that ends sooner should be renewed.
+FEWEST_DAYS = 14
 
 
 class Check(NamedTuple):

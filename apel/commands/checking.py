@@ -12,6 +12,7 @@ from apel.identity import token_of
 from apel.identity_map import IdentityMap
 from apelcommon.checks import (
     FAILED,
+    FEWEST_DAYS,
     OK,
     WARNING,
     Check,
@@ -29,8 +30,6 @@ from apelcommon.errors import ServiceError
 
 #: The clocks of this host and of the database may differ by so many seconds.
 MOST_SECONDS_APART = 60
-#: A certificate that ends sooner should be renewed.
-FEWEST_DAYS = 14
 
 #: Jobs of no VO, by user: from the sums, for there may be millions of jobs.
 WITHOUT_VO = """

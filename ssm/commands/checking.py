@@ -1,11 +1,11 @@
 """What --check-config of ssmsend and ssmreceive tries: certificates, lists, spools, the way to the broker."""
 
-import datetime
 import os
 from typing import Any, List
 
 from apelcommon.checks import (
     FAILED,
+    FEWEST_DAYS,
     OK,
     WARNING,
     Check,
@@ -20,13 +20,11 @@ from apelcommon.checks import (
 )
 from apelcommon.errors import ConfigError
 from ssm.broker import DIRECTORY
-from ssm.credentials import certificate_ends, load_credentials
+from ssm.credentials import days_left, load_credentials
 from ssm.dnlist import DnList
 from ssm.receiver import load_banned, load_keys
 from ssm.sender import load_encryptor
 from ssm.transport import open_transport
-
-FEWEST_DAYS = 14
 
 
 def refuse_connect_alone(args: Any) -> None:
@@ -74,7 +72,7 @@ def _certificate(own: Any) -> Check:
     check = attempt("certificate", load)
     if check.outcome == FAILED:
         return check
-    left = (certificate_ends(own.certificate) - datetime.datetime.now(datetime.timezone.utc)).days
+    left = days_left(own.certificate)
     text = "%s, %d days left" % (check.text, left)
     return Check(WARNING if left < FEWEST_DAYS else OK, "certificate", text)
 
