@@ -34,6 +34,14 @@ def settings_of(old: Incumbent) -> Any:
     return mariadb_settings(old.server, old.database)
 
 
+def new_settings(request: Any, kind: str, folder: Any, name: str) -> Any:
+    """A [db] section for a database of our own, still to be made."""
+    if kind == "sqlite":
+        return sqlite_settings(folder / (name + ".db"))
+    server = request.getfixturevalue("mariadb")
+    return mariadb_settings(server, server.new_database(name))
+
+
 @pytest.mark.server
 def test_a_dry_run_says_what_and_how_long_and_changes_nothing(old: Any, command: Any, capsys: Any) -> None:
     database = old(awkward_client)
@@ -213,11 +221,7 @@ def make_version_one(settings: Any, schema: str) -> None:
 def test_columns_of_tokens_come_with_version_two(
     request: Any, command: Any, tmp_path: Any, capsys: Any, kind: str, schema: str
 ) -> None:
-    if kind == "mariadb":
-        server = request.getfixturevalue("mariadb")
-        settings = mariadb_settings(server, server.new_database("one"))
-    else:
-        settings = sqlite_settings(tmp_path / "one.db")
+    settings = new_settings(request, kind, tmp_path, "one")
     make_version_one(settings, schema)
     with open_database(settings, schema) as db, pytest.raises(Unusable, match="run `apeldb upgrade`"):
         db.run(lambda tx: tx.value("SELECT 1"))
@@ -270,11 +274,7 @@ def test_tables_and_views_of_sums_come_with_version_two(
     request: Any, command: Any, tmp_path: Any, kind: str, schema: str
 ) -> None:
     """Or else loader and unloader would meet a database that lacks them, and nobody would be told."""
-    if kind == "mariadb":
-        server = request.getfixturevalue("mariadb")
-        settings = mariadb_settings(server, server.new_database("one"))
-    else:
-        settings = sqlite_settings(tmp_path / "one.db")
+    settings = new_settings(request, kind, tmp_path, "one")
     make_version_one_of_sums(settings, schema)
     with open_database(settings, schema) as db, pytest.raises(Unusable, match="run `apeldb upgrade`"):
         db.run(lambda tx: tx.value("SELECT 1"))
@@ -308,11 +308,7 @@ def test_vanished_levels_come_with_version_three(
     request: Any, command: Any, tmp_path: Any, kind: str
 ) -> None:
     """Or else the summariser would fail where the first one vanishes."""
-    if kind == "mariadb":
-        server = request.getfixturevalue("mariadb")
-        settings = mariadb_settings(server, server.new_database("two"))
-    else:
-        settings = sqlite_settings(tmp_path / "two.db")
+    settings = new_settings(request, kind, tmp_path, "two")
     backend = open_backend(settings)
     initialise(backend, "storage")
     with session(backend) as connection:
