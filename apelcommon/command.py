@@ -15,6 +15,8 @@ from apelcommon.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, ConfigError, S
 log = logging.getLogger(__name__)
 
 OLD_LOG_CONFIG = "/etc/apel/logging.cfg"
+#: What Nagios wants of a probe that could not look.
+PROBE_UNKNOWN = 3
 
 
 class Command(abc.ABC):
@@ -26,8 +28,8 @@ class Command(abc.ABC):
     example = ""
     table: Optional[OptionTable] = None
     default_config = ""
-    #: The exit status where the command line is wrong.
-    usage_status = EXIT_USAGE
+    #: Whether --check makes it a probe of Nagios.
+    has_probe = False
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:  # noqa: B027 - most commands have none
         """Declare the command's own arguments."""
@@ -82,7 +84,7 @@ def main(command: Command, argv: Optional[List[str]] = None) -> int:
     try:
         args = parser.parse_args(argv)
     except SystemExit as err:
-        return command.usage_status if err.code else EXIT_DONE
+        return _usage_status(command, argv) if err.code else EXIT_DONE
     try:
         return command.run(args)
     except ServiceError as err:
@@ -99,6 +101,13 @@ def main(command: Command, argv: Optional[List[str]] = None) -> int:
         what = "%s: %s" % (type(err).__name__, err)
         print("%s: internal error: %s (the log has the details)" % (command.name, what), file=sys.stderr)
         return EXIT_FAILED
+
+
+def _usage_status(command: Command, argv: Optional[List[str]]) -> int:
+    """The exit status where the command line is wrong: 2 would be CRITICAL to Nagios."""
+    words = sys.argv[1:] if argv is None else argv
+    is_probe = command.has_probe and any(word.partition("=")[0] == "--check" for word in words)
+    return PROBE_UNKNOWN if is_probe else EXIT_USAGE
 
 
 def _print_anything() -> None:

@@ -4,7 +4,6 @@ import argparse
 import json
 import logging
 import os
-import sys
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from apel import __version__, times
@@ -52,6 +51,7 @@ class ApelCommand(Command):
     """The command apel."""
 
     name = "apel"
+    has_probe = True
     version_text = "APEL %s" % __version__
     description = (
         "status: say what parser, client and sender of this site did last, what waits, and why.\n"
@@ -297,8 +297,4 @@ def _waiting_as_json(waiting: Waiting) -> Dict[str, Any]:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the command; its exit status."""
-    command = ApelCommand()
-    words = sys.argv[1:] if argv is None else argv
-    if "--check" in words:
-        command.usage_status = UNKNOWN
-    return run_command(command, words)
+    return run_command(ApelCommand(), argv)

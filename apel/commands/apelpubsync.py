@@ -37,6 +37,7 @@ class PubSyncCommand(Command):
     """The command apelpubsync."""
 
     name = "apelpubsync"
+    has_probe = True
     version_text = "APEL pubsync %s" % __version__
     description = (
         "Build pages, JSON and CSV that show of each site how old its newest job is, and whether the centre\n"
@@ -221,8 +222,4 @@ def _serve(folder: str, port: int) -> None:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the command; its exit status."""
-    command = PubSyncCommand()
-    words = sys.argv[1:] if argv is None else argv
-    if any(word.partition("=")[0] == "--check" for word in words):
-        command.usage_status = nagios.unknown("").code
-    return run_command(command, words)
+    return run_command(PubSyncCommand(), argv)
